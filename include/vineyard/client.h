@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Client: a program's way into one volume of an instance.
+//
+// A Client may be used from any thread at once; a call that waits does not hold up the others. After
+// a fork the child's calls open a connection of their own. When the instance's engine is replaced
+// (a crash, an upgrade) calls reconnect and go on within their deadline. Everything got from a Client
+// outlives it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vineyard/blob.h"
+#include "vineyard/ids.h"
+#include "vineyard/object.h"
+#include "vineyard/status.h"
+
+namespace vineyard {
+
+using Timeout = std::chrono::milliseconds;
+
+struct ConnectOptions {
+  /// Path of the volume's socket. REQUIRES: not empty (see FindSocket for the usual look-up).
+  std::string socket;
+  /// Bound on connecting, and default bound on every later call.
+  Timeout timeout{60'000};
+  /// How long connecting goes on trying while nothing listens at the socket: 0 = one attempt.
+  Timeout wait_for_instance{0};
+};
+
+struct CallOptions {
+  std::optional<Timeout> timeout;  ///< nullopt: the connection's default.
+};
+
+struct PutOptions {
+  std::optional<Timeout> timeout;
+  /// Registered in the same step; the name becomes the object's owner: when it is pointed elsewhere
+  /// or dropped, and nothing else refers to the object, the object goes.
+  std::string name;
+  /// With `name`: the version it must have now (0: it must not exist), else kConflict.
+  std::optional<uint64_t> if_version;
+};
+
+struct GetOptions {
+  std::optional<Timeout> timeout;
+  /// By name: wait until the name exists, for as long as the timeout allows.
+  bool wait = false;
+  /// False: only the description, no bytes are mapped.
+  bool map_buffers = true;
+};
+
+struct NameInfo {
+  std::string name;
+  ObjectId id;
+  uint64_t version = 0;  ///< 1 for the first object under this name, then 2, …
+};
+
+struct NameOptions {
+  std::optional<Timeout> timeout;
+  std::optional<uint64_t> if_version;
+};
+
+struct ListOptions {
+  std::optional<Timeout> timeout;
+  /// Glob over typenames ("*", "?", "[…]"), or a regular expression (ECMAScript) with `regex`.
+  std::string pattern = "*";
+  bool regex = false;
+  size_t limit = 5;  ///< At most this many; SIZE_MAX for all.
+  /// Also objects that are members of others, and blobs.
+  bool include_parts = false;
+};
+
+struct ListNamesOptions {
+  std::optional<Timeout> timeout;
+  /// Glob over names, or a regular expression with `regex`, or a plain prefix with `prefix`.
+  std::string pattern = "*";
+  bool regex = false;
+  bool prefix = false;
+  size_t limit = SIZE_MAX;
+};
+
+struct DeleteOptions {
+  std::optional<Timeout> timeout;
+  bool deep = true;    ///< Members that nothing else refers to go too.
+  bool force = false;  ///< Objects that this one is a member of go too, instead of an error.
+};
+
+struct InstanceStatus {
+  std::string instance_uuid;
+  uint64_t instance_id = 0;
+  std::string version;
+  std::string deployment;
+  std::string volume;
+  uint64_t generation = 0;     ///< Grows by one with each start of the engine.
+  uint64_t memory_usage = 0;   ///< Bytes of this volume's live objects and reservations.
+  uint64_t memory_limit = 0;   ///< What memory_usage may reach: the volume's share of the size.
+  uint64_t memory_held = 0;    ///< Pages really held by the instance, everything counted.
+  uint64_t memory_lingering = 0;  ///< Deleted, but still mapped by somebody.
+  uint64_t memory_overhead = 0;   ///< Catalogs, arenas' slack, ledger.
+  uint64_t instance_limit = 0;    ///< --size
+  uint64_t objects = 0;
+  uint64_t blobs = 0;  ///< Extents, and blobs made alone.
+  uint64_t names = 0;
+  uint64_t connections = 0;
+  uint64_t waiting = 0;  ///< Requests that wait for memory or a name.
+};
+
+struct VolumeInfo {
+  std::string name;
+  std::string socket;
+  uint64_t quota = 0;  ///< Bytes; 0: only the instance's size bounds it.
+  uint64_t memory_usage = 0;
+  uint64_t objects = 0;
+  uint64_t names = 0;
+  uint64_t connections = 0;
+};
+
+class Client {
+ public:
+  /// kUnavailable when nothing listens there, kProtocol when it is no vineyardd of this version.
+  static Result<Client> Connect(const ConnectOptions& options);
+  static Result<Client> Connect(std::string_view socket);
+
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  ~Client();
+
+  // ---- blobs
+
+  /// Memory for `size` bytes, all zero, to be filled and sealed. Waits for room until the deadline.
+  /// kOutOfMemory: larger than the limit (at once), or no room by the deadline (says who holds it).
+  Result<MutableBlob> CreateBlob(uint64_t size, const CallOptions& options = {});
+  /// Makes the bytes immutable and the blob visible. On failure the blob is given back.
+  Result<Blob> Seal(MutableBlob&& blob, const CallOptions& options = {});
+  Result<Blob> GetBlob(ObjectId id, const CallOptions& options = {});
+
+  // ---- objects
+
+  /// Stores the object, in one step with its name. Returns when it is in the catalog.
+  Result<ObjectId> Put(const ObjectBuilder& builder, const PutOptions& options = {});
+  Result<Object> Get(ObjectId id, const GetOptions& options = {});
+  Result<Object> Get(std::string_view name, const GetOptions& options = {});
+  Result<bool> Exists(ObjectId id, const CallOptions& options = {});
+  /// Returns how many objects went. Unknown ids are kNotFound, and then nothing is deleted.
+  Result<uint64_t> Delete(const std::vector<ObjectId>& ids, const DeleteOptions& options = {});
+  Result<std::vector<ObjectInfo>> List(const ListOptions& options = {});
+  /// Adds or replaces labels of an object.
+  Status SetLabels(ObjectId id, const std::vector<Label>& labels, const CallOptions& options = {});
+
+  // ---- names
+
+  /// Points the name at the object (refers only: see PutOptions::name). Returns the version.
+  Result<uint64_t> PutName(std::string_view name, ObjectId id, const NameOptions& options = {});
+  /// kNotFound; with `wait`, waits for the name until the deadline.
+  Result<NameInfo> GetName(std::string_view name, const GetOptions& options = {});
+  Status DropName(std::string_view name, const NameOptions& options = {});
+  Result<std::vector<NameInfo>> ListNames(const ListNamesOptions& options = {});
+
+  // ---- the instance
+
+  Result<InstanceStatus> GetStatus(const CallOptions& options = {});
+  /// Only on the instance's first socket, by its owner or root. `directory` gets a `vineyard.sock`;
+  /// it is made if absent. `quota` in bytes, 0 = only the instance's size bounds it.
+  Result<VolumeInfo> CreateVolume(std::string_view name, std::string_view directory, uint64_t quota,
+                                  const CallOptions& options = {});
+  Result<std::vector<VolumeInfo>> ListVolumes(const CallOptions& options = {});
+  /// Drops all its objects and names; what readers have mapped stays readable for them.
+  Status RemoveVolume(std::string_view name, const CallOptions& options = {});
+
+  [[nodiscard]] const std::string& socket() const;
+  [[nodiscard]] const std::string& volume() const;
+  [[nodiscard]] uint64_t inline_max() const;
+  /// False once closed. Does not ask the instance.
+  [[nodiscard]] bool connected() const;
+  /// Ends the connection; what was got stays readable. Later calls give kFailedPrecondition.
+  void Close();
+
+  class Impl;
+
+ private:
+  explicit Client(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  // shared with unsealed blobs, which must give their memory back
+};
+
+/// Where a program finds its instance when no socket is named: VINEYARD_IPC_SOCKET, else the first
+/// of /var/run/vineyard.sock and /var/run/vineyard/vineyard.sock that exists; nullopt: none.
+std::optional<std::string> FindSocket();
+
+/// "1.0.0"
+std::string_view Version();
+
+}  // namespace vineyard

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Everything a C++ program needs: `find_package(vineyard)`, link `vineyard::client`, include this.
+#pragma once
+
+#include "vineyard/blob.h"
+#include "vineyard/client.h"
+#include "vineyard/ids.h"
+#include "vineyard/object.h"
+#include "vineyard/status.h"
