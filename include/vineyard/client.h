@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,9 @@ struct ConnectOptions {
   Timeout timeout{60'000};
   /// How long connecting goes on trying while nothing listens at the socket: 0 = one attempt.
   Timeout wait_for_instance{0};
+  /// Asked about ten times a second by a call that waits, on the waiting thread: true ends the call
+  /// with kCancelled (Python's Ctrl-C). May be empty.
+  std::function<bool()> interrupted;
 };
 
 struct CallOptions {

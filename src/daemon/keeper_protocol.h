@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// What keeper and engine say to each other, over a SOCK_SEQPACKET pair: one KeeperMessage and at most
+// one descriptor in each packet. Fixed layout and a version, so that an engine of a newer program can
+// take over from an older keeper.
+//
+// Start of an engine: keeper → engine: one kHello, a kItem with its descriptor for everything held,
+// kInventoryEnd. Then engine → keeper: kHold and kDrop as things come and go, kReady once it serves.
+//
+// A kHold is safe once sendmsg has returned: the kernel keeps the descriptor in the socket even if the
+// engine dies at the next instruction, and the keeper reads all that is there before it starts another
+// engine. The keeper answers kHold with kHeld where the message's sequence is not 0 (a catalog must
+// have its keeper page mapped before it is sealed), and every kDrop with kDropped after closing.
+#pragma once
+
+#include <cstdint>
+
+namespace vineyard::daemon {
+
+inline constexpr uint32_t kKeeperProtocolVersion = 1;
+
+enum class KeeperOp : uint32_t {
+  kHello = 1,         // keeper → engine: a = generation, b = KeeperStart, c,d = instance uuid
+  kItem = 2,          // keeper → engine: one thing held, with its descriptor
+  kInventoryEnd = 3,  // keeper → engine: a = number of items sent
+  kHold = 4,          // engine → keeper: hold this (replaces an item of the same kind, a and b)
+  kHeld = 5,          // keeper → engine: the hold with this sequence is done
+  kDrop = 6,          // engine → keeper: close the item of this kind, a and b
+  kDropped = 7,       // keeper → engine: the drop with this sequence is done
+  kReady = 8,         // engine → keeper: it serves
+  kStop = 9,          // engine → keeper: end the instance (asked for by its owner)
+};
+
+/// Why an engine is started.
+enum class KeeperStart : uint64_t {
+  kFirst = 0,     // the instance begins
+  kAfterFault = 1,  // the last one ended by a fault signal (SEGV, ABRT, BUS, ILL, FPE) or an exit code
+  kAfterKill = 2,   // by SIGKILL, or it was asked to make room for a newer program
+};
+
+enum class KeptKind : uint32_t {
+  kListener = 1,  // a = volume id
+  kCatalog = 2,   // a = volume id, b = generation << 32 | segment number, c = bytes
+  kArena = 3,     // a = volume id, b = arena number, c = bytes
+  kLedger = 4,    // a = generation, c = bytes
+  kChunk = 5,     // a = blob id, b = number in the extent, c = bytes, d = client key, e = volume id,
+                  // f = chunks in the extent
+  kClient = 6,    // a = client key, d,e = its token, c = pid: a pidfd
+};
+
+struct KeeperMessage {
+  uint32_t version = kKeeperProtocolVersion;
+  KeeperOp op{};
+  uint64_t sequence = 0;  // of the engine's messages; 0: no answer wanted
+  KeptKind kind{};
+  uint32_t padding = 0;
+  uint64_t a = 0;
+  uint64_t b = 0;
+  uint64_t c = 0;
+  uint64_t d = 0;
+  uint64_t e = 0;
+  uint64_t f = 0;
+};
+static_assert(sizeof(KeeperMessage) == 72, "crosses processes of different versions");
+
+}  // namespace vineyard::daemon

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "os/fd.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace vineyard::os {
+
+void UniqueFd::Reset() {
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+Result<UniqueFd> UniqueFd::Duplicate() const {
+  const int copy = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return ErrnoStatus("cannot duplicate a descriptor");
+  return UniqueFd(copy);
+}
+
+Status ErrnoStatus(std::string_view what, int error) {
+  std::string message = fmt::format("{}: {}", what, std::strerror(error));
+  switch (error) {
+    case EACCES:
+    case EPERM: return Status::PermissionDenied(std::move(message));
+    case EMFILE:
+    case ENFILE: return Status::LimitExceeded(std::move(message));
+    case ENOMEM:
+    case ENOSPC: return Status::OutOfMemory(std::move(message));
+    default: return Status::IOError(std::move(message));
+  }
+}
+
+Status ErrnoStatus(std::string_view what) { return ErrnoStatus(what, errno); }
+
+uint64_t RaiseFdLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  if (limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) ::getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return limit.rlim_cur;
+}
+
+}  // namespace vineyard::os

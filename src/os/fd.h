@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// UniqueFd: a file descriptor with one owner, closed when the owner goes.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "vineyard/status.h"
+
+namespace vineyard::os {
+
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    if (this != &other) {
+      Reset();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+  UniqueFd(const UniqueFd&) = delete;
+  UniqueFd& operator=(const UniqueFd&) = delete;
+  ~UniqueFd() { Reset(); }
+
+  [[nodiscard]] int get() const { return fd_; }
+  [[nodiscard]] bool valid() const { return fd_ >= 0; }
+  [[nodiscard]] int Release() { return std::exchange(fd_, -1); }
+  void Reset();
+
+  /// A second descriptor of the same open file (they share offset, leases and locks).
+  [[nodiscard]] Result<UniqueFd> Duplicate() const;
+
+ private:
+  int fd_ = -1;
+};
+
+/// kIOError (or kPermissionDenied, kLimitExceeded where errno says so) with "what: strerror(errno)".
+Status ErrnoStatus(std::string_view what, int error);
+/// The same for the present value of errno.
+Status ErrnoStatus(std::string_view what);
+
+/// Descriptors this process may open: raised to the hard limit; returns what it is then.
+uint64_t RaiseFdLimit();
+
+}  // namespace vineyard::os

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "os/mapping.h"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+namespace vineyard::os {
+
+namespace {
+
+int Protection(Access access) {
+  return access == Access::kRead ? PROT_READ : PROT_READ | PROT_WRITE;
+}
+
+Status MapParts(std::byte* at, std::span<const FilePart> parts, int protection, int flags) {
+  for (const FilePart& part : parts) {
+    if (part.size == 0) continue;
+    void* p = ::mmap(at, part.size, protection, flags | MAP_FIXED, part.fd, 0);
+    if (p == MAP_FAILED) return ErrnoStatus("cannot map memory");
+    // Smaller sizes of huge pages serve short files too; where the kernel has none, this is refused
+    // and nothing is lost.
+    ::madvise(at, part.size, MADV_HUGEPAGE);
+    at += part.size;
+  }
+  return {};
+}
+
+}  // namespace
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  if (this != &other) {
+    Reset();
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+    reserved_ = std::exchange(other.reserved_, nullptr);
+    reserved_size_ = std::exchange(other.reserved_size_, 0);
+  }
+  return *this;
+}
+
+void Mapping::Reset() {
+  if (reserved_ != nullptr) ::munmap(reserved_, reserved_size_);
+  data_ = reserved_ = nullptr;
+  size_ = reserved_size_ = 0;
+}
+
+Result<Mapping> Mapping::Open(std::span<const FilePart> parts, Access access) {
+  uint64_t size = 0;
+  for (const FilePart& part : parts) size += part.size;
+  if (size == 0) return Status::Invalid("cannot map nothing");
+  const uint64_t align = size >= kHugePage ? kHugePage : PageSize();
+  const uint64_t reserve = RoundUp(size, PageSize()) + (align > PageSize() ? align : 0);
+  void* p = ::mmap(nullptr, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return ErrnoStatus("cannot reserve addresses for a mapping");
+  Mapping mapping;
+  mapping.reserved_ = static_cast<std::byte*>(p);
+  mapping.reserved_size_ = reserve;
+  auto address = RoundUp(reinterpret_cast<uintptr_t>(p), align);
+  mapping.data_ = reinterpret_cast<std::byte*>(address);
+  mapping.size_ = size;
+  VY_RETURN_IF_ERROR(MapParts(mapping.data_, parts, Protection(access), MAP_SHARED));
+  return mapping;
+}
+
+Result<Mapping> Mapping::Open(const UniqueFd& fd, uint64_t size, Access access) {
+  const FilePart part{fd.get(), size};
+  return Open(std::span(&part, 1), access);
+}
+
+Status Mapping::MakePrivate(std::span<const FilePart> parts) {
+  return MapParts(data_, parts, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+}
+
+void Mapping::KeepFromChildren() { ::madvise(data_, size_, MADV_DONTFORK); }
+
+void Mapping::FillWithZeroPages() {
+  ::mmap(data_, size_, PROT_READ | PROT_WRITE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+Status Mapping::Populate(Access access) {
+  const int advice = access == Access::kRead ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;
+  while (::madvise(data_, size_, advice) != 0) {
+    if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno == EFAULT || errno == ENOMEM || errno == EHWPOISON) {
+      return Status::OutOfMemory("the machine (or this control group) has no pages left");
+    }
+    return ErrnoStatus("cannot make pages present");
+  }
+  return {};
+}
+
+}  // namespace vineyard::os

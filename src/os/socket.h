@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Unix stream sockets that carry bytes and descriptors. All sockets made here are non-blocking.
+#pragma once
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "os/fd.h"
+#include "vineyard/status.h"
+
+namespace vineyard::os {
+
+using Clock = std::chrono::steady_clock;
+using TimePoint = Clock::time_point;
+
+/// The most descriptors that one message carries (the kernel's SCM_MAX_FD).
+inline constexpr size_t kMaxFdsPerMessage = 253;
+
+/// Paths of any length: a long one is reached through a descriptor of its directory.
+Result<UniqueFd> ConnectUnix(const std::string& path);
+/// Fails with kAlreadyExists when the path is taken, by a live socket or anything else.
+Result<UniqueFd> ListenUnix(const std::string& path, mode_t mode);
+/// The path a listening socket is bound to; empty if it has none.
+std::string BoundPath(const UniqueFd& listener);
+bool IsListeningUnixSocket(const UniqueFd& fd);
+/// kNotFound without a waiting connection.
+Result<UniqueFd> Accept(const UniqueFd& listener);
+Result<std::pair<UniqueFd, UniqueFd>> SocketPair();
+
+struct Peer {
+  pid_t pid = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  UniqueFd pidfd;
+};
+/// Who connected, as the kernel knows it.
+Result<Peer> GetPeer(const UniqueFd& socket);
+
+/// Bytes sent now; 0 when the socket's buffer is full. The descriptors go with the first byte, so
+/// they have gone when the result is not 0. kUnavailable when the peer is gone.
+Result<size_t> SendSome(const UniqueFd& socket, std::span<const iovec> parts,
+                        std::span<const int> fds);
+
+struct Received {
+  size_t bytes = 0;
+  bool would_block = false;
+  bool closed = false;
+};
+/// Appends descriptors that came along to `fds`, close-on-exec.
+Result<Received> ReceiveSome(const UniqueFd& socket, std::span<std::byte> buffer,
+                             std::vector<UniqueFd>* fds);
+
+enum class Readiness { kRead, kWrite };
+/// kDeadlineExceeded at the deadline; kCancelled when `interrupted` (asked ten times a second, may be
+/// empty) says so.
+Status WaitReady(const UniqueFd& fd, Readiness readiness, TimePoint deadline,
+                 const std::function<bool()>& interrupted);
+
+}  // namespace vineyard::os
