@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "wire/codec.h"
+
+#include <cstring>
+
+namespace vineyard::wire {
+
+namespace {
+
+constexpr flatbuffers::uoffset_t kMaxDepth = 16;
+constexpr flatbuffers::uoffset_t kMaxTables = 4'000'000;
+
+template <typename T>
+Result<const T*> Decode(std::span<const std::byte> bytes, const char* what) {
+  const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
+  // Shorter ones can't even hold the root's offset and a table; the library reads those unchecked.
+  if (bytes.size() < 8) return Status::Protocol(std::string(what) + " is too short");
+  flatbuffers::Verifier verifier(data, bytes.size(), kMaxDepth, kMaxTables);
+  if (!verifier.VerifyBuffer<T>(nullptr)) {
+    return Status::Protocol(std::string(what) + " is malformed");
+  }
+  return flatbuffers::GetRoot<T>(data);
+}
+
+}  // namespace
+
+Result<const fb::Request*> DecodeRequest(std::span<const std::byte> bytes) {
+  return Decode<fb::Request>(bytes, "a request");
+}
+
+Result<const fb::Reply*> DecodeReply(std::span<const std::byte> bytes) {
+  return Decode<fb::Reply>(bytes, "a reply");
+}
+
+Result<const fb::Descriptor*> DecodeDescriptor(std::span<const std::byte> bytes) {
+  return Decode<fb::Descriptor>(bytes, "a descriptor");
+}
+
+std::vector<std::byte> EncodeDescriptor(const ObjectInfo& info) {
+  flatbuffers::FlatBufferBuilder builder(512);
+  auto type_name = builder.CreateString(info.type_name);
+  auto metadata = builder.CreateString(info.metadata);
+  flatbuffers::Offset<flatbuffers::Vector<const fb::BufferRange*>> buffers;
+  if (!info.buffers.empty()) {
+    std::vector<fb::BufferRange> ranges;
+    ranges.reserve(info.buffers.size());
+    for (const BufferRef& b : info.buffers) ranges.emplace_back(b.blob.value(), b.offset, b.length);
+    buffers = builder.CreateVectorOfStructs(ranges);
+  }
+  flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<fb::Member>>> members;
+  if (!info.members.empty()) {
+    std::vector<flatbuffers::Offset<fb::Member>> list;
+    list.reserve(info.members.size());
+    for (const Member& m : info.members) {
+      list.push_back(fb::CreateMember(builder, builder.CreateString(m.key), m.id.value()));
+    }
+    members = builder.CreateVector(list);
+  }
+  flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<fb::Label>>> labels;
+  if (!info.labels.empty()) {
+    std::vector<flatbuffers::Offset<fb::Label>> list;
+    list.reserve(info.labels.size());
+    for (const Label& l : info.labels) {
+      list.push_back(
+          fb::CreateLabel(builder, builder.CreateString(l.key), builder.CreateString(l.value)));
+    }
+    labels = builder.CreateVector(list);
+  }
+  flatbuffers::Offset<flatbuffers::String> pod;
+  if (!info.creator.pod.empty()) pod = builder.CreateString(info.creator.pod);
+  const fb::Stamp stamp(info.id.value(), info.created_unix_ns, info.creator.pid, info.creator.uid);
+  builder.Finish(fb::CreateDescriptor(builder, &stamp, type_name, metadata, buffers, members,
+                                      labels, pod));
+  const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
+  return {data, data + builder.GetSize()};
+}
+
+void StampDescriptor(std::span<std::byte> bytes, const fb::Stamp& stamp) {
+  auto* descriptor = flatbuffers::GetMutableRoot<fb::Descriptor>(bytes.data());
+  *const_cast<fb::Stamp*>(descriptor->stamp()) = stamp;
+}
+
+ObjectInfo ToObjectInfo(const fb::Descriptor& d) {
+  ObjectInfo info;
+  info.id = ObjectId(d.stamp()->id());
+  info.created_unix_ns = d.stamp()->created_unix_ns();
+  info.creator = {d.stamp()->creator_pid(), d.stamp()->creator_uid(), ToString(d.pod())};
+  info.type_name = d.type_name()->str();
+  info.metadata = d.metadata()->str();
+  if (d.buffers() != nullptr) {
+    info.buffers.reserve(d.buffers()->size());
+    for (const fb::BufferRange* b : *d.buffers()) {
+      const ObjectId blob = b->blob() == 0 ? info.id.own_blob() : ObjectId(b->blob());
+      info.buffers.push_back({blob, b->offset(), b->length()});
+      info.nbytes += b->length();
+    }
+  }
+  if (d.members() != nullptr) {
+    info.members.reserve(d.members()->size());
+    for (const fb::Member* m : *d.members()) info.members.push_back({m->key()->str(), ObjectId(m->id())});
+  }
+  if (d.labels() != nullptr) {
+    for (const fb::Label* l : *d.labels()) info.labels.push_back({l->key()->str(), l->value()->str()});
+  }
+  return info;
+}
+
+Status ToStatus(const fb::Reply& reply) {
+  if (reply.code() == 0) return {};
+  if (reply.code() > static_cast<uint8_t>(StatusCode::kProtocol)) {
+    return Status::Internal(ToString(reply.message()));
+  }
+  return {static_cast<StatusCode>(reply.code()), ToString(reply.message())};
+}
+
+}  // namespace vineyard::wire

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Frames: how messages follow each other on a stream.
+//
+//   FrameHeader (40 bytes) | body, a FlatBuffer, padded to 8 | payload, raw bytes, padded to 8
+//
+// Every frame is a multiple of 8 bytes long, so that what lies in a receive buffer is aligned for
+// FlatBuffers. A FrameReader belongs to one connection and its thread; what it hands out stays valid
+// until the next call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "vineyard/status.h"
+
+namespace vineyard::wire {
+
+inline constexpr uint32_t kFrameMagic = 0x31465956;  // "VYF1"
+inline constexpr uint32_t kProtocolVersion = 1;
+/// Bodies are small; descriptors and small objects travel as payload.
+inline constexpr uint64_t kMaxBody = uint64_t{16} << 20;
+inline constexpr uint64_t kMaxPayload = uint64_t{65} << 20;
+
+struct FrameHeader {
+  uint32_t magic = kFrameMagic;
+  uint32_t body_length = 0;  // unpadded
+  uint64_t request_id = 0;   // chosen by who asks; the answer carries it. 0: no answer
+  uint64_t acknowledged = 0; // client: it has the answers of its changing requests up to this number
+  uint64_t payload_length = 0;  // unpadded
+  uint32_t fd_count = 0;        // descriptors that come with this frame
+  uint32_t reserved = 0;
+};
+static_assert(sizeof(FrameHeader) == 40, "crosses the wire");
+
+constexpr uint64_t Pad8(uint64_t n) { return (n + 7) & ~uint64_t{7}; }
+
+struct Frame {
+  FrameHeader header;
+  std::span<const std::byte> body;
+  std::span<const std::byte> payload;
+};
+
+class FrameReader {
+ public:
+  FrameReader();
+
+  /// Where to receive to: at least one byte.
+  std::span<std::byte> Space();
+  void Filled(size_t bytes) { end_ += bytes; }
+
+  /// The next whole frame, nullopt when more bytes are needed, kProtocol when what came is no frame
+  /// (the stream can't be followed any further).
+  Result<std::optional<Frame>> Next();
+
+ private:
+  // Words, not bytes, so that frames are aligned.
+  std::vector<uint64_t> words_;
+  size_t begin_ = 0;  // bytes
+  size_t end_ = 0;
+  size_t wanted_ = 0;  // size of the frame that is arriving, once known
+
+  std::byte* data() { return reinterpret_cast<std::byte*>(words_.data()); }
+  size_t capacity() const { return words_.size() * 8; }
+};
+
+}  // namespace vineyard::wire
