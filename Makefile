@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+#
+# `make` alone says what there is. Each target installs first what it needs (scripts/setup.sh).
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# JOBS=2 bounds what is compiled at once. PYTHON=/path/to/python3 chooses the Python of .venv.
+JOBS ?= $(shell nproc)
+export PYTHON
+# Size of the demo's data; empty: what the machine's memory suggests.
+ROWS ?=
+# Only the C++ tests whose name matches, and more arguments for pytest.
+TESTS ?=
+PYTEST_ARGS ?=
+# How long each fuzzer runs.
+FUZZ_SECONDS ?= 60
+
+VENV := .venv/bin
+RELEASE := build/release
+CMAKE := cmake -Wno-dev --log-level=WARNING
+PYTHON_OPTIONS = -DVINEYARD_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(VENV)/python
+
+define HELP
+Vineyard: immutable data in shared memory, handed over without a copy.
+
+  make demo     the flights pipeline through vineyard and through files  [ROWS=3000000]
+  make test     all C++ and Python tests        [TESTS=regex] [PYTEST_ARGS="-k name"]
+  make build    $(RELEASE)/bin/{vineyardd,vineyardctl}, and .venv where `import vineyard` works
+  make bench    the benchmarks
+
+  make check    what a change must also pass: format, layers, lint, types, thread safety
+  make format   put the code into form
+
+  make asan     the C++ tests under the address and undefined behaviour sanitizers
+  make tsan     the C++ tests under the thread sanitizer
+  make fuzz     the fuzzers, one after another  [FUZZ_SECONDS=60]
+
+  make wheel        dist/vineyard-….whl
+  make wheel-check  the wheel, tried on a bare system with nothing but Python
+
+  make clean    remove build/, dist/ and .venv
+
+The first run installs what is missing and says so; it needs Debian 12 or Ubuntu 24.04, and root or
+sudo. Also: JOBS=n (compile jobs), PYTHON=path (the Python to build with, 3.11 or later).
+endef
+
+.PHONY: help
+help:
+	@: $(info $(HELP))
+
+# ---- the main things
+
+.PHONY: build
+build:
+	@scripts/setup.sh build
+	@$(CMAKE) --preset release -DVINEYARD_TESTS=OFF $(PYTHON_OPTIONS)
+	@cmake --build --preset release -j $(JOBS) --target vineyardd vineyardctl _core
+	@cmake --install $(RELEASE) --component python --prefix python >/dev/null
+
+.PHONY: demo
+demo: build
+	@scripts/setup.sh demo
+	@$(VENV)/python examples/flights/run.py $(if $(ROWS),--rows $(ROWS))
+
+.PHONY: test
+test:
+	@scripts/setup.sh build demo test
+	@$(CMAKE) --preset release -DVINEYARD_TESTS=ON $(PYTHON_OPTIONS)
+	@cmake --build --preset release -j $(JOBS)
+	@cmake --install $(RELEASE) --component python --prefix python >/dev/null
+	@ctest --preset release $(if $(TESTS),-R '$(TESTS)')
+	@tests/install/check.sh $(RELEASE)
+	@$(VENV)/python -m pytest python/tests tests $(PYTEST_ARGS)
+
+.PHONY: bench
+bench:
+	@scripts/setup.sh build bench
+	@$(CMAKE) --preset release -DVINEYARD_BENCHMARKS=ON $(PYTHON_OPTIONS)
+	@cmake --build --preset release -j $(JOBS)
+	@cmake --install $(RELEASE) --component python --prefix python >/dev/null
+	@scripts/run_benchmarks.sh $(RELEASE) $(VENV)/python
+
+# ---- what a change must also pass
+
+.PHONY: check
+check:
+	@scripts/setup.sh build test check
+	@scripts/check.sh $(JOBS)
+
+.PHONY: format
+format:
+	@scripts/setup.sh build check
+	@git ls-files -co --exclude-standard -- '*.h' '*.cc' | xargs clang-format-19 -i
+	@$(VENV)/ruff format -q .
+	@$(VENV)/ruff check -q --fix .
+
+.PHONY: asan tsan
+asan tsan: JOBS := $(JOBS)
+asan:
+	@scripts/setup.sh build test
+	@$(CMAKE) --preset asan
+	@cmake --build --preset asan -j $(JOBS)
+	@ctest --preset asan $(if $(TESTS),-R '$(TESTS)')
+
+tsan:
+	@scripts/setup.sh build test clang
+	@$(CMAKE) --preset tsan
+	@cmake --build --preset tsan -j $(JOBS)
+	@ctest --preset tsan $(if $(TESTS),-R '$(TESTS)')
+
+.PHONY: fuzz
+fuzz:
+	@scripts/setup.sh build clang
+	@$(CMAKE) --preset fuzz
+	@cmake --build --preset fuzz -j $(JOBS)
+	@scripts/run_fuzzers.sh build/fuzz $(FUZZ_SECONDS)
+
+# ---- the wheel
+
+.PHONY: wheel
+wheel:
+	@scripts/setup.sh build
+	@CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(VENV)/python -m pip wheel -q --no-deps -w dist .
+	@ls dist/vineyard-*.whl
+
+.PHONY: wheel-check
+wheel-check:
+	@scripts/setup.sh build wheel
+	@CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) scripts/check_wheel.sh
+
+.PHONY: clean
+clean:
+	rm -rf build dist .venv python/vineyard/_core*.so
