@@ -3,7 +3,7 @@
 //
 // Sizes in bytes as people write and read them: "8Gi", "1.5G", "50%".
 //
-// Units are those of Kubernetes: K, M, G, T, P, E (also KB, …) are powers of 1000, and Ki, Mi, Gi, …
+// Units are those of Kubernetes: K, M, G, T, P, E (also KB, …) are powers of 1000, Ki, Mi, Gi, …
 // (also KiB, …) of 1024. Case does not matter, and neither does a space before the unit.
 #pragma once
 
