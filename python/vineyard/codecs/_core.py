@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""Encoder and Decoder: a value as a tree of JSON nodes and a flat list of buffers.
+
+A *node* is JSON. Strings, integers of 64 bits, finite floats, booleans and null stand for
+themselves; every other value is an object with a ``"codec"`` key, whose other keys belong to that
+codec. Bytes go into buffers, which nodes name by their index. Values met twice are stored once: the
+first node gets an ``"id"``, and the others are ``{"codec": "ref", "id": ...}``.
+
+The node of the value itself, with ``"version"`` added, is the metadata of the stored object, so an
+array looks the same alone and inside of a list. A codec that changes its layout raises its version;
+a node of a version above 1 says so in ``"v"``.
+
+Codecs register here by the exact type they hold (`encodes`) and by name (`decodes`). Whatever reads
+a node treats it as hostile: it uses the `Decoder`'s ``need_...`` methods.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+from vineyard.errors import CorruptedException, TypeErrorException, UnknownLayoutException
+
+Node: TypeAlias = Any  # JSON: dict, str, int, float, bool or None
+Encode = Callable[["Encoder", Any], Node]
+Decode = Callable[["Decoder", dict[str, Any]], Any]
+_E = TypeVar("_E", bound=Encode)
+_D = TypeVar("_D", bound=Decode)
+
+#: Version of the outermost layout: how trees, references and buffers are written.
+VERSION = 1
+
+#: Exact type -> function; atoms are never shared, the others keep their identity in one value.
+ATOMS: dict[type, Encode] = {}
+SHARED: dict[type, Encode] = {}
+#: Codec name -> (newest version that we read, function).
+DECODERS: dict[str, tuple[int, Decode]] = {}
+
+#: Top package of a type -> the module of ours whose import registers that package's codecs.
+LAZY = {"pandas": "vineyard.codecs.pandas_values"}
+#: Prefix of a codec's name -> the module that registers it.
+LAZY_DECODERS = {"pandas": "vineyard.codecs.pandas_values"}
+
+
+def encodes(*types: type, atom: bool = False) -> Callable[[_E], _E]:
+    """Registers a function as the encoder of values of exactly these types."""
+
+    def register(function: _E) -> _E:
+        for t in types:
+            (ATOMS if atom else SHARED)[t] = function
+        return function
+
+    return register
+
+
+def decodes(name: str, version: int = 1) -> Callable[[_D], _D]:
+    """Registers a function as the decoder of the nodes of one codec."""
+
+    def register(function: _D) -> _D:
+        DECODERS[name] = (version, function)
+        return function
+
+    return register
+
+
+def type_name(t: type) -> str:
+    """The full name of a type, as error messages and pickle nodes show it."""
+    return t.__qualname__ if t.__module__ == "builtins" else f"{t.__module__}.{t.__qualname__}"
+
+
+class CycleError(Exception):
+    """The value contains itself; only pickle can hold that."""
+
+
+class Encoder:
+    """Collects the buffers and members of one value while its tree is built.
+
+    Parameters
+    ----------
+    pickle : bool
+        Whether values without a codec of their own may be pickled.
+    """
+
+    __slots__ = ("_next_id", "_seen", "buffers", "members", "pickle")
+
+    def __init__(self, pickle: bool = True) -> None:
+        self.pickle = pickle
+        self.buffers: list[Any] = []
+        self.members: dict[str, Any] = {}
+        self._seen: dict[int, tuple[Any, Node]] = {}  # keeps the values alive: ids stay theirs
+        self._next_id = 0
+
+    def node(self, value: Any) -> Node:
+        """The node of any value."""
+        t = type(value)
+        encode = ATOMS.get(t)
+        if encode is not None:
+            return encode(self, value)
+        encode = SHARED.get(t) or find_encoder(t)
+        if encode is None:
+            from vineyard.codecs import pickled
+
+            encode = pickled.encode_pickle
+        elif t in ATOMS:
+            return encode(self, value)
+        seen = self._seen.get(id(value))
+        if seen is not None:
+            return self._refer(seen[1])
+        self._seen[id(value)] = (value, None)
+        node = encode(self, value)
+        self._seen[id(value)] = (value, node)
+        return node
+
+    def _refer(self, node: Node) -> Node:
+        if node is None:
+            raise CycleError
+        if "id" not in node:
+            node["id"] = self._next_id
+            self._next_id += 1
+        return {"codec": "ref", "id": node["id"]}
+
+    def buffer(self, data: Any) -> int:
+        """Adds the bytes of a contiguous buffer-protocol object; returns its index."""
+        self.buffers.append(data)
+        return len(self.buffers) - 1
+
+
+def find_encoder(t: type) -> Encode | None:
+    """The encoder of a type whose codecs may not have been imported yet, or None."""
+    module = LAZY.get(t.__module__.partition(".")[0])
+    if module is not None:
+        importlib.import_module(module)
+    return ATOMS.get(t) or SHARED.get(t)
+
+
+def refuse(value: Any, why: str) -> NoReturn:
+    """Raises the error for a value that can't be stored."""
+    raise TypeErrorException(f"can't store a value of type {type_name(type(value))}: {why}")
+
+
+class Decoder:
+    """Builds a value from its tree and its buffers.
+
+    Parameters
+    ----------
+    buffers : sequence of buffer-protocol objects of bytes
+    pickle : bool
+        Whether pickles may be loaded. Without, data is trusted less too: what would make a library
+        read outside of its arrays (codes, offsets) is checked element by element.
+    member : callable, optional
+        Gets the value of a member by its key.
+    """
+
+    __slots__ = ("_shared", "buffers", "member", "pickle")
+
+    def __init__(
+        self,
+        buffers: Any,
+        pickle: bool = True,
+        member: Callable[[str], Any] | None = None,
+    ) -> None:
+        self.buffers = buffers
+        self.pickle = pickle
+        self.member = member
+        self._shared: dict[int, Any] = {}
+
+    def value(self, node: Node) -> Any:
+        """The value of a node."""
+        if type(node) is not dict:
+            if type(node) is list:
+                corrupted("a JSON array where a value should stand")
+            return node
+        codec = node.get("codec")
+        if codec == "ref":
+            return self._referred(node)
+        if type(codec) is not str:
+            corrupted(f"a node without a codec (keys {sorted(node)[:8]})")
+        version, decode = find_decoder(codec)
+        if node.get("v", 1) != 1 and not (type(node["v"]) is int and 1 <= node["v"] <= version):
+            raise UnknownLayoutException(
+                f"stored with version {node['v']!r} of codec {codec!r}; this release reads up to "
+                f"{version}: a newer release of vineyard is needed"
+            )
+        value = decode(self, node)
+        if "id" in node:
+            self._shared[self.need_int(node, "id", 0)] = value
+        return value
+
+    def _referred(self, node: dict[str, Any]) -> Any:
+        try:
+            return self._shared[self.need_int(node, "id", 0)]
+        except KeyError:
+            corrupted(f"a reference to value {node['id']!r}, which does not stand before it")
+
+    # ---- checked access to a node's keys
+
+    def need(self, node: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+        """``node[key]``, which must be of that JSON type."""
+        value = node.get(key)
+        if not isinstance(value, kind) or (type(value) is bool and kind is not bool):
+            corrupted(f"key {key!r} of codec {node.get('codec')!r} is {_short(value)}")
+        return value
+
+    def need_int(
+        self, node: dict[str, Any], key: str, low: int | None = None, high: int | None = None
+    ) -> int:
+        """``node[key]``, which must be an integer within the bounds (both included)."""
+        value = node.get(key)
+        if type(value) is not int:
+            corrupted(f"key {key!r} of codec {node.get('codec')!r} is {_short(value)}")
+        if (low is not None and value < low) or (high is not None and value > high):
+            corrupted(f"key {key!r} of codec {node.get('codec')!r} is out of range: {value}")
+        return value
+
+    def need_buffer(self, node: dict[str, Any], key: str = "buffer") -> Any:
+        """The buffer that ``node[key]`` names."""
+        index = self.need_int(node, key, 0)
+        if index >= len(self.buffers):
+            corrupted(f"names buffer {index}, and has {len(self.buffers)}")
+        return self.buffers[index]
+
+    def need_ints(self, node: dict[str, Any], key: str, low: int, high: int) -> list[int]:
+        """``node[key]``, which must be a JSON array of integers within the bounds."""
+        values = self.need(node, key, list)
+        for value in values:
+            if type(value) is not int or not low <= value <= high:
+                corrupted(f"key {key!r} of codec {node.get('codec')!r} holds {_short(value)}")
+        return values  # type: ignore[no-any-return]
+
+
+def find_decoder(codec: str) -> tuple[int, Decode]:
+    """The newest version and the decoder of a codec."""
+    entry = DECODERS.get(codec)
+    if entry is None:
+        module = LAZY_DECODERS.get(codec.partition(".")[0])
+        if module is not None:
+            try:
+                importlib.import_module(module)
+            except ImportError as error:
+                raise ImportError(
+                    f"this value needs the package {error.name!r}: pip install {error.name}"
+                ) from error
+            entry = DECODERS.get(codec)
+    if entry is None:
+        raise UnknownLayoutException(
+            f"stored with codec {_short(codec)}, which this release does not know: "
+            "a newer release of vineyard may"
+        )
+    return entry
+
+
+def corrupted(why: str) -> NoReturn:
+    """Raises the error for what contradicts itself."""
+    said = "the stored value is damaged: "  # once, also where one codec reports another's failure
+    raise CorruptedException(said + why.removeprefix(said))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def dumps(node: Node) -> str:
+    """JSON text of a node; non-ASCII text is escaped."""
+    return json.dumps(node, separators=(",", ":"), allow_nan=False)
+
+
+_loads = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
+def loads(text: str) -> Any:
+    """The reverse of `dumps`, for text that nobody has checked."""
+    try:
+        return _loads(text)
+    except RecursionError:
+        corrupted("its metadata is nested too deeply")
+    except ValueError as error:
+        corrupted(f"its metadata can't be read: {error}")
