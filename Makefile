@@ -57,7 +57,7 @@ help:
 .PHONY: build
 build:
 	@scripts/setup.sh build
-	@$(CMAKE) --preset release -DVINEYARD_TESTS=OFF $(PYTHON_OPTIONS)
+	@$(CMAKE) --preset release -DVINEYARD_TESTS=OFF $(PYTHON_OPTIONS) >/dev/null
 	@cmake --build --preset release -j $(JOBS) --target vineyardd vineyardctl _core
 	@cmake --install $(RELEASE) --component python --prefix python >/dev/null
 
@@ -69,7 +69,7 @@ demo: build
 .PHONY: test
 test:
 	@scripts/setup.sh build demo test
-	@$(CMAKE) --preset release -DVINEYARD_TESTS=ON $(PYTHON_OPTIONS)
+	@$(CMAKE) --preset release -DVINEYARD_TESTS=ON $(PYTHON_OPTIONS) >/dev/null
 	@cmake --build --preset release -j $(JOBS)
 	@cmake --install $(RELEASE) --component python --prefix python >/dev/null
 	@ctest --preset release $(if $(TESTS),-R '$(TESTS)')
@@ -79,7 +79,7 @@ test:
 .PHONY: bench
 bench:
 	@scripts/setup.sh build bench
-	@$(CMAKE) --preset release -DVINEYARD_BENCHMARKS=ON $(PYTHON_OPTIONS)
+	@$(CMAKE) --preset release -DVINEYARD_BENCHMARKS=ON $(PYTHON_OPTIONS) >/dev/null
 	@cmake --build --preset release -j $(JOBS)
 	@cmake --install $(RELEASE) --component python --prefix python >/dev/null
 	@scripts/run_benchmarks.sh $(RELEASE) $(VENV)/python
@@ -102,20 +102,20 @@ format:
 asan tsan: JOBS := $(JOBS)
 asan:
 	@scripts/setup.sh build test
-	@$(CMAKE) --preset asan
+	@$(CMAKE) --preset asan >/dev/null
 	@cmake --build --preset asan -j $(JOBS)
 	@ctest --preset asan $(if $(TESTS),-R '$(TESTS)')
 
 tsan:
 	@scripts/setup.sh build test clang
-	@$(CMAKE) --preset tsan
+	@$(CMAKE) --preset tsan >/dev/null
 	@cmake --build --preset tsan -j $(JOBS)
 	@ctest --preset tsan $(if $(TESTS),-R '$(TESTS)')
 
 .PHONY: fuzz
 fuzz:
 	@scripts/setup.sh build clang
-	@$(CMAKE) --preset fuzz
+	@$(CMAKE) --preset fuzz >/dev/null
 	@cmake --build --preset fuzz -j $(JOBS)
 	@scripts/run_fuzzers.sh build/fuzz $(FUZZ_SECONDS)
 

@@ -31,7 +31,7 @@ cpp_files() { git ls-files -co --exclude-standard -- '*.h' '*.cc'; }
 format_cpp() { cpp_files | xargs clang-format-19 --dry-run --Werror; }
 
 thread_safety() {
-  cmake -Wno-dev --log-level=WARNING --preset tidy
+  cmake -Wno-dev --log-level=WARNING --preset tidy >/dev/null
   cmake --build --preset tidy -j "$jobs" | grep -v '^\[[0-9]*/[0-9]*\] [BL]' || return "${PIPESTATUS[0]}"
 }
 
