@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// What the files of this folder share: each binds one class, and none decides anything.
+//
+// The GIL is released around every call that may wait. Python objects are touched only while it is
+// held; what a call needs of them (buffers) is acquired before and released after.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <nanobind/nanobind.h>
+
+#include "vineyard/vineyard.h"
+
+namespace vineyard::python {
+
+namespace nb = nanobind;
+
+void BindObjectId(nb::module_& m);
+void BindBlob(nb::module_& m);
+void BindBlobBuilder(nb::module_& m);
+void BindInfos(nb::module_& m);
+void BindClient(nb::module_& m);
+
+/// Throws the Python exception that stands for the status.
+[[noreturn]] void Raise(const Status& status);
+
+inline void Check(const Status& status) {
+  if (!status.ok()) [[unlikely]]
+    Raise(status);
+}
+
+template <typename T>
+T Unwrap(Result<T>&& result) {
+  if (!result.ok()) [[unlikely]]
+    Raise(std::move(result).status());
+  return std::move(result).value();
+}
+
+/// Seconds, None for the connection's default. Raises for what is no time.
+std::optional<Timeout> ToTimeout(std::optional<double> seconds);
+
+/// Runs `call()` without the GIL.
+template <typename Call>
+auto Unlocked(Call&& call) {
+  nb::gil_scoped_release released;
+  return call();
+}
+
+/// How long a waiting call goes without a look at Python's signals.
+constexpr Timeout kSignalInterval{100};
+
+/// Runs `call(timeout)` without the GIL, in slices, so that Ctrl-C ends a wait at once. Only for
+/// calls that change nothing until they succeed.
+template <typename Call>
+auto Waiting(Timeout timeout, Call&& call) {
+  const auto end = std::chrono::steady_clock::now() + timeout;
+  while (true) {
+    const auto left =
+        std::max(Timeout{0}, std::chrono::ceil<Timeout>(end - std::chrono::steady_clock::now()));
+    auto result = Unlocked([&] { return call(std::min(left, kSignalInterval)); });
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    if (result.ok() || left <= kSignalInterval ||
+        !result.status().Is(StatusCode::kDeadlineExceeded)) {
+      return result;
+    }
+  }
+}
+
+/// Text of the store as str; what is no UTF-8 is replaced, never an error.
+nb::object ToStr(std::string_view text);
+
+/// The bytes of a buffer-protocol object, for as long as this lives. The GIL must be held at its
+/// beginning and its end.
+class BufferView {
+ public:
+  explicit BufferView(nb::handle object) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) throw nb::python_error();
+  }
+  BufferView(BufferView&& other) noexcept : view_(std::exchange(other.view_, Py_buffer{})) {}
+  BufferView& operator=(BufferView&&) = delete;
+  BufferView(const BufferView&) = delete;
+  BufferView& operator=(const BufferView&) = delete;
+  ~BufferView() {
+    if (view_.obj != nullptr) PyBuffer_Release(&view_);
+  }
+
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return {static_cast<const std::byte*>(view_.buf), static_cast<size_t>(view_.len)};
+  }
+
+ private:
+  Py_buffer view_{};
+};
+
+/// A blob while it is written. `memory` outlives the seal: views that were handed out stay valid.
+class BlobBuilder {
+ public:
+  explicit BlobBuilder(MutableBlob blob)
+      : id(blob.id()), bytes(blob.bytes()), memory(blob.keep_alive()), blob_(std::move(blob)) {}
+
+  const ObjectId id;
+  const std::span<std::byte> bytes;
+  const std::shared_ptr<void> memory;
+
+  [[nodiscard]] bool open() const { return open_; }
+  /// Hands the blob over to be sealed or aborted, once; raises the second time.
+  MutableBlob Take();
+
+ private:
+  MutableBlob blob_;
+  bool open_ = true;
+};
+
+}  // namespace vineyard::python

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include <memory>
+#include <vector>
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings.h"
+
+namespace vineyard::python {
+namespace {
+
+using Seconds = std::optional<double>;
+using Version = std::optional<uint64_t>;
+
+/// The C++ client with its default deadline, which waiting calls count down themselves.
+struct PyClient {
+  Client client;
+  Timeout timeout;
+
+  [[nodiscard]] Timeout Deadline(Seconds seconds) const {
+    return ToTimeout(seconds).value_or(timeout);
+  }
+};
+
+/// Copies up to this size come as `bytes`: cheaper than an object that keeps a copy alive.
+constexpr size_t kSmall = 4096;
+
+nb::object ToBuffer(const Blob& blob) {
+  if (!blob.zero_copy() && blob.size() <= kSmall) {
+    return nb::bytes(blob.data(), blob.size());
+  }
+  return nb::cast(blob);
+}
+
+/// (typename, metadata, buffers, members or None)
+nb::tuple ToParts(const Object& object) {
+  const std::vector<Blob>& blobs = object.buffers();
+  nb::object buffers = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(blobs.size())));
+  for (size_t i = 0; i < blobs.size(); ++i) {
+    PyTuple_SET_ITEM(buffers.ptr(), static_cast<Py_ssize_t>(i), ToBuffer(blobs[i]).release().ptr());
+  }
+  nb::object members = nb::none();
+  if (!object.info().members.empty()) {
+    nb::dict dict;
+    for (const Member& member : object.info().members) dict[ToStr(member.key)] = member.id;
+    members = std::move(dict);
+  }
+  return nb::make_tuple(ToStr(object.type_name()), ToStr(object.metadata()), std::move(buffers),
+                        std::move(members));
+}
+
+/// Buffers of the caller (copied by the put) and blobs (referred to), with what keeps them.
+void AddBuffers(ObjectBuilder& builder, nb::handle buffers, std::vector<BufferView>& views) {
+  for (nb::handle item : buffers) {
+    if (nb::isinstance<Blob>(item)) {
+      builder.AddBuffer(nb::cast<const Blob&>(item));
+    } else {
+      views.emplace_back(item);
+      builder.AddBuffer(views.back().bytes());
+    }
+  }
+}
+
+ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::handle buffers,
+             nb::handle members, nb::handle labels, std::optional<std::string> name,
+             Version if_version, Seconds timeout) {
+  ObjectBuilder builder(std::move(type_name));
+  builder.SetMetadata(std::move(metadata));
+  std::vector<BufferView> views;
+  AddBuffers(builder, buffers, views);
+  if (!members.is_none()) {
+    for (auto [key, id] : nb::cast<nb::dict>(members)) {
+      builder.AddMember(nb::cast<std::string>(key), nb::cast<ObjectId>(id));
+    }
+  }
+  if (!labels.is_none()) {
+    for (auto [key, value] : nb::cast<nb::dict>(labels)) {
+      builder.AddLabel(nb::cast<std::string>(key), nb::cast<std::string>(value));
+    }
+  }
+  PutOptions options{ToTimeout(timeout), std::move(name).value_or(""), if_version};
+  return Unwrap(Unlocked([&] { return self.client.Put(builder, options); }));
+}
+
+/// `key`: an ObjectID, or a name.
+Result<Object> GetObject(PyClient& self, nb::handle key, bool wait, bool map_buffers,
+                         Seconds timeout) {
+  GetOptions options;
+  options.wait = wait;
+  options.map_buffers = map_buffers;
+  if (!nb::isinstance<nb::str>(key)) {
+    const auto id = nb::cast<ObjectId>(key);
+    options.timeout = ToTimeout(timeout);
+    return Unlocked([&] { return self.client.Get(id, options); });
+  }
+  const auto name = nb::cast<std::string>(key);
+  if (!wait) {
+    options.timeout = ToTimeout(timeout);
+    return Unlocked([&] { return self.client.Get(name, options); });
+  }
+  return Waiting(self.Deadline(timeout), [&](Timeout slice) {
+    options.timeout = slice;
+    return self.client.Get(name, options);
+  });
+}
+
+nb::tuple Get(PyClient& self, nb::handle key, bool wait, Seconds timeout) {
+  return ToParts(Unwrap(GetObject(self, key, wait, true, timeout)));
+}
+
+ObjectInfo GetInfo(PyClient& self, nb::handle key, bool wait, Seconds timeout) {
+  return Unwrap(GetObject(self, key, wait, false, timeout)).info();
+}
+
+NameInfo GetName(PyClient& self, std::string name, bool wait, Seconds timeout) {
+  GetOptions options;
+  options.wait = wait;
+  if (!wait) {
+    options.timeout = ToTimeout(timeout);
+    return Unwrap(Unlocked([&] { return self.client.GetName(name, options); }));
+  }
+  return Unwrap(Waiting(self.Deadline(timeout), [&](Timeout slice) {
+    options.timeout = slice;
+    return self.client.GetName(name, options);
+  }));
+}
+
+void Connect(PyClient* self, std::string socket, double timeout, double wait_for_instance) {
+  ConnectOptions options;
+  options.socket = std::move(socket);
+  options.timeout = *ToTimeout(timeout);
+  options.wait_for_instance = *ToTimeout(wait_for_instance);
+  new (self) PyClient{Unwrap(Unlocked([&] { return Client::Connect(options); })), options.timeout};
+}
+
+template <typename T>
+nb::list ToList(std::vector<T>&& items) {
+  nb::list list;
+  for (T& item : items) list.append(nb::cast(std::move(item)));
+  return list;
+}
+
+void BindObjects(nb::class_<PyClient>& c) {
+  c.def("put", &Put, nb::arg("typename"), nb::arg("metadata"), nb::arg("buffers"),
+        nb::arg("members") = nb::none(), nb::arg("labels") = nb::none(),
+        nb::arg("name") = nb::none(), nb::arg("if_version") = nb::none(),
+        nb::arg("timeout") = nb::none())
+      .def("get", &Get, nb::arg("key"), nb::arg("wait") = false, nb::arg("timeout") = nb::none())
+      .def("get_info", &GetInfo, nb::arg("key"), nb::arg("wait") = false,
+           nb::arg("timeout") = nb::none())
+      .def(
+          "exists",
+          [](PyClient& self, ObjectId id, Seconds timeout) {
+            CallOptions options{ToTimeout(timeout)};
+            return Unwrap(Unlocked([&] { return self.client.Exists(id, options); }));
+          },
+          nb::arg("id"), nb::arg("timeout") = nb::none())
+      .def(
+          "delete",
+          [](PyClient& self, const std::vector<ObjectId>& ids, bool force, bool deep,
+             Seconds timeout) {
+            DeleteOptions options{ToTimeout(timeout), deep, force};
+            return Unwrap(Unlocked([&] { return self.client.Delete(ids, options); }));
+          },
+          nb::arg("ids"), nb::arg("force") = false, nb::arg("deep") = true,
+          nb::arg("timeout") = nb::none())
+      .def(
+          "list",
+          [](PyClient& self, std::string pattern, bool regex, std::optional<size_t> limit,
+             bool include_parts, Seconds timeout) {
+            ListOptions options{ToTimeout(timeout), std::move(pattern), regex,
+                                limit.value_or(SIZE_MAX), include_parts};
+            return ToList(Unwrap(Unlocked([&] { return self.client.List(options); })));
+          },
+          nb::arg("pattern") = "*", nb::arg("regex") = false, nb::arg("limit") = nb::none(),
+          nb::arg("include_parts") = false, nb::arg("timeout") = nb::none())
+      .def(
+          "set_labels",
+          [](PyClient& self, ObjectId id, nb::dict labels, Seconds timeout) {
+            std::vector<Label> made;
+            for (auto [key, value] : labels) {
+              made.push_back({nb::cast<std::string>(key), nb::cast<std::string>(value)});
+            }
+            CallOptions options{ToTimeout(timeout)};
+            Check(Unlocked([&] { return self.client.SetLabels(id, made, options); }));
+          },
+          nb::arg("id"), nb::arg("labels"), nb::arg("timeout") = nb::none());
+}
+
+void BindBlobs(nb::class_<PyClient>& c) {
+  c.def(
+       "create_blob",
+       [](PyClient& self, uint64_t size, Seconds timeout) {
+         MutableBlob blob = Unwrap(Waiting(self.Deadline(timeout), [&](Timeout slice) {
+           return self.client.CreateBlob(size, CallOptions{slice});
+         }));
+         return BlobBuilder(std::move(blob));
+       },
+       nb::arg("size"), nb::arg("timeout") = nb::none())
+      .def(
+          "seal",
+          [](PyClient& self, BlobBuilder& builder, Seconds timeout) {
+            CallOptions options{ToTimeout(timeout)};
+            MutableBlob blob = builder.Take();
+            return Unwrap(Unlocked([&] { return self.client.Seal(std::move(blob), options); }));
+          },
+          nb::arg("builder"), nb::arg("timeout") = nb::none())
+      .def(
+          "get_blob",
+          [](PyClient& self, ObjectId id, Seconds timeout) {
+            CallOptions options{ToTimeout(timeout)};
+            return Unwrap(Unlocked([&] { return self.client.GetBlob(id, options); }));
+          },
+          nb::arg("id"), nb::arg("timeout") = nb::none());
+}
+
+void BindNames(nb::class_<PyClient>& c) {
+  c.def(
+       "put_name",
+       [](PyClient& self, std::string name, ObjectId id, Version if_version, Seconds timeout) {
+         NameOptions options{ToTimeout(timeout), if_version};
+         return Unwrap(Unlocked([&] { return self.client.PutName(name, id, options); }));
+       },
+       nb::arg("name"), nb::arg("id"), nb::arg("if_version") = nb::none(),
+       nb::arg("timeout") = nb::none())
+      .def("get_name", &GetName, nb::arg("name"), nb::arg("wait") = false,
+           nb::arg("timeout") = nb::none())
+      .def(
+          "drop_name",
+          [](PyClient& self, std::string name, Version if_version, Seconds timeout) {
+            NameOptions options{ToTimeout(timeout), if_version};
+            Check(Unlocked([&] { return self.client.DropName(name, options); }));
+          },
+          nb::arg("name"), nb::arg("if_version") = nb::none(), nb::arg("timeout") = nb::none())
+      .def(
+          "list_names",
+          [](PyClient& self, std::string pattern, bool regex, bool prefix,
+             std::optional<size_t> limit, Seconds timeout) {
+            ListNamesOptions options{ToTimeout(timeout), std::move(pattern), regex, prefix,
+                                     limit.value_or(SIZE_MAX)};
+            return ToList(Unwrap(Unlocked([&] { return self.client.ListNames(options); })));
+          },
+          nb::arg("pattern") = "*", nb::arg("regex") = false, nb::arg("prefix") = false,
+          nb::arg("limit") = nb::none(), nb::arg("timeout") = nb::none());
+}
+
+void BindInstance(nb::class_<PyClient>& c) {
+  c.def(
+       "status",
+       [](PyClient& self, Seconds timeout) {
+         CallOptions options{ToTimeout(timeout)};
+         return Unwrap(Unlocked([&] { return self.client.GetStatus(options); }));
+       },
+       nb::arg("timeout") = nb::none())
+      .def(
+          "create_volume",
+          [](PyClient& self, std::string name, std::string directory, uint64_t quota,
+             Seconds timeout) {
+            CallOptions options{ToTimeout(timeout)};
+            return Unwrap(Unlocked(
+                [&] { return self.client.CreateVolume(name, directory, quota, options); }));
+          },
+          nb::arg("name"), nb::arg("directory"), nb::arg("quota") = 0,
+          nb::arg("timeout") = nb::none())
+      .def(
+          "list_volumes",
+          [](PyClient& self, Seconds timeout) {
+            CallOptions options{ToTimeout(timeout)};
+            return ToList(Unwrap(Unlocked([&] { return self.client.ListVolumes(options); })));
+          },
+          nb::arg("timeout") = nb::none())
+      .def(
+          "remove_volume",
+          [](PyClient& self, std::string name, Seconds timeout) {
+            CallOptions options{ToTimeout(timeout)};
+            Check(Unlocked([&] { return self.client.RemoveVolume(name, options); }));
+          },
+          nb::arg("name"), nb::arg("timeout") = nb::none())
+      .def("close", [](PyClient& self) { Unlocked([&] { self.client.Close(); }); })
+      .def_prop_ro("socket", [](PyClient& self) { return self.client.socket(); })
+      .def_prop_ro("volume", [](PyClient& self) { return self.client.volume(); })
+      .def_prop_ro("inline_max", [](PyClient& self) { return self.client.inline_max(); })
+      .def_prop_ro("connected", [](PyClient& self) { return self.client.connected(); })
+      .def_prop_ro("timeout", [](PyClient& self) {
+        return std::chrono::duration<double>(self.timeout).count();
+      });
+}
+
+}  // namespace
+
+void BindClient(nb::module_& m) {
+  nb::class_<PyClient> c(m, "Client");
+  c.def("__init__", &Connect, nb::arg("socket"), nb::arg("timeout") = 60.0,
+        nb::arg("wait_for_instance") = 0.0);
+  BindObjects(c);
+  BindBlobs(c);
+  BindNames(c);
+  BindInstance(c);
+}
+
+}  // namespace vineyard::python

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// The plain descriptions that calls give back.
+#include <nanobind/stl/string.h>
+
+#include "bindings.h"
+
+namespace vineyard::python {
+namespace {
+
+nb::list Buffers(const ObjectInfo& info) {
+  nb::list list;
+  for (const BufferRef& b : info.buffers) list.append(nb::make_tuple(b.blob, b.offset, b.length));
+  return list;
+}
+
+nb::dict Members(const ObjectInfo& info) {
+  nb::dict dict;
+  for (const Member& member : info.members) dict[ToStr(member.key)] = member.id;
+  return dict;
+}
+
+nb::dict Labels(const ObjectInfo& info) {
+  nb::dict dict;
+  for (const Label& label : info.labels) dict[ToStr(label.key)] = ToStr(label.value);
+  return dict;
+}
+
+}  // namespace
+
+void BindInfos(nb::module_& m) {
+  nb::class_<ObjectInfo>(m, "ObjectInfo")
+      .def_ro("id", &ObjectInfo::id)
+      .def_prop_ro("typename", [](const ObjectInfo& self) { return ToStr(self.type_name); })
+      .def_prop_ro("metadata", [](const ObjectInfo& self) { return ToStr(self.metadata); })
+      .def_prop_ro("buffers", &Buffers)
+      .def_prop_ro("members", &Members)
+      .def_prop_ro("labels", &Labels)
+      .def_ro("created_unix_ns", &ObjectInfo::created_unix_ns)
+      .def_prop_ro("creator_pid", [](const ObjectInfo& self) { return self.creator.pid; })
+      .def_prop_ro("creator_uid", [](const ObjectInfo& self) { return self.creator.uid; })
+      .def_prop_ro("creator_pod", [](const ObjectInfo& self) { return ToStr(self.creator.pod); })
+      .def_ro("nbytes", &ObjectInfo::nbytes);
+
+  nb::class_<NameInfo>(m, "NameInfo")
+      .def_prop_ro("name", [](const NameInfo& self) { return ToStr(self.name); })
+      .def_ro("id", &NameInfo::id)
+      .def_ro("version", &NameInfo::version);
+
+  nb::class_<VolumeInfo>(m, "VolumeInfo")
+      .def_prop_ro("name", [](const VolumeInfo& self) { return ToStr(self.name); })
+      .def_prop_ro("socket", [](const VolumeInfo& self) { return ToStr(self.socket); })
+      .def_ro("quota", &VolumeInfo::quota)
+      .def_ro("memory_usage", &VolumeInfo::memory_usage)
+      .def_ro("objects", &VolumeInfo::objects)
+      .def_ro("names", &VolumeInfo::names)
+      .def_ro("connections", &VolumeInfo::connections);
+
+  nb::class_<InstanceStatus>(m, "InstanceStatus")
+      .def_ro("instance_uuid", &InstanceStatus::instance_uuid)
+      .def_ro("instance_id", &InstanceStatus::instance_id)
+      .def_ro("version", &InstanceStatus::version)
+      .def_ro("deployment", &InstanceStatus::deployment)
+      .def_ro("volume", &InstanceStatus::volume)
+      .def_ro("generation", &InstanceStatus::generation)
+      .def_ro("memory_usage", &InstanceStatus::memory_usage)
+      .def_ro("memory_limit", &InstanceStatus::memory_limit)
+      .def_ro("memory_held", &InstanceStatus::memory_held)
+      .def_ro("memory_lingering", &InstanceStatus::memory_lingering)
+      .def_ro("memory_overhead", &InstanceStatus::memory_overhead)
+      .def_ro("instance_limit", &InstanceStatus::instance_limit)
+      .def_ro("objects", &InstanceStatus::objects)
+      .def_ro("blobs", &InstanceStatus::blobs)
+      .def_ro("names", &InstanceStatus::names)
+      .def_ro("connections", &InstanceStatus::connections)
+      .def_ro("ipc_connections", &InstanceStatus::connections)
+      .def_prop_ro("rpc_connections", [](const InstanceStatus&) { return 0; })
+      .def_ro("waiting", &InstanceStatus::waiting)
+      .def_ro("deferred_requests", &InstanceStatus::waiting)
+      .def("__repr__", [](const InstanceStatus& self) {
+        return "InstanceStatus(volume='" + self.volume +
+               "', memory_usage=" + std::to_string(self.memory_usage) +
+               ", memory_limit=" + std::to_string(self.memory_limit) +
+               ", objects=" + std::to_string(self.objects) +
+               ", names=" + std::to_string(self.names) +
+               ", connections=" + std::to_string(self.connections) + ")";
+      });
+}
+
+}  // namespace vineyard::python

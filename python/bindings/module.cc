@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// vineyard._core: the C++ client for Python. Its types stand in _core.pyi; the package above it is
+// what programs import.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+
+#include "bindings.h"
+
+NB_MODULE(_core, m) {
+  using namespace vineyard::python;
+  BindObjectId(m);
+  BindBlob(m);
+  BindBlobBuilder(m);
+  BindInfos(m);
+  BindClient(m);
+  m.def("find_socket", &vineyard::FindSocket);
+  m.def("version", &vineyard::Version);
+}
