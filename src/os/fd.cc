@@ -17,8 +17,10 @@ void UniqueFd::Reset() {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
-Result<UniqueFd> UniqueFd::Duplicate() const {
-  const int copy = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+Result<UniqueFd> UniqueFd::Duplicate() const { return DuplicateFd(fd_); }
+
+Result<UniqueFd> DuplicateFd(int fd) {
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) return ErrnoStatus("cannot duplicate a descriptor");
   return UniqueFd(copy);
 }

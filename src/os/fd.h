@@ -40,6 +40,9 @@ class UniqueFd {
   int fd_ = -1;
 };
 
+/// The same of a descriptor owned elsewhere.
+Result<UniqueFd> DuplicateFd(int fd);
+
 /// kIOError (or kPermissionDenied, kLimitExceeded where errno says so) with "what: strerror(errno)".
 Status ErrnoStatus(std::string_view what, int error);
 /// The same for the present value of errno.

@@ -2,12 +2,17 @@
 // Copyright The Vineyard Authors.
 #include "os/process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 
@@ -25,6 +30,72 @@ bool HasEnded(const UniqueFd& pidfd) {
 }
 
 void DieWithParent() { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
+namespace {
+
+[[noreturn]] void Execute(const SpawnOptions& options) {
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  std::signal(SIGINT, SIG_IGN);
+  for (const auto& [name, value] : options.environment) ::setenv(name.c_str(), value.c_str(), 1);
+  if (options.inherited_fd >= 0) ::fcntl(options.inherited_fd, F_SETFD, 0);
+  std::vector<char*> arguments;
+  for (const std::string& text : options.command) {
+    arguments.push_back(const_cast<char*>(text.c_str()));
+  }
+  arguments.push_back(nullptr);
+  ::execv(arguments[0], arguments.data());
+  std::perror(("cannot start '" + options.command[0] + "'").c_str());
+  ::_exit(127);
+}
+
+}  // namespace
+
+Result<pid_t> Spawn(const SpawnOptions& options) {
+  if (options.command.empty()) return Status::Invalid("no program to start");
+  const pid_t child = ::fork();
+  if (child < 0) return ErrnoStatus("cannot start a process");
+  if (child == 0) Execute(options);
+  return child;
+}
+
+Result<ProcessEnd> Reap(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return ErrnoStatus("cannot wait for process " + std::to_string(child));
+  }
+  if (WIFSIGNALED(status)) return ProcessEnd{.by_signal = true, .code = WTERMSIG(status)};
+  return ProcessEnd{.by_signal = false, .code = WEXITSTATUS(status)};
+}
+
+Result<UniqueFd> WatchSignals(const std::vector<int>& signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : signals) {
+    struct sigaction before {};
+    ::sigaction(number, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) sigaddset(&set, number);
+  }
+  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) return ErrnoStatus("cannot block signals");
+  UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) return ErrnoStatus("cannot watch for signals");
+  return fd;
+}
+
+int NextSignal(const UniqueFd& watched) {
+  signalfd_siginfo info{};
+  if (::read(watched.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return 0;
+  return static_cast<int>(info.ssi_signo);
+}
+
+void FillStandardDescriptors() {
+  int fd;
+  do {
+    fd = ::open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) ::close(fd);
+}
 
 std::string ProcessName(pid_t pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/comm");

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 //
-// Processes: descriptors that tell when one ends, dying with a parent, and where a test makes this
-// process die.
+// Processes: starting one, descriptors that tell when one ends or a signal comes, dying with a parent,
+// and where a test makes this process die.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "os/fd.h"
 #include "vineyard/status.h"
@@ -21,6 +23,33 @@ Result<UniqueFd> OpenPidFd(pid_t pid);
 bool HasEnded(const UniqueFd& pidfd);
 /// Sends SIGKILL when the parent's thread that forked this process ends.
 void DieWithParent();
+
+struct SpawnOptions {
+  std::vector<std::string> command;  ///< command[0] is a path, looked up anew at each start
+  std::vector<std::pair<std::string, std::string>> environment;  ///< added to this process's own
+  int inherited_fd = -1;  ///< stays open in the new program, under the same number
+};
+/// Starts a program, with no signal blocked. SIGINT is ignored in it: Ctrl-C goes to all processes of
+/// a terminal, and the one that started the others says what becomes of them. A program that cannot
+/// be started says so on stderr and ends with 127. REQUIRES: this process has one thread.
+Result<pid_t> Spawn(const SpawnOptions& options);
+
+struct ProcessEnd {
+  bool by_signal = false;
+  int code = 0;  ///< the signal's number, or the exit code
+};
+/// Waits for a child to end.
+Result<ProcessEnd> Reap(pid_t child);
+
+/// Blocks the signals and makes them readable from the descriptor instead, except those that this
+/// process was started to ignore (nohup, a shell's background jobs).
+Result<UniqueFd> WatchSignals(const std::vector<int>& signals);
+/// Number of the next signal that has come; 0 if none has.
+int NextSignal(const UniqueFd& watched);
+
+/// Opens /dev/null where stdin, stdout or stderr is closed, so that no other file gets its number.
+void FillStandardDescriptors();
+
 /// "python3", from /proc/PID/comm; empty if it is gone.
 std::string ProcessName(pid_t pid);
 

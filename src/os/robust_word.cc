@@ -18,4 +18,6 @@ Status HoldRobustWord(RobustWord* word) {
   return {};
 }
 
+void ReleaseRobustWord(RobustWord* word) { pthread_mutex_unlock(&word->mutex); }
+
 }  // namespace vineyard::os

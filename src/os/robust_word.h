@@ -3,8 +3,8 @@
 //
 // RobustWord: a word in shared memory that the kernel marks when the thread that holds it dies.
 //
-// It is a process-shared robust mutex that its holder locks once and never unlocks. However the
-// holder ends (SIGKILL included), the kernel sets FUTEX_OWNER_DIED in the word, and a reader sees that
+// It is a process-shared robust mutex that its holder locks once, and unlocks only before it takes the
+// mapping away. However the holder ends (SIGKILL included), the kernel sets FUTEX_OWNER_DIED in the word, and a reader sees that
 // with one load through a read-only mapping. Readers never lock.
 #pragma once
 
@@ -28,6 +28,8 @@ static_assert(offsetof(pthread_mutex_t, __data) == 0 &&
 /// Makes the calling thread the holder. REQUIRES: a writable shared mapping that outlives the thread.
 /// At most 2000 of them a thread: the kernel stops walking a longer list.
 Status HoldRobustWord(RobustWord* word);
+/// Its readers find it dead from now on. REQUIRES: the calling thread holds it.
+void ReleaseRobustWord(RobustWord* word);
 
 /// True when the holder's thread has died, or nobody ever held it.
 inline bool IsDead(const RobustWord* word) {

@@ -89,6 +89,35 @@ Result<UniqueFd> ListenUnix(const std::string& path, mode_t mode) {
   return fd;
 }
 
+Result<SocketFile> ProbeUnix(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return SocketFile::kAbsent;
+    return ErrnoStatus("cannot look at '" + path + "'");
+  }
+  if (!S_ISSOCK(info.st_mode)) return SocketFile::kNotSocket;
+  VY_ASSIGN_OR_RETURN(Address address, MakeAddress(path));
+  VY_ASSIGN_OR_RETURN(UniqueFd fd, NewSocket());
+  const auto* raw = reinterpret_cast<const sockaddr*>(&address.address);
+  while (::connect(fd.get(), raw, sizeof address.address) != 0) {
+    switch (errno) {
+      case EINTR: continue;
+      case ECONNREFUSED: return SocketFile::kDead;
+      case ENOENT: return SocketFile::kAbsent;
+      case EAGAIN:      // its queue is full
+      case EPROTOTYPE:  // a socket of another type
+        return SocketFile::kLive;
+      default: return ErrnoStatus("cannot tell whether somebody listens at '" + path + "'");
+    }
+  }
+  return SocketFile::kLive;
+}
+
+void RemoveDeadSocket(const std::string& path) {
+  auto found = ProbeUnix(path);
+  if (found.ok() && *found == SocketFile::kDead) ::unlink(path.c_str());
+}
+
 std::string BoundPath(const UniqueFd& listener) {
   sockaddr_un address{};
   socklen_t length = sizeof address;

@@ -29,6 +29,18 @@ inline constexpr size_t kMaxFdsPerMessage = 253;
 Result<UniqueFd> ConnectUnix(const std::string& path);
 /// Fails with kAlreadyExists when the path is taken, by a live socket or anything else.
 Result<UniqueFd> ListenUnix(const std::string& path, mode_t mode);
+
+enum class SocketFile {
+  kAbsent,     ///< nothing at the path
+  kLive,       ///< a socket that somebody listens on
+  kDead,       ///< a socket left behind: connections are refused
+  kNotSocket,  ///< another kind of file, or a link
+};
+/// Looks by connecting. Fails where it cannot tell (no permission).
+Result<SocketFile> ProbeUnix(const std::string& path);
+/// Unlinks the path if it is a dead socket; does nothing otherwise.
+void RemoveDeadSocket(const std::string& path);
+
 /// The path a listening socket is bound to; empty if it has none.
 std::string BoundPath(const UniqueFd& listener);
 bool IsListeningUnixSocket(const UniqueFd& fd);
