@@ -22,8 +22,12 @@ struct Unit {
 
 constexpr uint64_t kSecond = 1'000'000'000;
 constexpr std::array kUnits = {  // the largest first, as FormatDuration tries them
-    Unit{"d", 86'400 * kSecond}, Unit{"h", 3'600 * kSecond}, Unit{"m", 60 * kSecond},
-    Unit{"s", kSecond},          Unit{"ms", 1'000'000},      Unit{"us", 1'000},
+    Unit{"d", 86'400 * kSecond},
+    Unit{"h", 3'600 * kSecond},
+    Unit{"m", 60 * kSecond},
+    Unit{"s", kSecond},
+    Unit{"ms", 1'000'000},
+    Unit{"us", 1'000},
     Unit{"ns", 1}};
 constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
 

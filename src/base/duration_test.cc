@@ -10,8 +10,8 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(ParseDuration, JunkIsRefusedAndTheMessageShowsIt) {
-  for (const char* text : {"", "s", "5", "-1s", "1 s", "1.s", ".5s", "1m30s", "1S", "1sec", "1e3s",
-                           "1.5.5s"}) {
+  for (const char* text :
+       {"", "s", "5", "-1s", "1 s", "1.s", ".5s", "1m30s", "1S", "1sec", "1e3s", "1.5.5s"}) {
     const Result<std::chrono::nanoseconds> duration = ParseDuration(text);
     ASSERT_FALSE(duration.ok()) << text;
     EXPECT_EQ(duration.status().code(), StatusCode::kInvalid) << text;

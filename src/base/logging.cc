@@ -7,10 +7,10 @@
 #include <string>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <nlohmann/json.hpp>
 
 namespace vineyard::log {
 
@@ -35,8 +35,8 @@ spdlog::level::level_enum ToSpdlog(Level level) {
 }
 
 void SetPattern(spdlog::logger& logger, const char* pattern) {
-  logger.set_formatter(std::make_unique<spdlog::pattern_formatter>(
-      pattern, spdlog::pattern_time_type::utc));
+  logger.set_formatter(
+      std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc));
 }
 
 // Never destroyed: threads may log while the process ends.

@@ -42,8 +42,10 @@ struct Field {
   template <std::signed_integral T>
   constexpr Field(std::string_view k, T v) : key(k), value(static_cast<int64_t>(v)) {}
   template <std::unsigned_integral T>
+    requires(!std::same_as<T, bool>)
   constexpr Field(std::string_view k, T v) : key(k), value(static_cast<uint64_t>(v)) {}
-  constexpr Field(std::string_view k, bool v) : key(k), value(v) {}
+  template <std::same_as<bool> T>  // not what merely converts to bool, such as a pointer
+  constexpr Field(std::string_view k, T v) : key(k), value(v) {}
   constexpr Field(std::string_view k, double v) : key(k), value(v) {}
   template <std::convertible_to<std::string_view> T>
   constexpr Field(std::string_view k, const T& v) : key(k), value(std::string_view(v)) {}
@@ -63,7 +65,9 @@ inline bool Enabled(Level level) {
 }
 
 inline void Debug(Message message, Fields fields = {}) {
-  if (Enabled(Level::kDebug)) [[unlikely]] internal::Write(Level::kDebug, message.text, fields);
+  if (Enabled(Level::kDebug)) [[unlikely]] {
+    internal::Write(Level::kDebug, message.text, fields);
+  }
 }
 inline void Info(Message message, Fields fields = {}) {
   if (Enabled(Level::kInfo)) internal::Write(Level::kInfo, message.text, fields);

@@ -28,9 +28,8 @@ class Logging : public ::testing::Test {
 };
 
 TEST_F(Logging, HostileTextStaysOnItsLineInText) {
-  const std::string line = Captured([] {
-    Info("client named", {{"name", "a\nfake line \"x\"={}%v\xff"}, {"empty", ""}});
-  });
+  const std::string line = Captured(
+      [] { Info("client named", {{"name", "a\nfake line \"x\"={}%v\xff"}, {"empty", ""}}); });
   EXPECT_THAT(line, HasSubstr(R"(name="a\nfake line \"x\"={}%v)"));
   EXPECT_THAT(line, HasSubstr(R"(empty="")"));
   EXPECT_EQ(line.find('\n'), line.size() - 1);
@@ -55,7 +54,8 @@ TEST_F(Logging, NothingIsWrittenBelowTheLevel) {
               Debug("a");
               Info("b");
               Warning("c");
-            }), "");
+            }),
+            "");
   EXPECT_THAT(Captured([] { Error("d"); }), HasSubstr(" error d\n"));
   Configure(Level::kOff, Format::kText);
   EXPECT_EQ(Captured([] { Error("e"); }), "");
@@ -64,8 +64,12 @@ TEST_F(Logging, NothingIsWrittenBelowTheLevel) {
 TEST_F(Logging, ALineHasTimeLevelMessageAndFields) {
   const std::string path = "/run/vineyard.sock";
   const std::string line = Captured([&] {
-    Info("engine started", {{"generation", 3}, {"socket", path}, {"bytes", ~uint64_t{0}},
-                            {"change", -1}, {"rate", 0.5}, {"root", true}});
+    Info("engine started", {{"generation", 3},
+                            {"socket", path},
+                            {"bytes", ~uint64_t{0}},
+                            {"change", -1},
+                            {"rate", 0.5},
+                            {"root", true}});
   });
   EXPECT_THAT(line, MatchesRegex("20..-..-..T..:..:..\\....Z info engine started generation=3 "
                                  "socket=/run/vineyard.sock bytes=18446744073709551615 change=-1 "

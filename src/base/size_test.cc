@@ -15,9 +15,9 @@ constexpr uint64_t kGi = kMi * 1024;
 constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
 
 TEST(ParseSize, JunkIsRefusedAndTheMessageShowsIt) {
-  for (const char* text :
-       {"", " ", "x", "-1", "+1", "Gi", ".", ".5G", "1.G", "1..5G", "1.5.5G", "8Gx", "8Gix",
-        "8GiBB", "8 G i", "8BB", "8i", "8iB", "0x10", "1e9", "8Gi,", "nan", "inf"}) {
+  for (const char* text : {"",    " ",     "x",      "-1",  "+1",   "Gi",    ".",     ".5G",
+                           "1.G", "1..5G", "1.5.5G", "8Gx", "8Gix", "8GiBB", "8 G i", "8BB",
+                           "8i",  "8iB",   "0x10",   "1e9", "8Gi,", "nan",   "inf"}) {
     const Result<uint64_t> size = ParseSize(text);
     ASSERT_FALSE(size.ok()) << text;
     EXPECT_EQ(size.status().code(), StatusCode::kInvalid) << text;
@@ -65,8 +65,7 @@ TEST(ParseSize, FractionsAreExact) {
 }
 
 TEST(ParseSizeOrShare, MoreThanAllAndJunkAreRefused) {
-  for (const char* text :
-       {"101%", "100.01%", "%", "-5%", "5%%", "5Gi%", "18446744073709551615%"}) {
+  for (const char* text : {"101%", "100.01%", "%", "-5%", "5%%", "5Gi%", "18446744073709551615%"}) {
     EXPECT_EQ(ParseSizeOrShare(text, kGi).status().code(), StatusCode::kInvalid) << text;
   }
 }

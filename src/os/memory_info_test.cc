@@ -74,8 +74,9 @@ TEST_F(MemoryInfoTest, AContainerThatSeesTheHostsPathHasItsLimitAtTheMount) {
 }
 
 TEST(MemoryInfoParsing, JunkGivesNothing) {
-  for (const char* text : {"", "MemTotal:", "MemTotal: kB", "MemTotal: 12", "MemTotal: -1 kB",
-                           "MemTotal: 99999999999999999999 kB", "MemTotal: 18446744073709551615 kB"}) {
+  for (const char* text :
+       {"", "MemTotal:", "MemTotal: kB", "MemTotal: 12", "MemTotal: -1 kB",
+        "MemTotal: 99999999999999999999 kB", "MemTotal: 18446744073709551615 kB"}) {
     EXPECT_EQ(ParseMemTotal(text), std::nullopt) << text;
   }
   for (const char* text : {"", "::", "0::", "0::relative", "4:memory", "4:memory:", "\n\n"}) {
@@ -86,9 +87,7 @@ TEST(MemoryInfoParsing, JunkGivesNothing) {
   EXPECT_EQ(ParseCgroupPaths("4:memory_pressure:/x\n").v1_memory, std::nullopt);
 }
 
-TEST(MemoryInfoParsing, PathsMayHoldColons) {
-  EXPECT_EQ(ParseCgroupPaths("0::/a:b\n").v2, "/a:b");
-}
+TEST(MemoryInfoParsing, PathsMayHoldColons) { EXPECT_EQ(ParseCgroupPaths("0::/a:b\n").v2, "/a:b"); }
 
 TEST(MemoryInfo, ThisMachineHasSomeMemory) {
   const Result<MemoryInfo> info = ReadMemoryInfo();

@@ -13,8 +13,7 @@ namespace {
 TEST(TextFile, WhatIsNoShortTextFileIsRefusedWithItsPath) {
   const auto absent = ReadTextFile("/nowhere/at all");
   EXPECT_EQ(absent.status().code(), StatusCode::kNotFound);
-  EXPECT_EQ(absent.status().message(),
-            "cannot read /nowhere/at all: No such file or directory");
+  EXPECT_EQ(absent.status().message(), "cannot read /nowhere/at all: No such file or directory");
   EXPECT_EQ(ReadTextFile("/proc").status().code(), StatusCode::kInvalid);
   EXPECT_EQ(ReadTextFile("/dev/zero").status().code(), StatusCode::kInvalid) << "it has no end";
 }

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "daemon/config.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <iterator>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/size.h"
+#include "daemon/settings.h"
+#include "os/text_file.h"
+#include "os/user.h"
+
+namespace vineyard::daemon {
+
+namespace {
+
+struct OldFlag {
+  std::string_view name;
+  std::string_view reason;
+};
+constexpr std::string_view kNoEtcd = "metadata lives in the instance, and no etcd is used";
+constexpr std::string_view kNoRedis = "metadata lives in the instance, and no redis is used";
+constexpr std::string_view kNoMetrics = "nothing is exported yet; ask vineyardctl status";
+constexpr std::array kOldFlags = {
+    OldFlag{"meta_timeout", kNoEtcd},
+    OldFlag{"skip_launch_etcd", kNoEtcd},
+    OldFlag{"etcd_endpoint", kNoEtcd},
+    OldFlag{"etcd_prefix", kNoEtcd},
+    OldFlag{"etcd_cmd", kNoEtcd},
+    OldFlag{"etcd_data_dir", kNoEtcd},
+    OldFlag{"redis_endpoint", kNoRedis},
+    OldFlag{"redis_prefix", kNoRedis},
+    OldFlag{"redis_cmd", kNoRedis},
+    OldFlag{"allocator", "memory is given out in whole pages, and there is one way to do it"},
+    OldFlag{"stream_threshold", "there are no streams yet"},
+    OldFlag{"sync_crds", "an instance does not talk to kubernetes"},
+    OldFlag{"compression", "it was for the network service, and there is none"},
+    OldFlag{"prometheus", kNoMetrics},
+    OldFlag{"metrics", kNoMetrics},
+    OldFlag{"htpasswd", "who may open the socket may use the instance; see --socket_mode"}};
+
+const GivenValue* Find(const GivenValues& given, std::string_view name) {
+  const auto found = given.find(name);
+  return found == given.end() ? nullptr : &found->second;
+}
+
+// A switch that was given, and true.
+Result<bool> IsSwitchedOn(const GivenValues& given, std::string_view name) {
+  const GivenValue* value = Find(given, name);
+  if (value == nullptr) return false;
+  const Result<bool> on = ReadSwitch(value->value);
+  if (!on.ok()) return on.status().WithContext(value->where);
+  return *on;
+}
+
+// The network service was on by default once; here it is asked for by naming it, its port or its
+// RDMA endpoint, unless --rpc=false says that none is wanted.
+Status ReadNetworkFlags(Config& config) {
+  const GivenValue* rpc = Find(config.given, "rpc");
+  VY_ASSIGN_OR_RETURN(const bool wanted, IsSwitchedOn(config.given, "rpc"));
+  if (wanted) {
+    return Status::NeedsCluster(fmt::format(
+        "{}: the network service needs a cluster, and this version runs alone; say --rpc=false",
+        rpc->where));
+  }
+  for (const char* name : {"rpc_socket_port", "rdma_endpoint"}) {
+    const GivenValue* value = Find(config.given, name);
+    if (value == nullptr || value->value.empty()) continue;
+    if (rpc == nullptr) {
+      return Status::NeedsCluster(fmt::format(
+          "{}: '{}' asks for the network service, which needs a cluster, and this version runs "
+          "alone; leave it out, or say --rpc=false",
+          value->where, value->value));
+    }
+    config.notices.push_back(fmt::format(
+        "{} has no meaning in this version: there is no network service", value->where));
+  }
+  return Status::OK();
+}
+
+Status ReadOldFlags(Config& config) {
+  VY_RETURN_IF_ERROR(ReadNetworkFlags(config));
+  for (const OldFlag& old : kOldFlags) {
+    const GivenValue* value = Find(config.given, old.name);
+    if (value == nullptr) continue;
+    config.notices.push_back(
+        fmt::format("{} has no meaning in this version: {}", value->where, old.reason));
+  }
+  const Config defaults;
+  if (config.spill_path != defaults.spill_path ||
+      config.spill_lower_rate != defaults.spill_lower_rate ||
+      config.spill_upper_rate != defaults.spill_upper_rate) {
+    config.notices.emplace_back(
+        "--spill_path and its rates: spilling does nothing yet; what does not fit into --size "
+        "waits or is refused");
+  }
+  return Status::OK();
+}
+
+// A switch without meaning must still be one.
+Status CheckSwitches(const GivenValues& given) {
+  for (const Flag& flag : AllFlags()) {
+    if (flag.kind == FlagKind::kSwitch) VY_RETURN_IF_ERROR(IsSwitchedOn(given, flag.name).status());
+  }
+  return Status::OK();
+}
+
+// Values go into messages, notices and --print-config, each of which is made of lines.
+Status CheckCharacters(const GivenValues& given) {
+  for (const auto& [name, value] : given) {
+    const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' '; };
+    if (std::ranges::none_of(value.value, is_control)) continue;
+    return Status::Invalid(fmt::format(
+        "{}: holds a line break or another control character; take it out", value.where));
+  }
+  return Status::OK();
+}
+
+Result<Config::Form> ReadForm(const GivenValues& given) {
+  const GivenValue* value = Find(given, "output");
+  if (value == nullptr || value->value == "text") return Config::Form::kText;
+  if (value->value == "json") return Config::Form::kJson;
+  return Status::Invalid(
+      fmt::format("{}: '{}' is neither text nor json", value->where, value->value));
+}
+
+Status SetDefaultSocket(Config& config, const Environment& environment) {
+  if (environment.is_root) {
+    config.socket = "/var/run/vineyard.sock";
+    return Status::OK();
+  }
+  const std::string runtime = environment.get("XDG_RUNTIME_DIR").value_or("");
+  const std::string home = environment.get("HOME").value_or("");
+  if (runtime.starts_with('/')) {
+    config.socket = runtime + "/vineyard/vineyard.sock";
+  } else if (home.starts_with('/')) {
+    config.socket = home + "/.local/vineyard/vineyard.sock";
+  } else {
+    return Status::Invalid(
+        "--socket: there is no default without XDG_RUNTIME_DIR or HOME; say --socket PATH");
+  }
+  return Status::OK();
+}
+
+Status SetDefaultSize(Config& config, const Environment& environment) {
+  if (!environment.memory) {
+    return Status::Invalid(
+        "--size: there is no default, as the memory of this machine is unknown; say --size 8Gi");
+  }
+  config.size = environment.memory->limit() / 2;
+  config.size_reason = "half of " + DescribeMemory(*environment.memory);
+  return Status::OK();
+}
+
+}  // namespace
+
+Environment Environment::OfThisProcess() {
+  Environment environment;
+  environment.get = [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr) return std::nullopt;
+    return value;
+  };
+  environment.read_file = os::ReadTextFile;
+  if (Result<os::MemoryInfo> memory = os::ReadMemoryInfo(); memory.ok()) {
+    environment.memory = *memory;
+  }
+  environment.is_root = os::IsRoot();
+  std::error_code error;  // without a folder a relative --socket stays relative
+  environment.working_directory = std::filesystem::current_path(error).string();
+  return environment;
+}
+
+Result<Config> Config::Load(std::span<const char* const> args, const Environment& environment) {
+  Config config;
+  VY_ASSIGN_OR_RETURN(config.given, CollectFlags(args, environment.get, environment.read_file));
+  for (const auto& [name, action] :
+       {std::pair("print_config", Action::kPrintConfig),
+        std::pair("version", Action::kPrintVersion), std::pair("help", Action::kPrintHelp)}) {
+    if (config.given.contains(name)) config.action = action;
+  }
+  if (config.action == Action::kPrintHelp || config.action == Action::kPrintVersion) return config;
+
+  // As of old, these two say with an empty value what they say when they are not given.
+  std::erase_if(config.given, [](const auto& entry) {
+    return entry.second.value.empty() && (entry.first == "size" || entry.first == "spill_path");
+  });
+  if (environment.memory) config.memory_bytes = environment.memory->limit();
+  VY_RETURN_IF_ERROR(CheckCharacters(config.given));
+  VY_RETURN_IF_ERROR(CheckSwitches(config.given));
+  VY_ASSIGN_OR_RETURN(config.form, ReadForm(config.given));
+  for (const Setting& setting : AllSettings()) {
+    const GivenValue* value = Find(config.given, setting.name);
+    if (value == nullptr) continue;
+    VY_RETURN_IF_ERROR(setting.read(value->value, environment, config).WithContext(value->where));
+  }
+  if (config.socket.empty()) VY_RETURN_IF_ERROR(SetDefaultSocket(config, environment));
+  if (config.size == 0) VY_RETURN_IF_ERROR(SetDefaultSize(config, environment));
+  VY_RETURN_IF_ERROR(ReadOldFlags(config));
+  VY_RETURN_IF_ERROR(config.Validate());
+  return config;
+}
+
+Status Config::Validate() const {
+  constexpr uint64_t kLeastSize = uint64_t{1} << 20;
+  if (size < kLeastSize) {
+    return Status::Invalid(
+        fmt::format("--size: {} is too small; the least is {}, and 8Gi means 8 GiB",
+                    FormatSize(size), FormatSize(kLeastSize)));
+  }
+  if (reserve_memory && memory_bytes != 0 && size > memory_bytes) {
+    return Status::Invalid(fmt::format(
+        "--reserve_memory: {} cannot be taken at the start, as there are only {}; lower --size",
+        FormatSize(size), FormatSize(memory_bytes)));
+  }
+  if (spill_lower_rate > spill_upper_rate) {
+    return Status::Invalid(
+        fmt::format("--spill_lower_rate: {} is above --spill_upper_rate, {}; lower it",
+                    spill_lower_rate, spill_upper_rate));
+  }
+  return Status::OK();
+}
+
+std::string Config::Print() const {
+  const auto source_of = [&](const Setting& setting) {
+    const GivenValue* value = Find(given, setting.name);
+    return value == nullptr ? Source::kDefault : value->source;
+  };
+  if (form == Form::kJson) {
+    nlohmann::ordered_json values;
+    for (const Setting& setting : AllSettings()) {
+      values[setting.name] = {{"value", setting.show(*this)},
+                              {"source", SourceName(source_of(setting))}};
+    }
+    const nlohmann::ordered_json whole = {
+        {"settings", values}, {"size_reason", size_reason}, {"notices", notices}};
+    return whole.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  }
+  std::string text = fmt::format("# size: {}", FormatSize(size));
+  if (!size_reason.empty()) text.append(", ").append(size_reason);
+  text += '\n';
+  for (const std::string& notice : notices) text.append("# ").append(notice).append("\n");
+  for (const Source source :
+       {Source::kCommandLine, Source::kEnvironment, Source::kFile, Source::kDefault}) {
+    std::string block;
+    for (const Setting& setting : AllSettings()) {
+      if (source_of(setting) != source) continue;
+      const nlohmann::json value = setting.show(*this);
+      fmt::format_to(std::back_inserter(block), "{} = {}\n", setting.name,
+                     value.is_string() ? value.get<std::string>() : value.dump());
+    }
+    if (!block.empty()) {
+      fmt::format_to(std::back_inserter(text), "\n# from: {}\n{}", SourceName(source), block);
+    }
+  }
+  return text;
+}
+
+}  // namespace vineyard::daemon
