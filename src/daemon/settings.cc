@@ -57,7 +57,7 @@ Status ReadSocket(const std::string& text, const Environment& environment, Confi
 }
 
 Status ReadSocketMode(const std::string& text, const Environment&, Config& config) {
-  const std::string_view digits = text.starts_with("0o") ? std::string_view(text).substr(2) : text;
+  const std::string digits = text.starts_with("0o") ? text.substr(2) : text;
   unsigned mode = 0;
   const char* end = digits.data() + digits.size();
   const auto [stop, error] = std::from_chars(digits.data(), end, mode, 8);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include <fmt/format.h>
+
 #include "os/text_file.h"
 
 namespace vineyard::os {
@@ -40,7 +42,7 @@ std::optional<uint64_t> LeastLimit(const std::string& mount, std::string path,
                                    const std::string& file) {
   std::optional<uint64_t> least;
   while (true) {
-    const Result<std::string> text = ReadTextFile(mount + path + "/" + file);
+    const Result<std::string> text = ReadTextFile(fmt::format("{}{}/{}", mount, path, file));
     const std::optional<uint64_t> limit = text.ok() ? ParseCgroupLimit(*text) : std::nullopt;
     if (limit) least = std::min(least.value_or(*limit), *limit);
     if (path.empty()) return least;
