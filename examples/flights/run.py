@@ -47,6 +47,13 @@ def parse_arguments() -> argparse.Namespace:
         metavar="NAMES",
         help="which to run, with commas between (default: %(default)s)",
     )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=1,
+        metavar="N",
+        help="runs of each transport; what is reported is that with the median hand-over",
+    )
     parser.add_argument("--vineyardd", metavar="FILE", help="the server; default: the one built")
     parser.add_argument(
         "--output",
@@ -66,6 +73,8 @@ def parse_arguments() -> argparse.Namespace:
     for name in args.transports:
         if name not in TRANSPORTS:
             parser.error(f"no transport {name!r}: there are {', '.join(TRANSPORTS)}")
+    if args.repeats < 1:
+        parser.error(f"--repeats: {args.repeats} is less than 1")
     if args.rows is not None:
         try:
             args.rows = parse_count(args.rows)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_squared_error
 
 from harness.step import Step, step_parser
@@ -16,7 +17,7 @@ def main() -> None:
     step = Step("test", args, args.model)
     x = step.read(f"{args.input}/x_test")
     y = step.read(f"{args.input}/y_test")
-    model = step.read(args.model)
+    model: LinearRegression = step.read(args.model)
     step.finish(mse=float(mean_squared_error(y, model.predict(x))))
 
 

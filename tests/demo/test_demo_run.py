@@ -2,6 +2,7 @@
 # Copyright The Vineyard Authors.
 """The driver: its result, its bad inputs, and that it leaves nothing behind."""
 
+import importlib
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness.instance import Instance, InstanceError
+from harness.instance import Instance, InstanceError, find_vineyardd
 
 FLIGHTS = Path(__file__).resolve().parents[2] / "examples" / "flights"
 FILES = "shm_pickle,disk_warm,disk_cold"
@@ -31,6 +32,18 @@ while True:
 
 def leftovers() -> set[Path]:
     return {p for d in ("/dev/shm", "/tmp") for p in Path(d).glob("vineyard-flights-*")}
+
+
+def vineyard_is_here() -> bool:
+    try:
+        find_vineyardd()
+        importlib.import_module("vineyard.csi")
+    except (InstanceError, ImportError):
+        return False
+    return True
+
+
+with_vineyard = pytest.mark.skipif(not vineyard_is_here(), reason="vineyard is not built")
 
 
 @pytest.fixture
@@ -62,6 +75,33 @@ def test_file_transports_agree_and_the_result_has_every_key(script, tmp_path: Pa
     assert "\r" not in done.stderr and "\x1b" not in done.stderr
     assert sum("preprocess" in line for line in done.stderr.splitlines()) == 3
     assert leftovers() == before
+
+
+@with_vineyard
+def test_vineyard_agrees_with_pickle_bit_by_bit(script, tmp_path: Path) -> None:
+    before = leftovers()
+    ways = "vineyard,shm_pickle"
+    done = script("run.py", "--rows", "30k", "--transports", ways, "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["differences"] == []
+    own, other = (result["transports"][name] for name in ways.split(","))
+    assert own["mse"] == other["mse"]
+    assert leftovers() == before
+
+
+@with_vineyard
+def test_what_is_read_over_vineyard_reads_flat_and_computes_the_same(script, tmp_path) -> None:
+    done = script("scale.py", "--sizes", "1M,20M", "--repeats", 2, "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    small, large = json.loads((tmp_path / "scale.json").read_text())["sizes"]
+    assert small["identical"] and large["identical"]
+
+
+@with_vineyard
+def test_a_path_in_no_volume_is_one_line(script, one_line, tmp_path: Path) -> None:
+    done = script("prepare.py", "--rows", "10", "--output", tmp_path / "flights")
+    assert one_line(done).startswith("prepare: ")
 
 
 def test_rows_come_from_the_environment_too(script, one_line, tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
 from harness.memory import meminfo
 
 CGROUPS = Path("/sys/fs/cgroup")
+SHMEM_ENABLED = Path("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
 
 
 def memory_bytes() -> int:
@@ -54,6 +56,12 @@ def file_system(folder: Path) -> str:
         if folder.is_relative_to(mount) and len(mount) >= best:
             best, kind = len(mount), after.split()[0]
     return kind
+
+
+def shared_huge_pages() -> str:
+    """Return how the kernel gives huge pages to shared memory, such as ``advise`` or ``never``."""
+    chosen = [re.search(r"\[(\w+)\]", line) for line in _lines(SHMEM_ENABLED)]
+    return chosen[0][1] if chosen and chosen[0] else "unknown"
 
 
 def facts(disk: Path) -> dict[str, Any]:

@@ -109,5 +109,6 @@ def _small_print(result: dict[str, Any]) -> str:
         f"{result['rows']:,} flights as pandas frames and one scikit-learn model; "
         f"interpreter start, imports and computing are not in these times.\n"
         f"Disk writes end in the page cache (no fsync); cold: page cache dropped before each read.\n"
-        f"{describe(result['machine'])}."
+        f"{describe(result['machine'])}; "
+        f"huge pages for shared memory: {result['machine']['shared_huge_pages']}."
     )

@@ -33,7 +33,7 @@ def summarise(steps: list[dict[str, Any]], peak_bytes: int) -> dict[str, Any]:
 
 def not_run(transport: str) -> dict[str, Any]:
     """Return the entry of a transport that was left out: every key, no value."""
-    keys = (*PARTS, "total_s", "peak_bytes", "mse", "startup_s", "handover_s")
+    keys = (*PARTS, "total_s", "peak_bytes", "mse", "startup_s", "handover_s", "handover_runs_s")
     dropped = {"caches_dropped": False} if transport == "disk_cold" else {}
     return dict.fromkeys(keys) | {"steps": []} | dropped
 

@@ -91,8 +91,9 @@ class Step:
         worked = time.perf_counter() - self._ready_at
         rest = worked - self._read.seconds - self._write.seconds - self._aside.seconds
         # Inputs only now: looking at them earlier would have brought their pages in for free.
-        for name, value in self._values.items():
-            self._inputs[name] |= {"bytes": value_bytes(value), "sha256": fingerprint(value)}
+        with self._aside:
+            for name, value in self._values.items():
+                self._inputs[name] |= {"bytes": value_bytes(value), "sha256": fingerprint(value)}
         report = {
             "step": self._name,
             "interpreter_s": self._interpreter_s,
@@ -101,6 +102,7 @@ class Step:
             "read_s": self._read.seconds,
             "write_s": self._write.seconds,
             "compute_s": rest,
+            "measuring_s": self._aside.seconds,
             "caches_dropped": bool(self._dropped) and all(self._dropped),
             "inputs": self._inputs,
             "outputs": self._outputs,
