@@ -37,7 +37,8 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
     from matplotlib.figure import Figure
 
     ran = {name: entry for name, entry in result["transports"].items() if entry["steps"]}
-    figure = Figure(figsize=(8, 0.8 * len(ran) + 1.5), facecolor="white")
+    height = 0.75 * len(ran) + 1.75  # inches: a row for each way, title and small print
+    figure = Figure(figsize=(8, height), facecolor="white")
     axes = figure.subplots()
     for row, (name, entry) in enumerate(ran.items()):
         own = name == "vineyard"
@@ -54,7 +55,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
         x=-0.2,
     )
     figure.text(0.01, 0.015, _small_print(result), fontsize=7.5, color="#555555", va="bottom")
-    figure.subplots_adjust(left=0.19, right=0.97, top=0.9, bottom=0.24)
+    figure.subplots_adjust(left=0.19, right=0.97, top=1 - 0.45 / height, bottom=1.2 / height)
     files = [folder / "handover.png", folder / "handover.svg"]
     figure.savefig(files[0], dpi=160)
     figure.savefig(files[1], metadata={"Date": None})
@@ -101,7 +102,8 @@ def format_tick(seconds: float) -> str:
 
 def _label(name: str, entry: dict[str, Any]) -> str:
     undropped = name == "disk_cold" and not entry["caches_dropped"]
-    return TRANSPORTS[name].title + ("\n(cache not dropped)" if undropped else "")
+    title = TRANSPORTS[name].title + (", not dropped" if undropped else "")
+    return f"{title}\n{format_seconds(entry['handover_s'])} in all"
 
 
 def _small_print(result: dict[str, Any]) -> str:
