@@ -45,7 +45,10 @@ std::vector<std::byte> EncodeDescriptor(const ObjectInfo& info) {
   if (!info.buffers.empty()) {
     std::vector<fb::BufferRange> ranges;
     ranges.reserve(info.buffers.size());
-    for (const BufferRef& b : info.buffers) ranges.emplace_back(b.blob.value(), b.offset, b.length);
+    for (const BufferRef& b : info.buffers) {
+      const bool own = !info.id.is_null() && b.blob == info.id.own_blob();
+      ranges.emplace_back(own ? 0 : b.blob.value(), b.offset, b.length);
+    }
     buffers = builder.CreateVectorOfStructs(ranges);
   }
   flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<fb::Member>>> members;

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "layout/record.h"
+
+#include <cstring>
+
+#include "base/hash.h"
+#include "vineyard/status.h"
+
+namespace vineyard::layout {
+
+namespace {
+
+uint64_t LoadWord(const std::byte* p) {
+  return __atomic_load_n(reinterpret_cast<const uint64_t*>(p), __ATOMIC_ACQUIRE);
+}
+void StoreWord(std::byte* p, uint64_t value) {
+  __atomic_store_n(reinterpret_cast<uint64_t*>(p), value, __ATOMIC_RELEASE);
+}
+
+// Stores bytes as whole words; the last one is padded with zeros.
+void StoreBytes(std::byte* to, std::span<const std::byte> from) {
+  const size_t words = from.size() / 8;
+  for (size_t i = 0; i < words; ++i) {
+    uint64_t word;
+    std::memcpy(&word, from.data() + i * 8, 8);
+    StoreWord(to + i * 8, word);
+  }
+  if (const size_t rest = from.size() % 8; rest != 0) {
+    uint64_t word = 0;
+    std::memcpy(&word, from.data() + words * 8, rest);
+    StoreWord(to + words * 8, word);
+  }
+}
+
+}  // namespace
+
+uint64_t RecordChecksum(const RecordFields& fields, std::span<const std::byte> head) {
+  RecordFields without = fields;
+  without.checksum = 0;
+  return HashBytes(head, HashBytes(std::as_bytes(std::span(&without, 1))));
+}
+
+std::optional<RecordCopy> TryReadRecord(const std::byte* slot, uint64_t available) {
+  const uint64_t before = LoadWord(slot);
+  if (before == 0) return std::nullopt;
+  RecordCopy copy;
+  uint64_t words[sizeof(RecordFields) / 8];
+  for (size_t i = 0; i < std::size(words); ++i) words[i] = LoadWord(slot + 8 + i * 8);
+  std::memcpy(static_cast<void*>(&copy.fields_), words, sizeof words);
+  const RecordFields& f = copy.fields_;
+  if (f.bytes_length > available || BytesOffset(f.head_length) + f.bytes_length > available) {
+    return std::nullopt;
+  }
+  const uint64_t length = AlignRecord(f.head_length) + f.bytes_length;
+  const size_t count = (length + 7) / 8;
+  copy.words_ = std::make_unique_for_overwrite<uint64_t[]>(count);
+  const std::byte* from = slot + kRecordHeader;
+  const size_t head_words = (size_t{f.head_length} + 7) / 8;
+  for (size_t i = 0; i < head_words; ++i) copy.words_[i] = LoadWord(from + i * 8);
+  for (size_t i = AlignRecord(f.head_length) / 8; i < count; ++i) {
+    copy.words_[i] = LoadWord(from + i * 8);
+  }
+  if (__atomic_load_n(reinterpret_cast<const uint64_t*>(slot), __ATOMIC_RELAXED) != before) {
+    return std::nullopt;
+  }
+  return copy;
+}
+
+std::optional<RecordCopy> RecordCopy::FromMessage(std::span<const std::byte> payload) {
+  RecordCopy copy;
+  if (payload.size() < sizeof(RecordFields)) return std::nullopt;
+  std::memcpy(static_cast<void*>(&copy.fields_), payload.data(), sizeof(RecordFields));
+  const std::span<const std::byte> rest = payload.subspan(sizeof(RecordFields));
+  const uint64_t head = AlignRecord(copy.fields_.head_length);
+  if (head > rest.size() || copy.fields_.bytes_length != rest.size() - head) return std::nullopt;
+  copy.words_ = std::make_unique_for_overwrite<uint64_t[]>((rest.size() + 7) / 8);
+  std::memcpy(copy.words_.get(), rest.data(), rest.size());
+  return copy;
+}
+
+const RecordFields& FieldsOf(const std::byte* slot) {
+  return *reinterpret_cast<const RecordFields*>(slot + 8);
+}
+std::span<const std::byte> HeadOf(const std::byte* slot) {
+  return {slot + kRecordHeader, FieldsOf(slot).head_length};
+}
+std::span<const std::byte> BytesOf(const std::byte* slot) {
+  const RecordFields& f = FieldsOf(slot);
+  return {slot + BytesOffset(f.head_length), f.bytes_length};
+}
+uint64_t SequenceOf(const std::byte* slot) { return LoadWord(slot); }
+
+void WriteRecord(std::byte* slot, RecordFields fields, std::span<const std::byte> head,
+                 std::span<const std::byte> bytes, uint64_t sequence) {
+  VY_DCHECK(sequence != 0);
+  fields.head_length = static_cast<uint32_t>(head.size());
+  fields.bytes_length = bytes.size();
+  fields.checksum = RecordChecksum(fields, head);
+  __atomic_store_n(reinterpret_cast<uint64_t*>(slot), uint64_t{0}, __ATOMIC_RELAXED);  // W1
+  StoreBytes(slot + 8, std::as_bytes(std::span(&fields, 1)));                          // W2
+  StoreBytes(slot + kRecordHeader, head);
+  StoreBytes(slot + BytesOffset(fields.head_length), bytes);
+  StoreWord(slot, sequence);  // W3
+}
+
+void EraseRecord(std::byte* slot) { StoreWord(slot, 0); }
+
+}  // namespace vineyard::layout

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "store/budget.h"
+
+#include <algorithm>
+#include <string>
+
+namespace vineyard::store {
+
+bool Budget::TryTake(uint64_t bytes) {
+  if (!waiters_.empty() || bytes > free()) return false;
+  held_ += bytes;
+  return true;
+}
+
+void Budget::Give(uint64_t bytes) {
+  VY_CHECK(bytes <= held_);
+  held_ -= bytes;
+  Pump();
+}
+
+Budget::Id Budget::Wait(uint64_t bytes, os::TimePoint deadline,
+                        std::function<void(Status)> granted) {
+  waiters_.push_back({next_, bytes, deadline, std::move(granted)});
+  return next_++;
+}
+
+void Budget::Cancel(Id id) {
+  waiters_.remove_if([id](const Waiter& w) { return w.id == id; });
+}
+
+std::optional<os::TimePoint> Budget::NextDeadline() const {
+  if (waiters_.empty()) return std::nullopt;
+  return std::ranges::min_element(waiters_, {}, &Waiter::deadline)->deadline;
+}
+
+void Budget::Expire(os::TimePoint now, const std::function<std::string(uint64_t)>& explain) {
+  std::list<Waiter> expired;
+  for (auto it = waiters_.begin(); it != waiters_.end();) {
+    const auto next = std::next(it);
+    if (it->deadline <= now) expired.splice(expired.end(), waiters_, it);
+    it = next;
+  }
+  for (Waiter& w : expired) w.granted(Status::OutOfMemory(explain(w.bytes)));
+  if (!expired.empty()) Pump();
+}
+
+void Budget::Pump() {
+  while (!waiters_.empty() && waiters_.front().bytes <= free()) {
+    Waiter w = std::move(waiters_.front());
+    waiters_.pop_front();
+    held_ += w.bytes;
+    w.granted(Status::OK());
+  }
+}
+
+}  // namespace vineyard::store

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Budget: who may have memory, and who waits for it.
+//
+// It counts pages really held: whoever makes shared memory takes from it first, and gives back once
+// the memory is closed. Owned by the engine's thread. What can't fit now waits in order; nobody
+// overtakes, so that a large request is not starved by small ones.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <optional>
+
+#include "os/socket.h"
+#include "vineyard/status.h"
+
+namespace vineyard::store {
+
+class Budget {
+ public:
+  explicit Budget(uint64_t limit) : limit_(limit) {}
+  Budget(const Budget&) = delete;
+  Budget& operator=(const Budget&) = delete;
+
+  [[nodiscard]] uint64_t limit() const { return limit_; }
+  [[nodiscard]] uint64_t held() const { return held_; }
+  [[nodiscard]] uint64_t free() const { return held_ >= limit_ ? 0 : limit_ - held_; }
+  [[nodiscard]] size_t waiting() const { return waiters_.size(); }
+
+  /// False when it does not fit, or others wait for memory already.
+  bool TryTake(uint64_t bytes);
+  /// Without regard to the limit: memory the instance can't do without (catalogs).
+  void Take(uint64_t bytes) { held_ += bytes; }
+  /// Gives back, then lets those who wait go on, in order.
+  void Give(uint64_t bytes);
+
+  /// Gives back without letting anybody in.
+  void Untake(uint64_t bytes) { held_ -= bytes; }
+
+  using Id = uint64_t;
+  /// `granted` is called with OK once `bytes` have been taken for the caller, at the deadline with
+  /// kOutOfMemory (see `explain`). Never from within this call.
+  Id Wait(uint64_t bytes, os::TimePoint deadline, std::function<void(Status)> granted);
+  /// Forgets a waiter; its callback is not called.
+  void Cancel(Id id);
+
+  /// The earliest deadline of those who wait.
+  [[nodiscard]] std::optional<os::TimePoint> NextDeadline() const;
+  /// Ends waits whose deadline has passed. `explain` says who holds the memory.
+  void Expire(os::TimePoint now, const std::function<std::string(uint64_t bytes)>& explain);
+  /// Grants what fits now. Called by Give; by the engine after a cancelled wait.
+  void Pump();
+
+ private:
+  struct Waiter {
+    Id id;
+    uint64_t bytes;
+    os::TimePoint deadline;
+    std::function<void(Status)> granted;
+  };
+  uint64_t limit_;
+  uint64_t held_ = 0;
+  Id next_ = 1;
+  std::list<Waiter> waiters_;
+};
+
+}  // namespace vineyard::store

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// ClientTable: who uses the instance, what each holds, and the answers each may not have yet.
+//
+// A client is a token (one Client object of one process), not a connection: it outlives connections
+// and engines, and ends when it says goodbye or its process dies. Its answers lie in the ledger. Owned
+// by the engine's thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "layout/ledger.h"
+#include "os/fd.h"
+#include "vineyard/status.h"
+
+namespace vineyard::store {
+
+struct Token {
+  uint64_t high = 0;
+  uint64_t low = 0;
+  auto operator<=>(const Token&) const = default;
+};
+
+struct ClientState {
+  uint64_t key = 0;
+  Token token;
+  uint64_t pid = 0;
+  uint64_t uid = 0;
+  uint64_t volume = 0;
+  os::UniqueFd pidfd;
+  uint32_t row = 0;
+  bool connected = false;
+  bool claimed = true;  // false: known from the engine before, not heard of since
+  std::unordered_set<uint64_t> reservations;  // blobs
+  std::unordered_set<uint64_t> mapped;        // blobs
+};
+
+class ClientTable {
+ public:
+  explicit ClientTable(layout::Ledger ledger) : ledger_(ledger) {}
+
+  /// kLimitExceeded when there are too many.
+  Result<ClientState*> Add(const Token& token, uint64_t pid, uint64_t uid, uint64_t volume,
+                           os::UniqueFd pidfd, std::optional<uint64_t> key = std::nullopt);
+  void Remove(uint64_t key);
+
+  [[nodiscard]] ClientState* Find(uint64_t key);
+  [[nodiscard]] ClientState* Find(const Token& token);
+  [[nodiscard]] const std::map<uint64_t, std::unique_ptr<ClientState>>& all() const {
+    return clients_;
+  }
+
+  /// What was answered to that request; kProtocol for a number outside the window.
+  Result<std::optional<layout::Answer>> Recall(const ClientState& client, uint64_t number) const;
+  void Note(const ClientState& client, const layout::Answer& answer);
+  /// The client has all answers up to `number`.
+  void Acknowledge(const ClientState& client, uint64_t number);
+  [[nodiscard]] uint64_t acknowledged(const ClientState& client) const {
+    return ledger_.row(client.row).acknowledged;
+  }
+
+  /// "python3 (pid 123)", the heaviest first, by what they have mapped or reserved among `blobs`.
+  [[nodiscard]] std::string WhoHolds(const std::unordered_set<uint64_t>& blobs) const;
+
+ private:
+  layout::Ledger ledger_;
+  std::map<uint64_t, std::unique_ptr<ClientState>> clients_;
+  std::map<Token, uint64_t> by_token_;
+  std::set<uint32_t> free_rows_;
+  uint32_t next_row_ = 0;
+  uint64_t next_key_ = 1;
+};
+
+}  // namespace vineyard::store

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "store/recovery.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "os/memfd.h"
+#include "os/process.h"
+#include "wire/codec.h"
+
+namespace vineyard::store {
+
+using layout::RecordFields;
+using layout::RecordKind;
+using layout::Ref;
+
+namespace {
+
+constexpr size_t kMaxReported = 20;
+
+uint64_t GenerationOf(const HeldItem& catalog) { return catalog.b >> 32; }
+uint64_t SegmentOf(const HeldItem& catalog) { return catalog.b & 0xffffffff; }
+
+}  // namespace
+
+/// What one volume's old catalog says, while it is being taken over.
+struct Recovery::OldVolume {
+  OldCatalog catalog;
+  std::set<std::pair<uint64_t, uint64_t>> entries;  // key, ref
+  Volume* fresh = nullptr;
+};
+
+const std::vector<HeldMemory*>& Recovery::Items(HeldKind kind, uint64_t a) const {
+  static const std::vector<HeldMemory*> kNone;
+  const auto it = items_.find({kind, a});
+  return it == items_.end() ? kNone : it->second;
+}
+
+void Recovery::SetAside(std::string why) {
+  ++report_.set_aside_count;
+  if (report_.set_aside.size() < kMaxReported) report_.set_aside.push_back(std::move(why));
+}
+
+Status Recovery::Run(std::function<void()> done) {
+  done_ = std::move(done);
+  for (HeldMemory& h : held_) items_[{h.item.kind, h.item.a}].push_back(&h);
+  FindGeneration();
+  if (report_.from_generation != 0) {
+    AdoptClients();
+    std::set<uint64_t> volumes;
+    for (const HeldMemory& h : held_) {
+      if (h.item.kind == HeldKind::kCatalog) volumes.insert(h.item.a);
+    }
+    opening_ = 1;  // until all have been begun
+    for (const uint64_t id : volumes) {
+      if (Status s = AdoptVolume(id); !s.ok()) {
+        SetAside(fmt::format("volume {}: {}", id, s.ToString()));
+      }
+    }
+    AdoptExtents();
+  } else {
+    opening_ = 1;
+  }
+  VolumeOpened();
+  return {};
+}
+
+void Recovery::FindGeneration() {
+  for (HeldMemory& h : held_) {
+    if (h.item.kind != HeldKind::kLedger || h.item.a <= report_.from_generation) continue;
+    auto mapping = os::Mapping::Open(h.fd, layout::kLedgerSize, os::Access::kReadWrite);
+    auto size = os::FileSize(h.fd);
+    if (!mapping.ok() || !size.ok() || *size != layout::kLedgerSize) {
+      SetAside(fmt::format("the ledger of generation {} can't be read", h.item.a));
+      continue;
+    }
+    const layout::Ledger ledger(mapping->data());
+    if (Status s = ledger.Check(); !s.ok()) {
+      SetAside(fmt::format("the ledger of generation {}: {}", h.item.a, s.ToString()));
+      continue;
+    }
+    if (ledger.header().serving.load(std::memory_order_acquire) != 1) continue;
+    report_.from_generation = h.item.a;
+    old_ledger_mapping_ = std::move(mapping).value();
+    old_ledger_ = ledger;
+  }
+  if (report_.from_generation == 0) return;
+  auto intent = old_ledger_.ReadIntent();
+  if (intent.ok()) {
+    intent_ = std::move(*intent);
+  } else {
+    SetAside(intent.status().ToString());
+  }
+  const uint64_t next = old_ledger_.header().next_id.load(std::memory_order_acquire);
+  // A nonsense mark would use up all ids; the clock's is then as good.
+  if (next < (uint64_t{1} << 48)) store_.next_id_ = std::max(store_.next_id_, next);
+}
+
+void Recovery::AdoptClients() {
+  for (uint32_t n = 0; n < layout::kMaxClients; ++n) {
+    const layout::ClientRow& row = old_ledger_.row(n);
+    const uint64_t key = row.client_key.load(std::memory_order_acquire);
+    if (key == 0) continue;
+    const std::vector<HeldMemory*>& pidfds = Items(HeldKind::kClient, key);
+    if (pidfds.empty() || os::HasEnded(pidfds[0]->fd)) continue;
+    auto client = store_.clients_->Add({row.token_high, row.token_low}, row.pid, 0, row.volume,
+                                       std::move(pidfds[0]->fd), key);
+    if (!client.ok()) return;
+    (*client)->claimed = false;
+    store_.clients_->Acknowledge(**client, row.acknowledged);
+    for (const layout::Answer& answer : row.answers) {
+      if (answer.number != 0) store_.clients_->Note(**client, answer);
+    }
+    if (intent_ && intent_->client_key == key) store_.clients_->Note(**client, intent_->answer);
+    ++report_.clients;
+  }
+}
+
+Status Recovery::AdoptVolume(uint64_t id) {
+  OldVolume old;
+  HeldMemory* first = nullptr;
+  for (HeldMemory* h : Items(HeldKind::kCatalog, id)) {
+    if (GenerationOf(h->item) == report_.from_generation && SegmentOf(h->item) == 0) first = h;
+  }
+  if (first == nullptr) return {};  // of a generation that never served
+  VY_ASSIGN_OR_RETURN(const uint64_t size, os::FileSize(first->fd));
+  VY_ASSIGN_OR_RETURN(os::Mapping mapping, os::Mapping::Open(first->fd, size, os::Access::kRead));
+  VY_ASSIGN_OR_RETURN(old.catalog, ReadOldCatalog(mapping.bytes()));
+  if (old.catalog.state != layout::VolumeState::kLive) return {};  // never finished, or removed
+  CollectEntries(old);
+  FinishIntent(old);
+
+  CatalogSpec spec = old.catalog.spec;
+  spec.expected_entries = old.entries.size();
+  ++opening_;
+  VY_RETURN_IF_ERROR(store_.CreateVolume(spec, [this](Result<Volume*>) { VolumeOpened(); }));
+  old.fresh = store_.FindVolume(id);
+  ArenaSet& arenas = old.fresh->arenas();
+  for (HeldMemory* h : Items(HeldKind::kArena, id)) {
+    Status s = arenas.Adopt(static_cast<uint32_t>(h->item.b), std::move(h->fd), h->item.c);
+    if (!s.ok()) SetAside(s.ToString());
+  }
+  // Objects and blobs first: a name counts only if what it points to is there.
+  std::vector<std::pair<uint64_t, Ref>> names;
+  for (const auto& [key, ref] : old.entries) {
+    const Ref place(ref);
+    if (!CheckRecord(old, key, place)) continue;
+    const std::byte* record = arenas.At(place);
+    const RecordFields& f = layout::FieldsOf(record);
+    arenas.CountLive(place, layout::RecordSize(f.head_length, f.bytes_length));
+    if (place.kind() == RecordKind::kName) {
+      names.emplace_back(key, place);
+    } else {
+      old.fresh->AdoptEntry(ObjectId(key), place);
+    }
+  }
+  for (const auto& [key, place] : names) {
+    const std::byte* record = arenas.At(place);
+    const auto head = layout::HeadOf(record);
+    const std::string_view name(reinterpret_cast<const char*>(head.data()), head.size());
+    if (old.fresh->Find(ObjectId(layout::FieldsOf(record).value)) == nullptr) {
+      SetAside(fmt::format("volume '{}': name '{}' points to nothing", old.fresh->name(), name));
+      arenas.Free(place);
+      continue;
+    }
+    old.fresh->AdoptName(name, place);
+  }
+  old.fresh->DeriveReferences();
+  arenas.CloseEmptyAdopted();
+  ++report_.volumes;
+  report_.objects += old.fresh->objects();
+  report_.names += old.fresh->names().size();
+  return {};
+}
+
+void Recovery::CollectEntries(OldVolume& old) {
+  const auto collect = [&](std::span<const std::byte> bytes, uint64_t offset) {
+    const auto* buckets = reinterpret_cast<const layout::Bucket*>(bytes.data() + offset);
+    const size_t count = (bytes.size() - offset) / sizeof(layout::Bucket);
+    layout::ForEachEntry({buckets, count}, [&](uint64_t key, Ref ref) {
+      old.entries.emplace(key, ref.value());
+    });
+  };
+  for (const uint64_t number : old.catalog.segments) {
+    for (HeldMemory* h : Items(HeldKind::kCatalog, old.catalog.spec.volume)) {
+      if (GenerationOf(h->item) != report_.from_generation || SegmentOf(h->item) != number) continue;
+      auto size = os::FileSize(h->fd);
+      if (!size.ok()) continue;
+      auto mapping = os::Mapping::Open(h->fd, *size, os::Access::kRead);
+      if (!mapping.ok()) {
+        SetAside(mapping.status().ToString());
+        continue;
+      }
+      collect(mapping->bytes(), number == 0 ? layout::kFirstSegmentOffset : 0);
+    }
+  }
+}
+
+void Recovery::FinishIntent(OldVolume& old) {
+  if (!intent_) return;
+  for (const layout::IntentChange& c : intent_->changes) {
+    if (c.volume != old.catalog.spec.volume) continue;
+    old.entries.erase({c.key, c.was});
+    if (c.now != 0) old.entries.emplace(c.key, c.now);
+  }
+}
+
+bool Recovery::CheckRecord(OldVolume& old, uint64_t key, Ref ref) {
+  const auto bad = [&](std::string_view why) {
+    SetAside(fmt::format("volume '{}': the record of {:016x} {}", old.catalog.spec.name, key, why));
+    return false;
+  };
+  const std::span<const std::byte> bytes = old.fresh->arenas().Peek(ref);
+  if (bytes.empty()) return bad("lies in no arena");
+  const RecordFields& f = layout::FieldsOf(bytes.data());
+  if (f.head_length > bytes.size() || f.bytes_length > bytes.size() ||
+      layout::BytesOffset(f.head_length) + f.bytes_length > bytes.size()) {
+    return bad("ends behind its arena");
+  }
+  const auto head = layout::HeadOf(bytes.data());
+  if (layout::SequenceOf(bytes.data()) == 0) return bad("is unfinished");
+  if (f.checksum != layout::RecordChecksum(f, head)) return bad("does not match its checksum");
+  if (f.kind != ref.kind() || f.id != key) return bad("is another one");
+  switch (f.kind) {
+    case RecordKind::kName: return true;
+    case RecordKind::kBlob:
+      if (!ObjectId(key).is_blob()) return bad("has no blob's id");
+      return (f.flags & layout::kFlagExtent) == 0 || CheckExtent(f, head) ||
+             bad("names memory that is not there, or not sealed");
+    case RecordKind::kObject: {
+      auto d = wire::DecodeDescriptor(head);
+      if (!d.ok()) return bad("has a malformed descriptor");
+      return (*d)->stamp()->id() == key || bad("has another one's descriptor");
+    }
+    case RecordKind::kFree: break;
+  }
+  return bad("is of no known kind");
+}
+
+bool Recovery::CheckExtent(const RecordFields& fields, std::span<const std::byte> head) {
+  const std::vector<HeldMemory*>& chunks = Items(HeldKind::kChunk, fields.id);
+  if (chunks.empty() || head.size() != chunks.size() * sizeof(layout::ChunkEntry)) return false;
+  const auto* entries = reinterpret_cast<const layout::ChunkEntry*>(head.data());
+  uint64_t pages = 0;
+  for (HeldMemory* h : chunks) {
+    if (h->item.b >= chunks.size() || entries[h->item.b].size != h->item.c) return false;
+    auto size = os::FileSize(h->fd);
+    auto sealed = os::IsSealedForever(h->fd);
+    if (!size.ok() || *size != h->item.c || !sealed.ok() || !*sealed) return false;
+    pages += h->item.c;
+  }
+  if (fields.value > pages) return false;
+  published_extents_.insert(fields.id);
+  return true;
+}
+
+void Recovery::AdoptExtents() {
+  std::map<uint64_t, std::vector<HeldMemory*>> blobs;
+  for (HeldMemory& h : held_) {
+    if (h.item.kind == HeldKind::kChunk) blobs[h.item.a].push_back(&h);
+  }
+  for (auto& [blob, items] : blobs) {
+    std::ranges::sort(items, {}, [](const HeldMemory* h) { return h->item.b; });
+    auto extent = std::make_unique<Extent>();
+    extent->blob = ObjectId(blob);
+    extent->volume = items[0]->item.e;
+    for (HeldMemory* h : items) {
+      extent->pages += h->item.c;
+      extent->chunks.push_back({std::move(h->fd), h->item.c});
+    }
+    extent->size = extent->pages;
+    const uint64_t owner = items[0]->item.d;
+    const bool whole = items.size() == items[0]->item.f;
+    store_.budget_.Take(extent->pages);
+    Volume* volume = store_.FindVolume(extent->volume);
+    if (volume != nullptr) volume->NoteUsage(extent->pages, 0);
+    Extent* raw = extent.get();
+    store_.extents_[blob] = std::move(extent);
+    if (published_extents_.contains(blob) && volume != nullptr) {
+      raw->state = ExtentState::kSealed;
+      raw->size = layout::FieldsOf(volume->Record(*volume->Find(ObjectId(blob)))).value;
+      continue;
+    }
+    raw->state = ExtentState::kReserved;
+    ClientState* client = store_.clients_->Find(owner);
+    if (client == nullptr || !whole || volume == nullptr) {
+      // Its writer is gone, or was never told of it; or it was deleted and somebody still maps it.
+      ++report_.freed_extents;
+      store_.FreeExtent(ObjectId(blob));
+      continue;
+    }
+    raw->owner = owner;
+    client->reservations.insert(blob);
+    ++report_.reservations;
+  }
+}
+
+void Recovery::VolumeOpened() {
+  if (--opening_ > 0) return;
+  os::CrashPoint("recovery.before_serving");
+  store_.ledger_.header().serving.store(1, std::memory_order_release);
+  os::CrashPoint("recovery.serving");
+  DropOld();
+  done_();
+}
+
+void Recovery::DropOld() {
+  for (const HeldMemory& h : held_) {
+    const HeldItem& i = h.item;
+    switch (i.kind) {
+      case HeldKind::kLedger:
+      case HeldKind::kCatalog: store_.keeper_.Drop(i.kind, i.a, i.b, {}); break;
+      case HeldKind::kClient:
+        if (store_.clients_->Find(i.a) == nullptr) store_.keeper_.Drop(i.kind, i.a, i.b, {});
+        break;
+      case HeldKind::kArena:
+        if (store_.FindVolume(i.a) == nullptr) store_.keeper_.Drop(i.kind, i.a, i.b, {});
+        break;
+      case HeldKind::kListener:
+      case HeldKind::kChunk: break;
+    }
+  }
+  items_.clear();
+  held_.clear();
+  old_ledger_mapping_.Reset();
+}
+
+}  // namespace vineyard::store

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Store: all that one engine keeps: volumes, extents, clients, the ledger and the budget.
+//
+// It knows nothing of sockets; the daemon calls it and waits on its behalf. Owned by the engine's
+// thread, which also runs every callback. `keeper` and `pool` outlive it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "layout/ledger.h"
+#include "os/mapping.h"
+#include "store/budget.h"
+#include "store/clients.h"
+#include "store/extent.h"
+#include "store/memory_keeper.h"
+#include "store/volume.h"
+
+namespace vineyard::store {
+
+struct StoreOptions {
+  uint64_t limit = 0;
+  uint64_t inline_max = uint64_t{256} << 10;
+  uint64_t generation = 1;
+  uint64_t instance[2] = {0, 0};
+};
+
+class Store final : public VolumeHost {
+ public:
+  static Result<std::unique_ptr<Store>> Create(const StoreOptions& options, MemoryKeeper& keeper,
+                                               RunOnPool pool);
+  ~Store() override;
+
+  // ---- volumes
+
+  /// `ready` is called once the keeper has the catalog, with the volume open. kAlreadyExists at once.
+  Status CreateVolume(CatalogSpec spec, std::function<void(Result<Volume*>)> ready);
+  Status RemoveVolume(uint64_t id);
+  [[nodiscard]] Volume* FindVolume(uint64_t id);
+  [[nodiscard]] Volume* FindVolume(std::string_view name);
+  [[nodiscard]] const std::map<uint64_t, std::unique_ptr<Volume>>& volumes() const {
+    return volumes_;
+  }
+  uint64_t NextVolumeId() { return next_volume_++; }
+
+  // ---- extents
+
+  /// Makes room for a blob of `size` bytes, for a client to fill; waits in order until the deadline.
+  /// Sizes up to inline_max get an id only: their bytes come with the put. `ready` is never called
+  /// from within. Returns a ticket for CancelReserve.
+  uint64_t Reserve(Volume& volume, uint64_t client, uint64_t size, os::TimePoint deadline,
+                   std::function<void(Result<Extent*>)> ready);
+  void CancelReserve(uint64_t ticket);
+  /// kNotFound unless the client reserved it.
+  Result<Extent*> FindReservation(uint64_t client, ObjectId blob);
+  [[nodiscard]] Extent* FindExtent(ObjectId blob);
+  void Abort(Extent& extent);
+
+  /// Waits for `bytes` of free memory without taking it; then `ready` may try again.
+  uint64_t WaitForRoom(const Volume& volume, uint64_t bytes, os::TimePoint deadline,
+                       std::function<void(Status)> ready);
+  /// Lets those go on who wait for their volume's quota. To be called after changes.
+  void PumpQuota();
+
+  // ---- clients
+
+  /// Everything it reserved is given back, its leases end.
+  void ForgetClient(uint64_t key);
+  /// The client's process has no mapping of it any more.
+  void Released(ClientState& client, ObjectId blob);
+
+  // ---- time
+
+  [[nodiscard]] std::optional<os::TimePoint> NextDeadline() const;
+  /// Ends waits whose time is up, and looks whether lingering extents are free now.
+  void Tick(os::TimePoint now);
+  /// True when Tick should come soon again: something lingers and somebody may want its memory.
+  [[nodiscard]] bool HasLingering() const { return !lingering_.empty(); }
+  /// Moves a few records out of arenas that are to be emptied; false: nothing left.
+  bool MoveSome();
+
+  // ---- figures
+
+  [[nodiscard]] Budget& budget() { return budget_; }
+  [[nodiscard]] const StoreOptions& options() const { return options_; }
+  [[nodiscard]] uint64_t lingering_bytes() const { return lingering_bytes_; }
+  /// What the volume may use in all.
+  [[nodiscard]] uint64_t LimitOf(const Volume& volume) const;
+  [[nodiscard]] size_t waiting() const { return budget_.waiting() + quota_waiters_.size(); }
+  /// "asked 2 GiB; free 1 GiB of 4 GiB; …": for whoever can't have memory.
+  [[nodiscard]] std::string ExplainMemory(uint64_t asked) const;
+
+  // ---- VolumeHost
+  layout::Ledger ledger() override { return ledger_; }
+  ClientTable& clients() override { return *clients_; }
+  uint64_t NextSequence() override { return next_sequence_++; }
+  void FreeExtent(ObjectId blob) override;
+  void NameChanged(Volume& volume, const std::string& name) override {
+    if (on_name) on_name(volume, name);
+  }
+  std::function<void(Volume&, const std::string&)> on_name;
+
+  ObjectId NextId();
+
+ private:
+  friend class Recovery;
+  Store(const StoreOptions& options, MemoryKeeper& keeper, RunOnPool pool);
+
+  struct Waiting {
+    Budget::Id budget_id = 0;
+    bool cancelled = false;
+  };
+  struct QuotaWaiter {
+    uint64_t ticket;
+    uint64_t volume;
+    uint64_t bytes;
+    os::TimePoint deadline;
+    std::function<void(Status)> go;
+  };
+
+  Status OpenLedger();
+  void Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
+             os::TimePoint deadline, std::function<void(Result<Extent*>)> ready);
+  void Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
+            std::function<void(Result<Extent*>)> ready);
+  /// Gives a sealed or punched extent's memory back, or lets it linger while somebody maps it.
+  void Retire(std::unique_ptr<Extent> extent);
+  void Close(std::unique_ptr<Extent> extent);
+  void CheckLingering();
+
+  StoreOptions options_;
+  MemoryKeeper& keeper_;
+  RunOnPool pool_;
+  Budget budget_;
+  os::UniqueFd ledger_fd_;
+  os::Mapping ledger_mapping_;
+  layout::Ledger ledger_;
+  std::unique_ptr<ClientTable> clients_;
+  std::map<uint64_t, std::unique_ptr<Volume>> volumes_;
+  uint64_t next_volume_ = 2;  // 1 is 'default'
+  std::unordered_map<uint64_t, std::unique_ptr<Extent>> extents_;    // by blob
+  std::unordered_map<uint64_t, std::unique_ptr<Extent>> lingering_;  // by blob
+  uint64_t lingering_bytes_ = 0;
+  std::unordered_map<uint64_t, std::shared_ptr<Waiting>> waiting_;  // by ticket
+  std::list<QuotaWaiter> quota_waiters_;
+  uint64_t next_ticket_ = 1;
+  uint64_t next_sequence_ = 1;
+  uint64_t next_id_ = 0;
+};
+
+}  // namespace vineyard::store
