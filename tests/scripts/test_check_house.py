@@ -42,7 +42,12 @@ def test_a_word_from_elsewhere_is_named(line):
 
 @pytest.mark.parametrize(
     "line",
-    ["${PREFIX}/work/x", "a networking.framework/root", "the shared/private choice", "issues a call"],
+    [
+        "${PREFIX}/work/x",
+        "a networking.framework/root",
+        "the shared/private choice",
+        "issues a call",
+    ],
 )
 def test_an_innocent_word_is_not(line):
     assert complaints("docs/a.md", line + "\n") == []

@@ -64,7 +64,9 @@ def test_a_broken_rule_is_named_with_its_place(tree, name, line, complaint):
 
 def test_a_header_is_named_from_the_root(tree):
     root = tree({"src/base/a.h": "", "src/base/b.h": '#include "a.h"\n'})
-    assert check_layers.check(root) == ['src/base/b.h:1: write "base/a.h", from the root of the tree']
+    assert check_layers.check(root) == [
+        'src/base/b.h:1: write "base/a.h", from the root of the tree'
+    ]
 
 
 def test_os_and_tests_may_call_the_kernel(tree):
