@@ -113,6 +113,15 @@ Result<SocketFile> ProbeUnix(const std::string& path) {
   return SocketFile::kLive;
 }
 
+bool IsOrphanedListener(const std::string& path) {
+  auto socket = ConnectUnix(path);
+  if (!socket.ok()) return false;
+  // The peer of a connection is whoever called listen().
+  auto peer = GetPeer(*socket);
+  if (peer.ok()) return HasEnded(peer->pidfd);
+  return peer.status().Is(StatusCode::kIOError);  // no such process
+}
+
 void RemoveDeadSocket(const std::string& path) {
   auto found = ProbeUnix(path);
   if (found.ok() && *found == SocketFile::kDead) ::unlink(path.c_str());

@@ -38,6 +38,9 @@ enum class SocketFile {
 };
 /// Looks by connecting. Fails where it cannot tell (no permission).
 Result<SocketFile> ProbeUnix(const std::string& path);
+/// True when the process that made the socket at `path` listen has ended, although another that got
+/// the socket from it, and may be ending too, still has it.
+bool IsOrphanedListener(const std::string& path);
 /// Unlinks the path if it is a dead socket; does nothing otherwise.
 void RemoveDeadSocket(const std::string& path);
 
