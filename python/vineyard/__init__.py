@@ -1,2 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
+"""Immutable data in shared memory, handed from process to process without a copy.
+
+>>> import vineyard
+>>> with vineyard.connect() as client:  # doctest: +SKIP
+...     client.put([1, 2, 3], name="numbers")
+...     client.get(name="numbers")
+[1, 2, 3]
+
+What comes back from `get` is equal to what was put, of the same type, and read-only; large arrays
+are views of the very pages that the writer filled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vineyard import errors
+from vineyard._core import Blob, BlobBuilder, InstanceStatus, ObjectID
+from vineyard._core import version as _version
+from vineyard.client import Client
+from vineyard.connecting import connect, get, put
+from vineyard.contexts import (
+    builder_context,
+    default_builder_context,
+    default_resolver_context,
+    resolver_context,
+)
+from vineyard.errors import *  # noqa: F403
+from vineyard.objects import Object, ObjectMeta, ObjectName
+
+if TYPE_CHECKING:
+    from vineyard import core, csi, deploy
+
+__version__ = _version()
+
+__all__ = [
+    "Blob",
+    "BlobBuilder",
+    "Client",
+    "InstanceStatus",
+    "Object",
+    "ObjectID",
+    "ObjectMeta",
+    "ObjectName",
+    "builder_context",
+    "connect",
+    "core",
+    "csi",
+    "default_builder_context",
+    "default_resolver_context",
+    "deploy",
+    "get",
+    "put",
+    "resolver_context",
+    *errors.__all__,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("csi", "deploy", "core"):  # imported when they are used
+        import importlib
+
+        return importlib.import_module(f"vineyard.{name}")
+    raise AttributeError(f"module 'vineyard' has no attribute {name!r}")

@@ -32,6 +32,10 @@ class ObjectNotExistsException(VineyardException, KeyError):
     """No such object, blob, name or volume (any more)."""
 
 
+class VolumeNotFoundException(ObjectNotExistsException, FileNotFoundError):
+    """The path lies in no volume."""
+
+
 class ObjectExistsException(VineyardException, FileExistsError):
     """The name is taken."""
 

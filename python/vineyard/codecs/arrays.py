@@ -28,10 +28,9 @@ array([[0., 1., 2.],
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vineyard.codecs._core import (
     Decoder,
@@ -44,6 +43,9 @@ from vineyard.codecs._core import (
 )
 from vineyard.codecs.containers import items_keys, items_of
 from vineyard.codecs.scalars import Encoded
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Names of element types in typenames, where the C++ name differs from numpy's.
 _CPP_NAMES = {"float32": "float", "float64": "double", "int32": "int"}
@@ -163,9 +165,7 @@ def _from_memory_order(
             array = array.T
         elif order == "K":
             array = array.transpose(np.argsort(axes))
-            array = array[
-                tuple(slice(None, None, -1 if i in flipped else 1) for i in range(ndim))
-            ]
+            array = array[tuple(slice(None, None, -1 if i in flipped else 1) for i in range(ndim))]
             if repeated:
                 array = np.broadcast_to(array, shape)
     except (ValueError, TypeError, OverflowError) as error:
@@ -207,7 +207,7 @@ def array_node(encoder: Encoder, array: NDArray[Any]) -> Node:
             "buffer": encoder.buffer(_bytes_view(data, info)),
         }
     if array.dtype.kind == "O":
-        order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+        order: Any = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
         return {
             "codec": "tensor.object",
             "shape_": list(array.shape),

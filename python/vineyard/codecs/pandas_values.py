@@ -103,9 +103,7 @@ def _positions_of(decoder: Decoder, node: dict[str, Any], columns: int) -> list[
             step = decoder.need_int(listed, "step_", 1, columns)
             count = decoder.need_int(listed, "count_", 0, columns)
             listed = list(range(start, start + step * count, step))
-    if type(listed) is not list or not all(
-        type(i) is int and 0 <= i < columns for i in listed
-    ):
+    if type(listed) is not list or not all(type(i) is int and 0 <= i < columns for i in listed):
         corrupted("a block of columns that the frame does not have")
     return listed
 
@@ -233,7 +231,7 @@ def _name_of(decoder: Decoder, node: dict[str, Any]) -> Any:
 def _index_node(encoder: Encoder, index: pd.Index) -> Node:
     datetimes = isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex))
     numpy = isinstance(index.dtype, np.dtype) and not datetimes
-    freq = {"freq_": freq_node(encoder, index.freq)} if datetimes else {}  # type: ignore[attr-defined]
+    freq = {"freq_": freq_node(encoder, index.freq)} if datetimes else {}
     return {
         "codec": "pandas.index",
         "class_": type(index).__name__,

@@ -23,7 +23,7 @@ def encode_zone(encoder: Encoder, zone: datetime.tzinfo | None) -> Node:
     """The node of a time zone; of kinds not listed here, by pickle."""
     if zone is None:
         return None
-    if zone is datetime.timezone.utc:
+    if zone is datetime.UTC:
         return {"codec": "zone", "kind_": "utc"}
     if type(zone) is zoneinfo.ZoneInfo and zone.key is not None:
         return {"codec": "zone", "kind_": "zoneinfo", "key_": zone.key}
@@ -44,7 +44,7 @@ def decode_zone(decoder: Decoder, node: dict[str, Any]) -> datetime.tzinfo:
     """The reverse of `encode_zone`."""
     kind = node.get("kind_")
     if kind == "utc":
-        return datetime.timezone.utc
+        return datetime.UTC
     if kind == "offset":
         limit = 24 * 3600 * 10**6
         microseconds = decoder.need_int(node, "microseconds_", 1 - limit, limit - 1)

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""Finding the instance: `connect`, and the module-level `put` and `get`.
+
+A socket is looked for in this order, and the first that is named counts:
+
+1. the argument ``socket``
+2. the environment variable ``VINEYARD_IPC_SOCKET``
+3. the argument ``config``, or ``VINEYARD_CONFIG``: a YAML file, or a directory that holds
+   ``vineyard-config.yaml`` or ``vineyard/vineyard-config.yaml``
+4. ``/var/run/vineyard-config.yaml``, ``/var/run/vineyard/vineyard-config.yaml``
+5. ``/var/run/vineyard.sock``, ``/var/run/vineyard/vineyard.sock``
+
+What was named in 1 to 3 is used or fails. With nothing named and nothing found, a private instance
+is started for this process and its children (see `embedded`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+from vineyard._core import ObjectID
+from vineyard.client import Client
+from vineyard.errors import InvalidException, NeedsClusterException
+
+RUN_DIRECTORY = Path("/var/run")
+_CONFIG_NAMES = ("vineyard-config.yaml", "vineyard/vineyard-config.yaml")
+_SOCKET_NAMES = ("vineyard.sock", "vineyard/vineyard.sock")
+
+
+def connect(
+    socket: str | os.PathLike[str] | None = None,
+    port: int | str | None = None,
+    host: str | None = None,
+    endpoint: Any = None,
+    rdma_endpoint: Any = None,
+    session: Any = None,
+    username: str | None = None,
+    password: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    *,
+    timeout: float = 60.0,
+    pickle: bool = True,
+    wait: float = 0.0,
+) -> Client:
+    """Connects to an instance; without arguments, to the one that this machine is set up for.
+
+    Parameters
+    ----------
+    socket : path, optional
+        The socket of a volume.
+    port, host, endpoint, rdma_endpoint, session
+        Of instances on other nodes.
+    username, password : str, optional
+        Not needed: the socket's permissions decide.
+    config : path, optional
+        A YAML file with ``Vineyard: {IPCSocket: ...}``, or a directory that holds one.
+    timeout : float
+        Seconds that connecting, and every later call by default, may take.
+    pickle : bool
+        Whether values without a codec of their own are stored by pickle, and pickles are loaded.
+    wait : float
+        Seconds to wait for an instance to come up at the socket.
+
+    Returns
+    -------
+    Client
+
+    Raises
+    ------
+    ConnectionFailedException
+        Nothing listens at the socket (a ConnectionError).
+    NeedsClusterException
+        An instance on another node was asked for.
+    """
+    if port is not None or host is not None or endpoint or rdma_endpoint or session:
+        raise NeedsClusterException(
+            "connecting to another node needs a cluster: give the path of a socket on this one"
+        )
+    if socket is not None and _is_endpoint(socket):
+        raise NeedsClusterException(
+            f"{socket!r} names a host and a port, which needs a cluster: give the path of a socket"
+        )
+    found = find_socket(socket, config)
+    if found is None:
+        from vineyard import embedded
+
+        found = embedded.ensure_started()
+    return Client(found, timeout=timeout, pickle=pickle, wait=wait)
+
+
+def find_socket(
+    socket: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | None = None,
+) -> str | None:
+    """The socket that `connect` would use; None where it would start a private instance."""
+    if socket is not None:
+        path = os.fspath(socket)
+        if not path:
+            raise InvalidException("the path of the socket is empty")
+        return path
+    if named := os.environ.get("VINEYARD_IPC_SOCKET"):
+        return named
+    config = config or os.environ.get("VINEYARD_CONFIG")
+    if config:
+        return _socket_of_config(_config_file(Path(config)))
+    if os.environ.get("VINEYARD_RPC_ENDPOINT"):
+        raise NeedsClusterException(
+            "VINEYARD_RPC_ENDPOINT is set, and no socket: connecting to another node needs a cluster"
+        )
+    for name in _CONFIG_NAMES:
+        file = RUN_DIRECTORY / name
+        if file.is_file():
+            found = _socket_of_config(file, required=False)
+            if found is not None and os.path.exists(found):
+                return found
+    for name in _SOCKET_NAMES:
+        if (RUN_DIRECTORY / name).exists():
+            return str(RUN_DIRECTORY / name)
+    return None
+
+
+def _is_endpoint(socket: Any) -> bool:
+    return isinstance(socket, str) and bool(re.fullmatch(r"[^/\s]+:\d+", socket))
+
+
+def _config_file(path: Path) -> Path:
+    if path.is_dir():
+        for name in _CONFIG_NAMES:
+            if (path / name).is_file():
+                return path / name
+        raise InvalidException(f"the directory '{path}' holds no vineyard-config.yaml")
+    if not path.exists():
+        raise InvalidException(f"the configuration '{path}' does not exist")
+    return path
+
+
+_SECTION = re.compile(r"^(\S[^:#]*?)\s*:")
+_ENTRY = re.compile(r"""^\s+IPCSocket\s*:\s*(?:"([^"]*)"|'([^']*)'|([^#]*?))\s*(?:#.*)?$""")
+
+
+def _socket_of_config(file: Path, required: bool = True) -> str | None:
+    """``Vineyard: {IPCSocket: ...}`` of a file; relative to the file's directory."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidException(f"the configuration '{file}' can't be read: {error}") from None
+    section = ""
+    for line in lines:
+        if match := _SECTION.match(line):
+            section = match[1]
+        elif section == "Vineyard" and (match := _ENTRY.match(line)):
+            if socket := next((group for group in match.groups() if group), ""):
+                return str(file.parent / socket)
+    if required:
+        raise InvalidException(f"the configuration '{file}' has no 'IPCSocket' under 'Vineyard'")
+    return None
+
+
+# ---- without a client in hand
+
+_lock = threading.Lock()
+_clients: dict[tuple[str, tuple[int, int]], Client] = {}
+os.register_at_fork(after_in_child=lambda: _renew_lock())
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()  # whoever held it is not in this process
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Tells apart the sockets of instances that came one after another at the same path."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return (status.st_dev, status.st_ino)
+
+
+def shared_client(socket: str) -> Client:
+    """The client of this process for a socket; connects once for each."""
+    key = (socket, _identity(socket))
+    with _lock:
+        client = _clients.get(key)
+        if client is not None and client.connected:
+            return client
+        client = Client(socket)
+        for old in [k for k in _clients if k[0] == socket]:
+            del _clients[old]
+        _clients[key] = client
+        return client
+
+
+def _default_client() -> Client:
+    socket = find_socket()
+    if socket is None:
+        from vineyard import embedded
+
+        socket = embedded.ensure_started()
+    return shared_client(socket)
+
+
+def put(
+    value: Any,
+    builder: Any = None,
+    persist: bool = False,
+    name: str | None = None,
+    **kwargs: Any,
+) -> ObjectID:
+    """`Client.put` of the instance that `connect` finds; connects once."""
+    return _default_client().put(value, builder, persist, name, **kwargs)
+
+
+def get(
+    object_id: Any = None,
+    name: str | None = None,
+    resolver: Any = None,
+    fetch: bool = False,
+    **kwargs: Any,
+) -> Any:
+    """`Client.get` of the instance that `connect` finds; connects once."""
+    return _default_client().get(object_id, name, resolver, fetch, **kwargs)

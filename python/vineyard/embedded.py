@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""A private instance for this process and its children, where none is configured.
+
+Its socket lies in a directory that only this user may enter, and is exported as
+``VINEYARD_IPC_SOCKET``, so that child processes find it. It ends with the process that started it,
+however that one ends. ``VINEYARD_SIZE`` bounds its memory, as for every instance.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+
+from vineyard.launching import Instance
+
+_lock = threading.Lock()
+_instance: Instance | None = None
+_owner = 0
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()  # whoever held it is not in this process
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def ensure_started() -> str:
+    """Starts the private instance unless it runs; returns its socket."""
+    global _instance, _owner
+    with _lock:
+        if _instance is not None and _owner == os.getpid() and _instance.running:
+            return _instance.socket
+        instance = Instance.start(exit_with=os.getpid())
+        _instance, _owner = instance, os.getpid()
+        os.environ["VINEYARD_IPC_SOCKET"] = instance.socket
+        atexit.register(stop)
+        print(
+            f"vineyard: started a private instance for this process and its children ({instance.socket}); "
+            "to share data with others, start vineyardd and set VINEYARD_IPC_SOCKET",
+            file=sys.stderr,
+        )
+        return instance.socket
+
+
+def stop() -> None:
+    """Ends the private instance, if this process started it."""
+    global _instance
+    with _lock:
+        if _instance is None or _owner != os.getpid():
+            return
+        if os.environ.get("VINEYARD_IPC_SOCKET") == _instance.socket:
+            del os.environ["VINEYARD_IPC_SOCKET"]
+        with contextlib.suppress(OSError):
+            _instance.stop()
+        _instance = None

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""ObjectMeta, Object and ObjectName: an object as it is stored, short of the value it stands for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from vineyard._core import Blob, BlobBuilder, ObjectID, ObjectInfo
+from vineyard.codecs._core import Decoder, Encoder, Node, corrupted, decodes, encodes, loads
+from vineyard.errors import InvalidException, KeyErrorException
+
+if TYPE_CHECKING:
+    from vineyard.client import Client
+
+#: Key of the metadata that tells which buffers are members of type Blob: member -> index.
+BLOBS_KEY = "__blobs"
+
+
+class ObjectName(str):
+    """A name, for programs that tell names and ids apart by their type."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"ObjectName({str(self)!r})"
+
+
+class ObjectMeta:
+    """What describes an object: a typename, keys with JSON values, and members.
+
+    Read from the store by `Client.get_meta`, or filled and stored by `Client.create_metadata`. Lists
+    and dicts are given back as the JSON text of them, as programs expect that decode it.
+
+    >>> meta = ObjectMeta()
+    >>> meta["typename"] = "example::Pair"
+    >>> meta["shape_"] = [2]
+    >>> meta["shape_"], meta.typename
+    ('[2]', 'example::Pair')
+    """
+
+    def __init__(self, global_: bool = False) -> None:
+        self._info: ObjectInfo | None = None
+        self._client: Client | None = None
+        self._content: dict[str, Any] = {}
+        self._members: dict[str, ObjectID | ObjectMeta] = {}
+        self._blobs: dict[str, Blob] = {}
+        if global_:
+            self.set_global(True)
+
+    @classmethod
+    def from_info(cls, info: ObjectInfo, client: Client | None = None) -> ObjectMeta:
+        """The description of a stored object."""
+        self = cls()
+        self._info = info
+        self._client = client
+        content = loads(info.metadata)
+        if type(content) is not dict:
+            corrupted("its metadata is no JSON object")
+        content.setdefault("nbytes", info.nbytes)
+        self._content = {**content, "id": repr(info.id), "typename": info.typename}
+        self._members = dict(info.members)
+        return self
+
+    # ---- keys
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._members or key in self._blob_indexes():
+            return self.get_member(key)
+        try:
+            value = self._content[key]
+        except KeyError:
+            raise KeyErrorException(f"{key!r} is no key of {self!r}") from None
+        return json.dumps(value) if isinstance(value, (list, dict)) else value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if isinstance(value, (ObjectID, ObjectMeta, Object, Blob)):
+            self.add_member(key, value)
+            return
+        if isinstance(value, (set, tuple)):
+            value = list(value)
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidException(f"metadata key {key!r}: {error}") from None
+        self._content[key] = value
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._content or key in self._members or key in self._blob_indexes()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._content, *self._members])
+
+    def __len__(self) -> int:
+        return len(self._content) + len(self._members)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """``meta[key]``, or `default` where there is no such key."""
+        return self[key] if key in self else default  # noqa: SIM401
+
+    def items(self) -> list[tuple[str, Any]]:
+        """All keys with their values; of members, their metadata."""
+        return [(key, self[key]) for key in self]
+
+    def reset_key(self, key: str) -> None:
+        """Takes a key out."""
+        self._content.pop(key, None)
+
+    def reset_signature(self) -> None:
+        """Kept for programs that call it; objects have no signatures."""
+
+    # ---- members
+
+    def add_member(self, key: str, member: ObjectID | ObjectMeta | Object | Blob) -> None:
+        """Makes another object, or a blob, a part of this one."""
+        if isinstance(member, Object):
+            member = member.id
+        if isinstance(member, BlobBuilder):
+            raise InvalidException(f"member {key!r} is not sealed yet")
+        if isinstance(member, Blob):
+            self._blobs[key] = member
+        elif isinstance(member, ObjectMeta) and member._info is not None:
+            self._members[key] = member._info.id
+        else:
+            self._members[key] = member
+
+    def get_member(self, key: str) -> Any:
+        """The member's metadata; of a blob, the blob."""
+        if key in self._blobs:
+            return self._blobs[key]
+        index = self._blob_indexes().get(key)
+        if index is not None and self._info is not None and self._client is not None:
+            buffers = self._info.buffers
+            if type(index) is not int or not 0 <= index < len(buffers):
+                corrupted(f"member {key!r} is buffer {index!r} of {len(buffers)}")
+            blob, offset, length = buffers[index]
+            return self._client.get_blob(blob).slice(offset, length)
+        member = self._members.get(key)
+        if member is None:
+            raise KeyErrorException(f"{key!r} is no member of {self!r}")
+        if isinstance(member, ObjectMeta) or self._client is None:
+            return member
+        if member.is_blob:
+            return self._client.get_blob(member)
+        return self._client.get_meta(member)
+
+    member = get_member
+
+    def _blob_indexes(self) -> dict[str, Any]:
+        indexes = self._content.get(BLOBS_KEY)
+        return indexes if isinstance(indexes, dict) else {}
+
+    # ---- what every object has
+
+    @property
+    def id(self) -> ObjectID:
+        """The object's id; of one that is not stored yet, an id that refers to nothing."""
+        return self._info.id if self._info is not None else ObjectID()
+
+    @property
+    def typename(self) -> str:
+        return str(self._content.get("typename", ""))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the object's own buffers; members are not counted."""
+        value = self._content.get("nbytes", 0)
+        return int(value) if isinstance(value, (int, float)) else 0
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return self._info.labels if self._info is not None else {}
+
+    @property
+    def timestamp(self) -> int:
+        """When the object was stored, in milliseconds since 1970."""
+        return self._info.created_unix_ns // 10**6 if self._info is not None else 0
+
+    @property
+    def instance_id(self) -> int:
+        return 0
+
+    @property
+    def islocal(self) -> bool:
+        return True
+
+    @property
+    def isglobal(self) -> bool:
+        return bool(self._content.get("global", False))
+
+    def set_global(self, global_: bool = True) -> None:
+        """Marks the object as one whose members may lie on several instances."""
+        self._content["global"] = bool(global_)
+
+    @property
+    def memory_usage(self) -> int:
+        """Bytes of the buffers of the object and of all its members, each counted once."""
+        return sum(self.memory_usage_details().values())
+
+    def memory_usage_details(self) -> dict[str, int]:
+        """Bytes of the object's own buffers, and of each member's."""
+        usage = {"": self._info.nbytes if self._info is not None else 0}
+        for key in self._members:
+            member = self.get_member(key)
+            if isinstance(member, ObjectMeta):
+                usage[key] = member.memory_usage
+        return usage
+
+    def get_buffer(self, blob_id: ObjectID | str | int) -> Blob:
+        """A blob that the object's buffers lie in."""
+        if self._client is None:
+            raise InvalidException("metadata that was not read from a store has no buffers")
+        return self._client.get_blob(blob_id)
+
+    @property
+    def meta(self) -> ObjectMeta:
+        return self
+
+    def __reduce__(self) -> Any:
+        return _unpickle_meta, (self._content, self._members)
+
+    def __repr__(self) -> str:
+        return f"ObjectMeta({self.id!r}, typename={self.typename!r})"
+
+
+def _unpickle_meta(content: dict[str, Any], members: dict[str, Any]) -> ObjectMeta:
+    meta = ObjectMeta()
+    meta._content, meta._members = content, members
+    return meta
+
+
+class Object:
+    """An object of the store: its metadata, and access to its members."""
+
+    __slots__ = ("_meta",)
+
+    def __init__(self, meta: ObjectMeta) -> None:
+        self._meta = meta
+
+    @staticmethod
+    def from_(meta: ObjectMeta) -> Object:
+        """The object that the metadata describes."""
+        return Object(meta)
+
+    @property
+    def meta(self) -> ObjectMeta:
+        return self._meta
+
+    @property
+    def id(self) -> ObjectID:
+        return self._meta.id
+
+    @property
+    def typename(self) -> str:
+        return self._meta.typename
+
+    @property
+    def nbytes(self) -> int:
+        return self._meta.nbytes
+
+    @property
+    def islocal(self) -> bool:
+        return True
+
+    @property
+    def ispersist(self) -> bool:
+        """True: on one instance every object is visible to all clients of its volume."""
+        return True
+
+    @property
+    def isglobal(self) -> bool:
+        return self._meta.isglobal
+
+    def member(self, key: str) -> Any:
+        """The member as an Object; of a blob, the blob. KeyError if there is none."""
+        member = self._meta.get_member(key)
+        return Object(member) if isinstance(member, ObjectMeta) else member
+
+    def __getitem__(self, key: str) -> Any:
+        return self.member(key)
+
+    def __repr__(self) -> str:
+        return f"Object({self.id!r}, typename={self.typename!r})"
+
+
+# ---- inside of a list, tuple or dict an object stands for the value that it holds
+
+
+@encodes(ObjectID, ObjectMeta, Object)
+def _member_node(encoder: Encoder, value: Any) -> Node:
+    key = f"__elements_-{len(encoder.members)}"
+    encoder.members[key] = value if isinstance(value, ObjectID) else value.id
+    return {"codec": "member", "key_": key}
+
+
+@decodes("member")
+def _decode_member(decoder: Decoder, node: dict[str, Any]) -> Any:
+    if decoder.member is None:
+        corrupted("a member of an object without members")
+    return decoder.member(decoder.need(node, "key_", str))
