@@ -25,6 +25,11 @@ Result<UniqueFd> DuplicateFd(int fd) {
   return UniqueFd(copy);
 }
 
+Status CloseOnExec(const UniqueFd& fd) {
+  if (::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) return ErrnoStatus("cannot mark a descriptor");
+  return {};
+}
+
 Status ErrnoStatus(std::string_view what, int error) {
   std::string message = fmt::format("{}: {}", what, std::strerror(error));
   switch (error) {

@@ -40,8 +40,11 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-/// The same of a descriptor owned elsewhere.
+/// The same of a bare descriptor, which stays its owner's.
 Result<UniqueFd> DuplicateFd(int fd);
+
+/// Keeps an inherited descriptor from programs started from now on. Fails if it is not open.
+Status CloseOnExec(const UniqueFd& fd);
 
 /// kIOError (or kPermissionDenied, kLimitExceeded where errno says so) with "what: strerror(errno)".
 Status ErrnoStatus(std::string_view what, int error);

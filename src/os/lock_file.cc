@@ -16,8 +16,8 @@ namespace {
 // The last holder may have unlinked the file between our opening and our locking it: then our lock is
 // one that nobody else will ever meet.
 bool IsStillAt(const std::string& path, const UniqueFd& fd) {
-  struct stat held {};
-  struct stat there {};
+  struct stat held{};
+  struct stat there{};
   return ::fstat(fd.get(), &held) == 0 && ::lstat(path.c_str(), &there) == 0 &&
          held.st_ino == there.st_ino && held.st_dev == there.st_dev;
 }
@@ -32,7 +32,8 @@ Result<LockFile> LockFile::TryAcquire(const std::string& path) {
     if (!lock.fd_.valid()) return ErrnoStatus("cannot open the lock file '" + path + "'");
     while (::flock(lock.fd_.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
-      if (errno == EWOULDBLOCK) return Status::AlreadyExists("another process holds '" + path + "'");
+      if (errno == EWOULDBLOCK)
+        return Status::AlreadyExists("another process holds '" + path + "'");
       return ErrnoStatus("cannot lock '" + path + "'");
     }
     if (IsStillAt(path, lock.fd_)) return lock;

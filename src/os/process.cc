@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,7 +15,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <system_error>
 
 namespace vineyard::os {
 
@@ -73,7 +76,7 @@ Result<UniqueFd> WatchSignals(const std::vector<int>& signals) {
   sigset_t set;
   sigemptyset(&set);
   for (const int number : signals) {
-    struct sigaction before {};
+    struct sigaction before{};
     ::sigaction(number, nullptr, &before);
     if (before.sa_handler != SIG_IGN) sigaddset(&set, number);
   }
@@ -87,6 +90,20 @@ int NextSignal(const UniqueFd& watched) {
   signalfd_siginfo info{};
   if (::read(watched.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return 0;
   return static_cast<int>(info.ssi_signo);
+}
+
+void SetCoreDumps(CoreDumps wanted) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_CORE, &limit) != 0) return;
+  limit.rlim_cur = wanted == CoreDumps::kAllowed ? limit.rlim_max : 0;
+  ::setrlimit(RLIMIT_CORE, &limit);
+}
+
+Result<std::string> ProgramPath() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return ErrnoStatus("cannot find the path of this program", error.value());
+  return path.string();
 }
 
 void FillStandardDescriptors() {

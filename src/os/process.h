@@ -47,6 +47,13 @@ Result<UniqueFd> WatchSignals(const std::vector<int>& signals);
 /// Number of the next signal that has come; 0 if none has.
 int NextSignal(const UniqueFd& watched);
 
+enum class CoreDumps { kAllowed, kNone };
+/// For this process and those it starts.
+void SetCoreDumps(CoreDumps wanted);
+
+/// Absolute path of the program that this process runs.
+Result<std::string> ProgramPath();
+
 /// Opens /dev/null where stdin, stdout or stderr is closed, so that no other file gets its number.
 void FillStandardDescriptors();
 
@@ -60,7 +67,8 @@ void LoadCrashPoint();
 void CrashPointSlow(const char* name);
 extern bool g_crash_point_set;
 inline void CrashPoint(const char* name) {
-  if (g_crash_point_set) [[unlikely]] CrashPointSlow(name);
+  if (g_crash_point_set) [[unlikely]]
+    CrashPointSlow(name);
 }
 
 }  // namespace vineyard::os

@@ -90,7 +90,7 @@ Result<UniqueFd> ListenUnix(const std::string& path, mode_t mode) {
 }
 
 Result<SocketFile> ProbeUnix(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return SocketFile::kAbsent;
     return ErrnoStatus("cannot look at '" + path + "'");
@@ -240,7 +240,8 @@ Result<Received> ReceiveSome(const UniqueFd& socket, std::span<std::byte> buffer
     }
   }
   if ((message.msg_flags & MSG_CTRUNC) != 0) {
-    return Status::LimitExceeded("descriptors were lost on the way: this process has too many open");
+    return Status::LimitExceeded(
+        "descriptors were lost on the way: this process has too many open");
   }
   if (n == 0) return Received{.closed = true};
   return Received{.bytes = static_cast<size_t>(n)};
@@ -253,7 +254,8 @@ Status WaitReady(const UniqueFd& fd, Readiness readiness, TimePoint deadline,
   pollfd p{fd.get(), static_cast<short>(readiness == Readiness::kRead ? POLLIN : POLLOUT), 0};
   while (true) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
-    const auto slice = std::clamp(left, milliseconds(0), interrupted ? kSlice : milliseconds(60'000));
+    const auto slice =
+        std::clamp(left, milliseconds(0), interrupted ? kSlice : milliseconds(60'000));
     const int n = ::poll(&p, 1, static_cast<int>(slice.count()));
     if (n > 0) return {};
     if (n < 0 && errno != EINTR) return ErrnoStatus("cannot wait for a socket");
