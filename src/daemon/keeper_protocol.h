@@ -11,7 +11,9 @@
 // A kHold is safe once sendmsg has returned: the kernel keeps the descriptor in the socket even if the
 // engine dies at the next instruction, and the keeper reads all that is there before it starts another
 // engine. The keeper answers kHold with kHeld where the message's sequence is not 0 (a catalog must
-// have its keeper page mapped before it is sealed), and every kDrop with kDropped after closing.
+// have its keeper page mapped before it is sealed), and kDrop with kDropped, likewise, after closing.
+// An answer repeats the message's sequence, kind, a and b; its c is 0, or the StatusCode that says why
+// the thing is not held.
 #pragma once
 
 #include <cstdint>
