@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <iterator>
@@ -130,6 +131,21 @@ Result<Config::Form> ReadForm(const GivenValues& given) {
       fmt::format("{}: '{}' is neither text nor json", value->where, value->value));
 }
 
+// Not a setting of AllSettings(): the number of a process means nothing in a file, or at another start.
+Status ReadParent(Config& config) {
+  const GivenValue* value = Find(config.given, "exit_with_parent");
+  if (value == nullptr) return Status::OK();
+  pid_t pid = 0;
+  const char* end = value->value.data() + value->value.size();
+  const auto [stop, error] = std::from_chars(value->value.data(), end, pid);
+  if (error != std::errc() || stop != end || pid <= 0) {
+    return Status::Invalid(
+        fmt::format("{}: '{}' is not the number of a process", value->where, value->value));
+  }
+  config.exit_with_parent = pid;
+  return Status::OK();
+}
+
 Status SetDefaultSocket(Config& config, const Environment& environment) {
   if (environment.is_root) {
     config.socket = "/var/run/vineyard.sock";
@@ -200,6 +216,7 @@ Result<Config> Config::Load(std::span<const char* const> args, const Environment
     if (value == nullptr) continue;
     VY_RETURN_IF_ERROR(setting.read(value->value, environment, config).WithContext(value->where));
   }
+  VY_RETURN_IF_ERROR(ReadParent(config));
   if (config.socket.empty()) VY_RETURN_IF_ERROR(SetDefaultSocket(config, environment));
   if (config.size == 0) VY_RETURN_IF_ERROR(SetDefaultSize(config, environment));
   VY_RETURN_IF_ERROR(ReadOldFlags(config));

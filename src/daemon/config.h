@@ -62,6 +62,7 @@ struct Config {
   os::HugePageMode huge_pages = os::HugePageMode::kAuto;
   std::string deployment = "local";
   bool coredump = false;
+  std::optional<pid_t> exit_with_parent;  ///< The instance ends when this process does.
   log::Level log_level = log::Level::kInfo;
   log::Format log_format = log::Format::kText;
 

@@ -298,6 +298,17 @@ TEST_F(ConfigTest, HelpAndVersionWorkWhateverElseIsWrong) {
   EXPECT_EQ(Loaded({"-h", "--config", "/absent"}).action, Config::Action::kPrintHelp);
 }
 
+TEST_F(ConfigTest, TheProcessToEndWithIsTakenFromTheCommandLineOnly) {
+  EXPECT_EQ(Loaded({}).exit_with_parent, std::nullopt);
+  EXPECT_EQ(Loaded({"--exit_with_parent=4711"}).exit_with_parent, 4711);
+  for (const char* wrong : {"--exit-with-parent=0", "--exit-with-parent=-4",
+                            "--exit-with-parent=4x", "--exit-with-parent=99999999999"}) {
+    EXPECT_THAT(Refused({wrong}), HasSubstr("is not the number of a process"));
+  }
+  variables_["VINEYARD_EXIT_WITH_PARENT"] = "4711";
+  EXPECT_EQ(Loaded({}).exit_with_parent, std::nullopt);
+}
+
 TEST(Help, TeachesEveryFlagAndEndsWithAnExample) {
   const std::string help = HelpText();
   for (const Flag& flag : AllFlags()) {

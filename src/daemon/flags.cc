@@ -47,6 +47,7 @@ constexpr std::array kFlags = {
     Flag{"log_level", kValue, kEverywhere, "LEVEL",
          "debug, info, warning, error or off (default: info)"},
     Flag{"log_format", kValue, kEverywhere, "text|json", "form of the lines on stderr"},
+    Flag{"exit_with_parent", kValue, kCommandLine, "PID", "end when that process has ended"},
     Flag{"config", kValue, kCommandLine, "FILE", "more flags, in lines of key = value"},
     Flag{"print_config", kAction, kCommandLine, "",
          "prints the effective values and where each came from, in the form of a --config file"},

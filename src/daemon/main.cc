@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// vineyardd: both processes of an instance. The one that a user starts is the keeper; it starts the
+// same program again, with the same arguments and the number of a socket in the environment, as its
+// engine.
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/logging.h"
+#include "base/size.h"
+#include "daemon/config.h"
+#include "daemon/engine.h"
+#include "daemon/flags.h"
+#include "daemon/keeper.h"
+#include "os/fd.h"
+#include "os/process.h"
+
+namespace vineyard::daemon {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kWrongUsage = 2;
+
+void Say(FILE* where, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), where);
+  std::fflush(where);
+}
+
+int RunAsEngine(const Config& config, const char* number) {
+  os::DieWithParent();  // a keeper that has ended before this is noticed by the end of the socket
+  int fd = -1;
+  const char* end = number + std::strlen(number);
+  const auto [stop, error] = std::from_chars(number, end, fd);
+  os::UniqueFd socket(error == std::errc() && stop == end ? fd : -1);
+  if (!os::CloseOnExec(socket).ok()) {
+    Say(stderr,
+        fmt::format("vineyardd: {} is '{}', which is no open descriptor; only a keeper sets "
+                    "it: take it out of the environment\n",
+                    kEngineFdVariable, number));
+    return kWrongUsage;
+  }
+  ::unsetenv(kEngineFdVariable);
+  return RunEngine(config, std::move(socket));
+}
+
+int RunAsKeeper(const Config& config, std::span<const char* const> args) {
+  auto program = os::ProgramPath();
+  if (!program.ok()) {
+    Say(stderr, fmt::format("vineyardd: {}\n", program.status().message()));
+    return kFailed;
+  }
+  for (const std::string& notice : config.notices) log::Warning("note", {{"what", notice}});
+  log::Info("instance begins",
+            {{"version", VINEYARD_VERSION},
+             {"socket", config.socket},
+             {"size", FormatSize(config.size)},
+             {"size_is", config.size_reason.empty() ? "as told" : config.size_reason},
+             {"descriptors", os::RaiseFdLimit()}});
+  os::SetCoreDumps(config.coredump ? os::CoreDumps::kAllowed : os::CoreDumps::kNone);
+  KeeperOptions options{.socket = config.socket,
+                        .socket_mode = config.socket_mode,
+                        .engine_command = {std::move(program).value()},
+                        .exit_with_parent = config.exit_with_parent};
+  options.engine_command.insert(options.engine_command.end(), args.begin(), args.end());
+  return RunKeeper(options);
+}
+
+int Main(std::span<const char* const> args) {
+  auto config = Config::Load(args, Environment::OfThisProcess());
+  if (!config.ok()) {
+    Say(stderr, fmt::format("vineyardd: {}\n", config.status().message()));
+    return kWrongUsage;
+  }
+  switch (config->action) {
+    case Config::Action::kPrintHelp: Say(stdout, HelpText()); return 0;
+    case Config::Action::kPrintVersion: Say(stdout, "vineyardd " VINEYARD_VERSION "\n"); return 0;
+    case Config::Action::kPrintConfig: Say(stdout, config->Print()); return 0;
+    case Config::Action::kServe: break;
+  }
+  log::Configure(config->log_level, config->log_format);
+  if (const char* number = std::getenv(kEngineFdVariable)) return RunAsEngine(*config, number);
+  return RunAsKeeper(*config, args);
+}
+
+}  // namespace
+}  // namespace vineyard::daemon
+
+int main(int argc, char** argv) {
+  const auto count = static_cast<size_t>(argc > 0 ? argc - 1 : 0);
+  return vineyard::daemon::Main(std::span<const char* const>(argv + 1, count));
+}
