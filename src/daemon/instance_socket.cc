@@ -46,7 +46,8 @@ Result<std::string> MakeFolder(const std::string& socket) {
 // Asks again and again until `attempt` gives an answer, or the time is up.
 template <typename T>
 Result<T> Patiently(const std::function<bool()>& interrupted,
-                    const std::function<Result<std::optional<T>>()>& attempt, Status too_late) {
+                    const std::function<Result<std::optional<T>>()>& attempt,
+                    const Status& too_late) {
   const auto deadline = os::Clock::now() + kPatience;
   while (true) {
     VY_ASSIGN_OR_RETURN(std::optional<T> answer, attempt());

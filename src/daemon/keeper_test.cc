@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -138,6 +139,7 @@ constexpr const char* kMainListener = "1 1 0 -";
 class KeeperTest : public testing::Test {
  protected:
   void SetUp() override {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     std::string folder = fs::temp_directory_path() / "keeper_test_XXXXXX";
     ASSERT_NE(::mkdtemp(folder.data()), nullptr);
     folder_ = folder;
@@ -146,7 +148,12 @@ class KeeperTest : public testing::Test {
     options_.engine_command = {ThisProgram(), folder_ / "control"};
     control_ = os::ListenUnix(folder_ / "control", 0600).value();
   }
-  void TearDown() override { fs::remove_all(folder_); }
+  // Waits for engines too: no test leaves any behind.
+  void TearDown() override {
+    while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+    }
+    fs::remove_all(folder_);
+  }
 
   std::unique_ptr<Child> StartKeeper() {
     return std::make_unique<Child>([this] { return RunKeeper(options_); });

@@ -8,6 +8,7 @@
 
 namespace vineyard::os {
 
-inline bool IsRoot() { return ::geteuid() == 0; }
+inline uid_t EffectiveUser() { return ::geteuid(); }
+inline bool IsRoot() { return EffectiveUser() == 0; }
 
 }  // namespace vineyard::os

@@ -327,6 +327,23 @@ Extent* Store::FindExtent(ObjectId blob) {
 
 void Store::Abort(Extent& extent) { FreeExtent(extent.blob); }
 
+void Store::RestoreSmallReservation(ClientState& client, ObjectId blob) {
+  const Volume* volume = FindVolume(client.volume);
+  if (!blob.is_blob() || blob.owner_of_blob().value() >= next_id_ || volume == nullptr ||
+      volume->Find(blob) != nullptr || extents_.contains(blob.value()) ||
+      lingering_.contains(blob.value())) {
+    return;
+  }
+  auto extent = std::make_unique<Extent>();
+  extent->blob = blob;
+  extent->volume = client.volume;
+  extent->size = options_.inline_max;
+  extent->state = ExtentState::kReserved;
+  extent->owner = client.key;
+  extents_[blob.value()] = std::move(extent);
+  client.reservations.insert(blob.value());
+}
+
 void Store::FreeExtent(ObjectId blob) {
   const auto it = extents_.find(blob.value());
   if (it == extents_.end()) return;

@@ -60,10 +60,13 @@ class Store final : public VolumeHost {
   uint64_t Reserve(Volume& volume, uint64_t client, uint64_t size, os::TimePoint deadline,
                    std::function<void(Result<Extent*>)> ready);
   void CancelReserve(uint64_t ticket);
+  [[nodiscard]] bool IsWaiting(uint64_t ticket) const { return waiting_.contains(ticket); }
   /// kNotFound unless the client reserved it.
   Result<Extent*> FindReservation(uint64_t client, ObjectId blob);
   [[nodiscard]] Extent* FindExtent(ObjectId blob);
   void Abort(Extent& extent);
+  /// After a restart: an id that was given out without memory is the client's again.
+  void RestoreSmallReservation(ClientState& client, ObjectId blob);
 
   /// Waits for `bytes` of free memory without taking it; then `ready` may try again.
   uint64_t WaitForRoom(const Volume& volume, uint64_t bytes, os::TimePoint deadline,

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "daemon/connection.h"
+
+#include <asio/post.hpp>
+
+#include <algorithm>
+#include <array>
+
+#include "base/logging.h"
+#include "daemon/server.h"
+
+namespace vineyard::daemon {
+
+namespace {
+
+constexpr int kReceivesInARow = 16;  // then the other connections get their turn
+constexpr std::array<std::byte, 8> kPadding{};
+
+iovec Part(std::span<const std::byte> bytes) {
+  return {const_cast<std::byte*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+// ---- Reply
+
+Reply::~Reply() {
+  if (request_id_ == 0) return;
+  log::Error("a request was left without an answer", {{"request", request_id_}});
+  Fail(Status::Internal("the instance lost this request; please report it"));
+}
+
+void Reply::Fail(const Status& status) {
+  flatbuffers::FlatBufferBuilder builder(256);
+  const auto message = builder.CreateString(status.message());
+  builder.Finish(fb::CreateReply(builder, static_cast<uint8_t>(status.code()), message));
+  const uint64_t id = std::exchange(request_id_, 0);
+  if (auto connection = connection_.lock(); connection && id != 0) {
+    const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
+    connection->Send(id, {.body = {data, builder.GetSize()}, .payload = {}, .fds = {}});
+  }
+}
+
+void Reply::Send(flatbuffers::FlatBufferBuilder& builder, fb::ReplyBody type,
+                 flatbuffers::Offset<void> body, std::vector<std::span<const std::byte>> payload,
+                 std::vector<int> fds) {
+  builder.Finish(fb::CreateReply(builder, 0, 0, type, body));
+  const uint64_t id = std::exchange(request_id_, 0);
+  if (auto connection = connection_.lock(); connection && id != 0) {
+    const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
+    connection->Send(id, {.body = {data, builder.GetSize()},
+                          .payload = std::move(payload),
+                          .fds = std::move(fds)});
+  }
+}
+
+// ---- Connection
+
+Connection::Connection(Server& server, os::UniqueFd socket, uint64_t volume, os::Peer peer)
+    : server_(server), socket_(std::move(socket)), watched_(server.io()), volume_(volume),
+      peer_(std::move(peer)) {
+  if (auto copy = socket_.Duplicate(); copy.ok()) {
+    watched_.assign(copy->Release());
+  } else {
+    closed_ = true;
+  }
+}
+
+Connection::~Connection() = default;
+
+void Connection::Close() {
+  if (std::exchange(closed_, true)) return;
+  asio::error_code ignored;
+  watched_.close(ignored);
+  socket_.Reset();
+  queue_.clear();
+  received_fds_.clear();
+  server_.ConnectionClosed(*this);
+}
+
+void Connection::WaitReadable() {
+  if (closed_ || waiting_to_read_) return;
+  waiting_to_read_ = true;
+  watched_.async_wait(asio::posix::stream_descriptor::wait_read,
+                      [self = shared_from_this()](const asio::error_code& error) {
+                        self->waiting_to_read_ = false;
+                        if (!error) self->OnReadable();
+                      });
+}
+
+void Connection::OnReadable() {
+  for (int i = 0; i < kReceivesInARow && !closed_ && !Congested(); ++i) {
+    const std::span<std::byte> space = reader_.Space();
+    auto received = os::ReceiveSome(socket_, space, &received_fds_);
+    if (!received.ok() || received->closed) return Close();
+    if (received->would_block) return WaitReadable();
+    reader_.Filled(received->bytes);
+    if (!HandleFrames()) return Close();
+    // A short read means that the socket was empty a moment ago: asking again would only cost.
+    if (received->bytes < space.size()) return WaitReadable();
+  }
+  if (closed_ || Congested()) return;
+  asio::post(server_.io(), [self = shared_from_this()] {
+    if (!self->closed_) self->OnReadable();
+  });
+}
+
+bool Connection::HandleFrames() {
+  while (!closed_) {
+    auto next = reader_.Next();
+    if (!next.ok()) {
+      log::Warning("a client was dropped", {{"pid", peer_.pid}, {"why", next.status().message()}});
+      return false;
+    }
+    if (!next->has_value()) break;
+    const wire::Frame& frame = **next;
+    std::vector<os::UniqueFd> fds;
+    const size_t count = frame.header.fd_count;
+    if (count > received_fds_.size()) return false;
+    std::move(received_fds_.begin(), received_fds_.begin() + static_cast<ptrdiff_t>(count),
+              std::back_inserter(fds));
+    received_fds_.erase(received_fds_.begin(), received_fds_.begin() + static_cast<ptrdiff_t>(count));
+    if (!server_.HandleFrame(shared_from_this(), frame, std::move(fds))) return false;
+  }
+  // Descriptors that no frame has claimed: nobody asked for them.
+  if (received_fds_.size() > os::kMaxFdsPerMessage) return false;
+  return true;
+}
+
+void Connection::Send(uint64_t request_id, Outgoing out) {
+  if (closed_) return;
+  if (server_.KeeperIsUpToDate()) return SendNow(request_id, out);
+  // What this answers may live in memory whose descriptor has not gone to the keeper yet: until it
+  // has, a crash would lose what the client believes to be safe.
+  std::vector<std::byte> body(out.body.begin(), out.body.end());
+  std::vector<std::byte> payload;
+  for (const auto& part : out.payload) payload.insert(payload.end(), part.begin(), part.end());
+  auto fds = std::make_shared<std::vector<os::UniqueFd>>();
+  for (const int fd : out.fds) {
+    auto copy = os::DuplicateFd(fd);
+    if (!copy.ok()) return Close();
+    fds->push_back(std::move(*copy));
+  }
+  server_.WhenKeeperIsUpToDate([self = shared_from_this(), request_id, body = std::move(body),
+                                payload = std::move(payload), fds] {
+    if (self->closed_) return;
+    Outgoing later{.body = body, .payload = {payload}, .fds = {}};
+    for (const os::UniqueFd& fd : *fds) later.fds.push_back(fd.get());
+    self->SendNow(request_id, later);
+  });
+}
+
+void Connection::SendNow(uint64_t request_id, const Outgoing& out) {
+  wire::FrameHeader header;
+  header.request_id = request_id;
+  header.body_length = static_cast<uint32_t>(out.body.size());
+  header.fd_count = static_cast<uint32_t>(out.fds.size());
+  for (const auto& part : out.payload) header.payload_length += part.size();
+  std::vector<iovec> parts;
+  parts.reserve(out.payload.size() + 4);
+  parts.push_back(Part(std::as_bytes(std::span(&header, 1))));
+  parts.push_back(Part(out.body));
+  parts.push_back(Part(std::span(kPadding).first(wire::Pad8(out.body.size()) - out.body.size())));
+  for (const auto& part : out.payload) parts.push_back(Part(part));
+  parts.push_back(Part(
+      std::span(kPadding).first(wire::Pad8(header.payload_length) - header.payload_length)));
+  size_t total = 0;
+  for (const iovec& part : parts) total += part.iov_len;
+  size_t sent = 0;
+  if (queue_.empty() && out.fds.size() <= os::kMaxFdsPerMessage && parts.size() < 512) {
+    auto result = os::SendSome(socket_, parts, out.fds);
+    if (!result.ok()) return Close();
+    sent = *result;
+    if (sent == total) return;
+  }
+  Enqueue(parts, sent, sent > 0 ? std::span<const int>() : std::span(out.fds));
+  WaitWritable();
+}
+
+void Connection::Enqueue(std::span<const iovec> parts, size_t already_sent,
+                         std::span<const int> fds) {
+  Queued queued;
+  for (const iovec& part : parts) {
+    const auto* data = static_cast<const std::byte*>(part.iov_base);
+    queued.bytes.insert(queued.bytes.end(), data, data + part.iov_len);
+  }
+  queued.sent = already_sent;
+  for (const int fd : fds) {
+    auto copy = os::DuplicateFd(fd);
+    if (!copy.ok()) return Close();
+    queued.fds.push_back(std::move(*copy));
+  }
+  queued_bytes_ += queued.bytes.size();
+  queue_.push_back(std::move(queued));
+}
+
+void Connection::WaitWritable() {
+  if (closed_ || waiting_to_write_) return;
+  waiting_to_write_ = true;
+  watched_.async_wait(asio::posix::stream_descriptor::wait_write,
+                      [self = shared_from_this()](const asio::error_code& error) {
+                        self->waiting_to_write_ = false;
+                        if (!error) self->Flush();
+                      });
+}
+
+void Connection::Flush() {
+  const bool was_congested = Congested();
+  while (!queue_.empty() && !closed_) {
+    Queued& first = queue_.front();
+    const auto left = std::span<const std::byte>(first.bytes).subspan(first.sent);
+    const iovec part = Part(left);
+    // More descriptors than one message carries go in several, each with some of the bytes.
+    std::vector<int> fds;
+    const size_t count = std::min(first.fds.size(), os::kMaxFdsPerMessage);
+    for (size_t i = 0; i < count; ++i) fds.push_back(first.fds[i].get());
+    iovec limited = part;
+    if (first.fds.size() > count) limited.iov_len = 1;
+    auto result = os::SendSome(socket_, std::span(&limited, 1), fds);
+    if (!result.ok()) return Close();
+    if (*result == 0) return WaitWritable();
+    first.sent += *result;
+    first.fds.erase(first.fds.begin(), first.fds.begin() + static_cast<ptrdiff_t>(count));
+    if (first.sent < first.bytes.size()) continue;
+    queued_bytes_ -= first.bytes.size();
+    queue_.pop_front();
+  }
+  if (was_congested && !Congested() && !closed_) OnReadable();
+}
+
+}  // namespace vineyard::daemon

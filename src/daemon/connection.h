@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Connection: one client's socket in the engine, and Reply: the one answer each request gets.
+//
+// Owned by the server's list and by the handlers asio runs for it; all on the engine's thread. A reader
+// that does not drain its socket fills only its own queue, and is not read from meanwhile.
+#pragma once
+
+#define ASIO_STANDALONE
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "messages_generated.h"
+#include "os/fd.h"
+#include "os/socket.h"
+#include "vineyard/status.h"
+#include "wire/frame.h"
+
+namespace vineyard::daemon {
+
+class Connection;
+class Server;
+
+/// What goes out as one frame. `payload` is copied only if the socket has no room for it.
+struct Outgoing {
+  std::span<const std::byte> body;
+  std::vector<std::span<const std::byte>> payload;
+  std::vector<int> fds;
+};
+
+/// The answer a request is owed. Moved into whatever will give it; destroyed without an answer it
+/// says "internal error", and logs that.
+class Reply {
+ public:
+  Reply(std::weak_ptr<Connection> connection, uint64_t request_id)
+      : connection_(std::move(connection)), request_id_(request_id) {}
+  Reply(Reply&& other) noexcept
+      : connection_(std::move(other.connection_)), request_id_(std::exchange(other.request_id_, 0)) {}
+  Reply& operator=(Reply&&) = delete;
+  Reply(const Reply&) = delete;
+  ~Reply();
+
+  void Fail(const Status& status);
+  /// `body`: of the type, made with `builder`. Payload and descriptors as far as the message has them.
+  void Send(flatbuffers::FlatBufferBuilder& builder, fb::ReplyBody type,
+            flatbuffers::Offset<void> body, std::vector<std::span<const std::byte>> payload = {},
+            std::vector<int> fds = {});
+  /// The other side is gone, or has asked for no answer.
+  void Drop() { request_id_ = 0; }
+  [[nodiscard]] std::shared_ptr<Connection> connection() const { return connection_.lock(); }
+
+ private:
+  std::weak_ptr<Connection> connection_;
+  uint64_t request_id_;  // 0: answered, or none wanted
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Server& server, os::UniqueFd socket, uint64_t volume, os::Peer peer);
+  ~Connection();
+
+  void Start() { WaitReadable(); }
+  /// Ends it: nothing more is read or sent.
+  void Close();
+  void Send(uint64_t request_id, Outgoing out);
+
+  [[nodiscard]] uint64_t volume() const { return volume_; }
+  [[nodiscard]] os::Peer& peer() { return peer_; }
+  [[nodiscard]] uint64_t client() const { return client_; }
+  void set_client(uint64_t key) { client_ = key; }
+  [[nodiscard]] bool closed() const { return closed_; }
+
+  /// Tickets of waits that end with the connection (see Store::CancelReserve).
+  std::vector<uint64_t> tickets;
+
+ private:
+  struct Queued {
+    std::vector<std::byte> bytes;
+    size_t sent = 0;
+    std::vector<os::UniqueFd> fds;  // go with the first byte
+  };
+
+  void WaitReadable();
+  void OnReadable();
+  bool HandleFrames();
+  void WaitWritable();
+  void Flush();
+  void SendNow(uint64_t request_id, const Outgoing& out);
+  void Enqueue(std::span<const iovec> parts, size_t already_sent, std::span<const int> fds);
+  [[nodiscard]] bool Congested() const { return queued_bytes_ > kCongested; }
+
+  static constexpr size_t kCongested = size_t{8} << 20;
+
+  Server& server_;
+  os::UniqueFd socket_;
+  asio::posix::stream_descriptor watched_;  // a duplicate of it, to wait on
+  uint64_t volume_;
+  os::Peer peer_;
+  uint64_t client_ = 0;  // key; 0 before Hello
+  wire::FrameReader reader_;
+  std::vector<os::UniqueFd> received_fds_;
+  std::deque<Queued> queue_;
+  size_t queued_bytes_ = 0;
+  bool waiting_to_read_ = false;
+  bool waiting_to_write_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace vineyard::daemon

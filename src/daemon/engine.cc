@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "daemon/engine.h"
+
+#define ASIO_STANDALONE
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/thread_pool.hpp>
+
+#include <csignal>
+#include <memory>
+#include <random>
+
+#include <fmt/format.h>
+
+#include "base/logging.h"
+#include "base/size.h"
+#include "daemon/keeper_link.h"
+#include "daemon/server.h"
+#include "os/huge_pages.h"
+#include "os/memfd.h"
+#include "os/process.h"
+#include "store/recovery.h"
+#include "store/store.h"
+
+namespace vineyard::daemon {
+
+namespace {
+
+static_assert(static_cast<uint32_t>(store::HeldKind::kListener) ==
+              static_cast<uint32_t>(KeptKind::kListener));
+static_assert(static_cast<uint32_t>(store::HeldKind::kClient) ==
+              static_cast<uint32_t>(KeptKind::kClient));
+
+/// The store's view of the keeper.
+class LinkedKeeper final : public store::MemoryKeeper {
+ public:
+  LinkedKeeper(KeeperLink& link, std::function<void(Status)> broken)
+      : link_(link), broken_(std::move(broken)) {}
+
+  void Hold(const store::HeldItem& item, const os::UniqueFd& fd) override {
+    os::CrashPoint("keeper.hold");
+    if (auto held = link_.Hold(ToMessage(item), fd.get()); !held.ok()) broken_(held.status());
+    os::CrashPoint("keeper.held");
+  }
+  void HoldAndTell(const store::HeldItem& item, const os::UniqueFd& fd,
+                   std::function<void()> held) override {
+    auto sent = link_.Hold(ToMessage(item), fd.get(),
+                           [this, held = std::move(held)](const Status& status) {
+                             if (!status.ok()) return broken_(status);
+                             held();
+                           });
+    if (!sent.ok()) broken_(sent.status());
+  }
+  void Drop(store::HeldKind kind, uint64_t a, uint64_t b, std::function<void()> dropped) override {
+    os::CrashPoint("keeper.drop");
+    link_.Drop(static_cast<KeptKind>(kind), a, b, std::move(dropped));
+  }
+
+ private:
+  static KeeperMessage ToMessage(const store::HeldItem& i) {
+    KeeperMessage m;
+    m.kind = static_cast<KeptKind>(i.kind);
+    m.a = i.a;
+    m.b = i.b;
+    m.c = i.c;
+    m.d = i.d;
+    m.e = i.e;
+    m.f = i.f;
+    return m;
+  }
+  KeeperLink& link_;
+  std::function<void(Status)> broken_;
+};
+
+/// One engine, from taking over to its end. Members are destroyed in reverse order: the pool's threads
+/// end before anything they may refer to.
+class Engine {
+ public:
+  Engine(const Config& config, Inventory inventory, os::UniqueFd socket)
+      : config_(config), inventory_(std::move(inventory)),
+        link_(io_, std::move(socket), [this] { Stop(1, "the keeper is gone"); }),
+        keeper_(link_, [this](const Status& s) { Stop(1, s.ToString()); }) {}
+
+  int Run() {
+    if (Status s = Start(); !s.ok()) {
+      log::Error("the engine can't start", {{"why", s.ToString()}});
+      return 1;
+    }
+    asio::signal_set signals(io_, SIGTERM, SIGINT);
+    signals.async_wait([this](const asio::error_code& error, int) {
+      if (!error) Stop(0, "asked to end");
+    });
+    io_.run();
+    pool_.join();
+    server_.reset();
+    return exit_code_;
+  }
+
+ private:
+  Status Start() {
+    store::StoreOptions options;
+    options.limit = config_.size;
+    options.generation = inventory_.generation;
+    std::copy(std::begin(inventory_.instance), std::end(inventory_.instance), options.instance);
+    VY_ASSIGN_OR_RETURN(store_, store::Store::Create(options, keeper_, PoolRunner()));
+    std::vector<store::HeldMemory> held;
+    for (InventoryItem& item : inventory_.items) {
+      const KeeperMessage& m = item.what;
+      if (m.kind == KeptKind::kListener) {
+        listeners_[m.a] = std::move(item.fd);
+        continue;
+      }
+      held.push_back({{static_cast<store::HeldKind>(m.kind), m.a, m.b, m.c, m.d, m.e, m.f},
+                      std::move(item.fd)});
+    }
+    inventory_.items.clear();
+    recovery_ = std::make_unique<store::Recovery>(*store_, std::move(held));
+    return recovery_->Run([this] { asio::post(io_, [this] { EnsureDefaultVolume(); }); });
+  }
+
+  store::RunOnPool PoolRunner() {
+    return [this](std::function<void()> work, std::function<void()> done) {
+      asio::post(pool_, [this, work = std::move(work), done = std::move(done)] {
+        work();
+        asio::post(io_, done);
+      });
+    };
+  }
+
+  void EnsureDefaultVolume() {
+    Report();
+    if (store_->FindVolume(uint64_t{1}) != nullptr) return Serve();
+    std::random_device random;
+    store::CatalogSpec spec;
+    spec.volume = 1;
+    spec.name = "default";
+    spec.hash_seed = uint64_t{random()} << 32 | random();
+    Status begun = store_->CreateVolume(spec, [this](const Result<store::Volume*>& made) {
+      if (!made.ok()) return Stop(1, made.status().ToString());
+      Serve();
+    });
+    if (!begun.ok()) Stop(1, begun.ToString());
+  }
+
+  void Report() {
+    const store::RecoveryReport& r = recovery_->report();
+    if (r.from_generation != 0) {
+      log::Info("took over from the engine before",
+                {{"generation", inventory_.generation},
+                 {"volumes", r.volumes},
+                 {"objects", r.objects},
+                 {"names", r.names},
+                 {"clients", r.clients}});
+    }
+    for (const std::string& line : r.set_aside) log::Error("set aside", {{"what", line}});
+    if (r.set_aside_count > r.set_aside.size()) {
+      log::Error("set aside more", {{"count", r.set_aside_count - r.set_aside.size()}});
+    }
+    recovery_.reset();
+  }
+
+  void Serve() {
+    ServerOptions options;
+    options.deployment = config_.deployment;
+    options.instance_uuid =
+        fmt::format("{:016x}{:016x}", inventory_.instance[0], inventory_.instance[1]);
+    options.generation = inventory_.generation;
+    server_ = std::make_unique<Server>(io_, *store_, link_, options);
+    for (auto& [volume, listener] : listeners_) {
+      if (store_->FindVolume(volume) == nullptr) {
+        // Its volume was never finished, or is removed: nobody would answer there.
+        link_.Drop(KeptKind::kListener, volume, 0);
+        continue;
+      }
+      if (Status s = server_->Listen(volume, std::move(listener)); !s.ok()) {
+        return Stop(1, s.ToString());
+      }
+    }
+    listeners_.clear();
+    link_.Ready();
+    log::Info("serving", {{"socket", config_.socket},
+                          {"size", FormatSize(config_.size)},
+                          {"generation", inventory_.generation}});
+  }
+
+  void Stop(int code, std::string_view why) {
+    if (stopping_) return;
+    stopping_ = true;
+    exit_code_ = code;
+    if (code != 0) log::Error("the engine ends", {{"why", why}});
+    if (server_) server_->Stop();
+    io_.stop();
+  }
+
+  const Config& config_;
+  Inventory inventory_;
+  asio::io_context io_{1};
+  KeeperLink link_;
+  LinkedKeeper keeper_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<store::Recovery> recovery_;
+  std::map<uint64_t, os::UniqueFd> listeners_;
+  std::unique_ptr<Server> server_;
+  asio::thread_pool pool_{2};
+  bool stopping_ = false;
+  int exit_code_ = 0;
+};
+
+}  // namespace
+
+int RunEngine(const Config& config, os::UniqueFd keeper_socket) {
+  os::DieWithParent();
+  os::IgnoreLeaseSignals();
+  os::LoadCrashPoint();
+  os::RaiseFdLimit();
+  auto inventory = KeeperLink::ReceiveInventory(keeper_socket);
+  if (!inventory.ok()) {
+    log::Error("the keeper does not answer", {{"why", inventory.status().ToString()}});
+    return 1;
+  }
+  const os::HugePageState pages = os::PrepareHugePages(config.huge_pages);
+  if (inventory->generation <= 1) {
+    if (pages.changed) log::Info("switched on huge pages for shared memory");
+    if (!pages.large && config.huge_pages != os::HugePageMode::kOff) {
+      log::Warning("no huge pages for shared memory: large objects are slower",
+                   {{"mend", pages.hint}});
+    }
+  }
+  return Engine(config, std::move(*inventory), std::move(keeper_socket)).Run();
+}
+
+}  // namespace vineyard::daemon

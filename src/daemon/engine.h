@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// The engine: the process that does the work. Its keeper starts it, and another one if it dies.
+#pragma once
+
+#include "daemon/config.h"
+#include "os/fd.h"
+
+namespace vineyard::daemon {
+
+/// Takes over what the keeper holds, then serves until SIGTERM or the end of the keeper. Returns the
+/// process's exit code.
+int RunEngine(const Config& config, os::UniqueFd keeper_socket);
+
+}  // namespace vineyard::daemon

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Requests about names.
+#include <asio/post.hpp>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/glob.h"
+#include "daemon/deadline.h"
+#include "daemon/server.h"
+
+namespace vineyard::daemon {
+
+namespace {
+
+constexpr uint32_t kMaxPage = 10'000;
+
+std::optional<uint64_t> IfVersion(bool check, uint64_t version) {
+  return check ? std::optional(version) : std::nullopt;
+}
+
+}  // namespace
+
+void Server::HandlePutName(Call call, const fb::PutName& put) {
+  if (SendRecalled(call, put.number())) return;
+  SendDone(std::move(call.reply),
+           call.volume.PutName({&call.client, put.number()}, put.name()->string_view(),
+                               ObjectId(put.id()), IfVersion(put.check_version(), put.if_version())));
+  AfterChange();
+}
+
+void Server::HandleDropName(Call call, const fb::DropName& drop) {
+  if (SendRecalled(call, drop.number())) return;
+  SendDone(std::move(call.reply),
+           call.volume.DropName({&call.client, drop.number()}, drop.name()->string_view(),
+                                IfVersion(drop.check_version(), drop.if_version())));
+  AfterChange();
+}
+
+void Server::HandleListNames(Call call, const fb::ListNames& list) {
+  const std::string pattern = list.pattern()->str();
+  const bool by_prefix = list.match() == fb::Match::Prefix;
+  const uint32_t limit = std::min(list.limit(), kMaxPage);
+  const auto& names = call.volume.names();
+  auto it = by_prefix ? names.lower_bound(pattern) : names.begin();
+  if (list.after() != nullptr && list.after()->size() > 0) {
+    const auto after = names.upper_bound(list.after()->string_view());
+    if (after == names.end() || it == names.end() || it->first < after->first) it = after;
+  }
+  flatbuffers::FlatBufferBuilder b(4096);
+  std::vector<flatbuffers::Offset<fb::NameEntry>> entries;
+  bool more = false;
+  for (; it != names.end(); ++it) {
+    if (by_prefix && !it->first.starts_with(pattern)) break;
+    if (entries.size() >= limit || b.GetSize() > wire::kMaxBody / 4) {
+      more = true;
+      break;
+    }
+    if (!by_prefix && !GlobMatch(pattern, it->first)) continue;
+    entries.push_back(
+        fb::CreateNameEntry(b, b.CreateString(it->first), it->second.id, it->second.version));
+  }
+  const auto reply = fb::CreateNames(b, b.CreateVector(entries), more);
+  call.reply.Send(b, fb::ReplyBody::Names, reply.Union());
+}
+
+void Server::WaitForName(Call call, const fb::Get& get) {
+  name_waiters_.push_back({call.volume.id(), get.name()->str(), DeadlineAfter(get.timeout_ms()),
+                           get.open_extents(), std::move(call.reply)});
+  ArmTimer();
+}
+
+void Server::NameChanged(store::Volume& volume, const std::string& name) {
+  std::list<NameWaiter> ready;
+  for (auto it = name_waiters_.begin(); it != name_waiters_.end();) {
+    const auto next = std::next(it);
+    if (it->volume == volume.id() && it->name == name) ready.splice(ready.end(), name_waiters_, it);
+    it = next;
+  }
+  for (NameWaiter& w : ready) {
+    const auto connection = w.reply.connection();
+    const store::NameEntry* entry = volume.FindName(name);
+    store::ClientState* client =
+        connection ? store_.clients().Find(connection->client()) : nullptr;
+    if (client == nullptr || entry == nullptr) {
+      w.reply.Drop();
+      continue;
+    }
+    SendObject(volume, *client, ObjectId(entry->id), entry->version, w.open_extents,
+               std::move(w.reply));
+  }
+}
+
+}  // namespace vineyard::daemon

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Requests about objects, blobs and their memory.
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "base/glob.h"
+#include "daemon/deadline.h"
+#include "daemon/server.h"
+#include "os/memfd.h"
+#include "os/process.h"
+#include "wire/codec.h"
+
+namespace vineyard::daemon {
+
+using flatbuffers::FlatBufferBuilder;
+using store::Extent;
+
+namespace {
+
+constexpr uint32_t kMaxPage = 10'000;
+constexpr size_t kMaxPageBytes = size_t{4} << 20;
+constexpr size_t kMaxExtentsAtOnce = 4096;
+
+std::optional<uint64_t> IfVersion(bool check, uint64_t version) {
+  return check ? std::optional(version) : std::nullopt;
+}
+
+flatbuffers::Offset<fb::Extent> Describe(FlatBufferBuilder& b, const Extent& extent) {
+  std::vector<uint64_t> sizes;
+  sizes.reserve(extent.chunks.size());
+  for (const store::Chunk& chunk : extent.chunks) sizes.push_back(chunk.size);
+  return fb::CreateExtent(b, extent.blob.value(), extent.size, b.CreateVector(sizes));
+}
+
+Status OpenChunks(const Extent& extent, os::Access access, Openings& openings) {
+  for (const store::Chunk& chunk : extent.chunks) {
+    VY_RETURN_IF_ERROR(openings.Add(chunk.fd, access));
+  }
+  return {};
+}
+
+}  // namespace
+
+// ---- put
+
+void Server::HandlePut(Call call, const fb::Put& put) {
+  if (SendRecalled(call, put.number())) return;
+  const wire::Frame& frame = call.frame;
+  if (put.descriptor_length() > frame.payload.size() ||
+      wire::Pad8(put.descriptor_length()) + put.bytes_length() != frame.payload.size()) {
+    return call.reply.Fail(Status::Protocol("the parts of a put do not add up to its payload"));
+  }
+  if (put.kind() == fb::PutKind::Object) {
+    auto d = wire::DecodeDescriptor(frame.payload.first(put.descriptor_length()));
+    if (!d.ok()) return call.reply.Fail(d.status());
+  } else if (put.descriptor_length() != 0) {
+    return call.reply.Fail(Status::Protocol("a blob has no descriptor"));
+  }
+  TryPut(call.connection, nullptr, frame, DeadlineAfter(put.timeout_ms()), std::move(call.reply));
+}
+
+// Once, and again when it had to wait for memory: `copy` then holds the frame's bytes.
+void Server::TryPut(const std::shared_ptr<Connection>& connection,
+                    std::shared_ptr<std::vector<uint64_t>> copy, const wire::Frame& frame,
+                    os::TimePoint deadline, Reply reply) {
+  const fb::Put& put = *flatbuffers::GetRoot<fb::Request>(frame.body.data())->body_as_Put();
+  store::ClientState* client = store_.clients().Find(connection->client());
+  store::Volume* volume = store_.FindVolume(connection->volume());
+  if (client == nullptr || volume == nullptr) {
+    return reply.Fail(Status::Cancelled("the client or the volume is gone"));
+  }
+  store::PutArgs args;
+  args.descriptor = frame.payload.first(put.descriptor_length());
+  args.bytes = frame.payload.subspan(wire::Pad8(put.descriptor_length()));
+  args.own_size = put.size();
+  if (put.name() != nullptr) args.name = put.name()->string_view();
+  args.if_version = IfVersion(put.check_version(), put.if_version());
+  if (put.reservation() != 0) {
+    auto found = store_.FindReservation(client->key, ObjectId(put.reservation()));
+    if (!found.ok()) return reply.Fail(found.status());
+    args.extent = *found;
+    args.id = args.extent->blob.owner_of_blob();
+  }
+  const bool in_extent = args.extent != nullptr && !args.extent->chunks.empty();
+  if (in_extent) {
+    Status sealed = store::CheckSealed(*args.extent);
+    if (sealed.ok() && args.own_size > args.extent->pages) {
+      sealed = Status::Invalid(fmt::format("a blob of {} bytes in a reservation of {}",
+                                           args.own_size, args.extent->pages));
+    }
+    if (sealed.ok() && !args.bytes.empty()) sealed = Status::Protocol("bytes for a sealed blob");
+    if (!sealed.ok()) return reply.Fail(sealed);
+  } else if (args.bytes.size() != args.own_size || args.own_size > store_.options().inline_max) {
+    return reply.Fail(Status::Invalid(
+        fmt::format("{} bytes came for a blob of {}; at most {} may come with a put",
+                    args.bytes.size(), args.own_size, store_.options().inline_max)));
+  }
+  if (args.extent == nullptr) args.id = store_.NextId();
+  const uint64_t need =
+      layout::RecordSize(static_cast<uint32_t>(args.descriptor.size()), args.bytes.size());
+  auto answer = need > volume->QuotaLeft()
+                    ? Status::OutOfMemory("no room in the volume's quota")
+                    : volume->Put({client, put.number()}, args);
+  if (answer.ok()) {
+    if (args.extent != nullptr) {
+      client->reservations.erase(args.extent->blob.value());
+      if (!in_extent) store_.FreeExtent(args.extent->blob);
+    }
+    SendDone(std::move(reply), answer);
+    return AfterChange();
+  }
+  if (!answer.status().Is(StatusCode::kOutOfMemory)) return reply.Fail(answer.status());
+  const uint64_t room = volume->arenas().ArenaSizeFor(need, volume->arenas().count());
+  if (need > store_.LimitOf(*volume) || os::Clock::now() >= deadline) {
+    return reply.Fail(Status::OutOfMemory(store_.ExplainMemory(need)));
+  }
+  wire::Frame kept = frame;
+  if (copy == nullptr) {
+    const size_t body = wire::Pad8(frame.body.size());
+    copy = std::make_shared<std::vector<uint64_t>>((body + frame.payload.size() + 7) / 8);
+    auto* bytes = reinterpret_cast<std::byte*>(copy->data());
+    std::ranges::copy(frame.body, bytes);
+    std::ranges::copy(frame.payload, bytes + body);
+    kept.body = {bytes, frame.body.size()};
+    kept.payload = {bytes + body, frame.payload.size()};
+  }
+  auto waiting = std::make_shared<Reply>(std::move(reply));
+  const uint64_t ticket = store_.WaitForRoom(
+      *volume, need > volume->QuotaLeft() ? need : room, deadline,
+      [this, connection, copy, kept, deadline, waiting](Status granted) {
+        if (connection->closed()) return waiting->Drop();
+        if (!granted.ok()) return waiting->Fail(granted);
+        TryPut(connection, copy, kept, deadline, std::move(*waiting));
+      });
+  connection->tickets.push_back(ticket);
+  ArmTimer();
+}
+
+// ---- reservations
+
+void Server::HandleReserve(Call call, const fb::Reserve& reserve) {
+  std::erase_if(call.connection->tickets, [&](uint64_t t) { return !store_.IsWaiting(t); });
+  auto reply = std::make_shared<Reply>(std::move(call.reply));
+  const uint64_t ticket = store_.Reserve(
+      call.volume, call.client.key, reserve.size(), DeadlineAfter(reserve.timeout_ms()),
+      [this, connection = call.connection, reply](Result<Extent*> made) {
+        if (connection->closed()) {
+          // Told nobody: the client, if it lives, does not claim it.
+          if (made.ok()) store_.Abort(**made);
+          return reply->Drop();
+        }
+        if (!made.ok()) return reply->Fail(made.status());
+        Openings openings;
+        if (Status s = OpenChunks(**made, os::Access::kReadWrite, openings); !s.ok()) {
+          store_.Abort(**made);
+          return reply->Fail(s);
+        }
+        FlatBufferBuilder b(256);
+        const auto reserved = fb::CreateReserved(b, Describe(b, **made));
+        reply->Send(b, fb::ReplyBody::Reserved, reserved.Union(), {}, openings.numbers());
+      });
+  call.connection->tickets.push_back(ticket);
+  ArmTimer();
+}
+
+void Server::HandleAbort(Call call, const fb::Abort& abort) {
+  auto extent = store_.FindReservation(call.client.key, ObjectId(abort.reservation()));
+  if (!extent.ok()) return call.reply.Fail(extent.status());
+  store_.Abort(**extent);
+  SendDone(std::move(call.reply), layout::Answer{});
+  AfterChange();
+}
+
+// ---- get
+
+void Server::HandleGet(Call call, const fb::Get& get) {
+  if (get.name() == nullptr) {
+    return SendObject(call.volume, call.client, ObjectId(get.id()), 0, get.open_extents(),
+                      std::move(call.reply));
+  }
+  const store::NameEntry* name = call.volume.FindName(get.name()->string_view());
+  if (name != nullptr) {
+    return SendObject(call.volume, call.client, ObjectId(name->id), name->version,
+                      get.open_extents(), std::move(call.reply));
+  }
+  if (get.wait()) return WaitForName(std::move(call), get);
+  call.reply.Fail(Status::NotFound(fmt::format("no name '{}' in volume '{}'",
+                                               get.name()->string_view(), call.volume.name())));
+}
+
+void Server::SendObject(store::Volume& volume, store::ClientState& client, ObjectId id,
+                        uint64_t name_version, bool open_extents, Reply reply) {
+  const store::Entry* entry = volume.Find(id);
+  if (entry == nullptr) {
+    return reply.Fail(Status::NotFound(
+        fmt::format("no {} {} in volume '{}'", id.is_blob() ? "blob" : "object", id.ToString(),
+                    volume.name())));
+  }
+  FlatBufferBuilder b(512);
+  Openings openings;
+  std::vector<flatbuffers::Offset<fb::Extent>> extents;
+  if (open_extents) {
+    for (const ObjectId blob : volume.ExtentsOf(*entry)) {
+      const Extent* extent = store_.FindExtent(blob);
+      if (extent == nullptr || extent->state != store::ExtentState::kSealed) continue;
+      if (Status s = OpenChunks(*extent, os::Access::kRead, openings); !s.ok()) {
+        return reply.Fail(s);
+      }
+      extents.push_back(Describe(b, *extent));
+      client.mapped.insert(blob.value());
+    }
+  }
+  const auto got = fb::CreateGot(b, b.CreateVector(extents), name_version, id.value());
+  // The record as it lies in the arena, without its sequence.
+  const std::byte* record = volume.Record(*entry);
+  const layout::RecordFields& f = layout::FieldsOf(record);
+  const uint64_t length = layout::BytesOffset(f.head_length) + f.bytes_length - 8;
+  std::vector<std::span<const std::byte>> payload{
+      {record + 8, sizeof(layout::RecordFields)},
+      {record + layout::kRecordHeader, length - sizeof(layout::RecordFields)}};
+  reply.Send(b, fb::ReplyBody::Got, got.Union(), std::move(payload), openings.numbers());
+}
+
+void Server::HandleOpenExtents(Call call, const fb::OpenExtents& open) {
+  FlatBufferBuilder b(512);
+  Openings openings;
+  std::vector<flatbuffers::Offset<fb::Extent>> extents;
+  if (open.blobs() != nullptr && open.blobs()->size() > kMaxExtentsAtOnce) {
+    return call.reply.Fail(Status::LimitExceeded("too many blobs are asked for at once"));
+  }
+  if (open.blobs() != nullptr) {
+    for (const uint64_t blob : *open.blobs()) {
+      const Extent* extent =
+          call.volume.Find(ObjectId(blob)) ? store_.FindExtent(ObjectId(blob)) : nullptr;
+      if (extent == nullptr || extent->state != store::ExtentState::kSealed) continue;  // deleted
+      if (Status s = OpenChunks(*extent, os::Access::kRead, openings); !s.ok()) {
+        return call.reply.Fail(s);
+      }
+      extents.push_back(Describe(b, *extent));
+      call.client.mapped.insert(blob);
+    }
+  }
+  const auto got = fb::CreateGot(b, b.CreateVector(extents));
+  call.reply.Send(b, fb::ReplyBody::Got, got.Union(), {}, openings.numbers());
+}
+
+void Server::HandleOpenCatalog(Call call, const fb::OpenCatalog& open) {
+  FlatBufferBuilder b(512);
+  Openings openings;
+  std::vector<fb::ArenaSize> arenas;
+  std::vector<uint64_t> segments;
+  Status opened;
+  if (open.arenas() != nullptr) {
+    for (const uint32_t number : *open.arenas()) {
+      const auto arena = call.volume.arenas().Find(number);
+      if (!arena || !opened.ok()) continue;
+      opened = openings.Add(*arena->fd, os::Access::kRead);
+      arenas.emplace_back(number, arena->size);
+    }
+  }
+  if (open.segments() != nullptr) {
+    for (const auto& segment : call.volume.catalog().segments()) {
+      if (std::ranges::find(*open.segments(), segment.number) == open.segments()->end()) continue;
+      if (opened.ok()) opened = openings.Add(*segment.fd, os::Access::kRead);
+      segments.push_back(segment.number);
+    }
+  }
+  if (!opened.ok()) return call.reply.Fail(opened);
+  const auto list = b.CreateVectorOfStructs(arenas);
+  const auto parts = fb::CreateCatalogParts(b, list, b.CreateVector(segments));
+  call.reply.Send(b, fb::ReplyBody::CatalogParts, parts.Union(), {}, openings.numbers());
+}
+
+void Server::HandleReleased(Call call, const fb::Released& released) {
+  if (released.blobs() != nullptr) {
+    for (const uint64_t blob : *released.blobs()) store_.Released(call.client, ObjectId(blob));
+  }
+  SendDone(std::move(call.reply), layout::Answer{});
+}
+
+// ---- changes and lists
+
+void Server::HandleDelete(Call call, const fb::Delete& del) {
+  if (SendRecalled(call, del.number())) return;
+  const std::vector<uint64_t> ids(del.ids()->begin(), del.ids()->end());
+  SendDone(std::move(call.reply),
+           call.volume.Delete({&call.client, del.number()}, ids, del.deep(), del.force()));
+  AfterChange();
+}
+
+void Server::HandleSetLabels(Call call, const fb::SetLabels& set) {
+  if (SendRecalled(call, set.number())) return;
+  std::vector<Label> labels;
+  for (const fb::Label* l : *set.labels()) labels.push_back({l->key()->str(), l->value()->str()});
+  SendDone(std::move(call.reply),
+           call.volume.SetLabels({&call.client, set.number()}, ObjectId(set.id()), labels));
+}
+
+void Server::HandleListObjects(Call call, const fb::ListObjects& list) {
+  const uint32_t limit = std::min(list.limit(), kMaxPage);
+  const std::string_view pattern = list.pattern()->string_view();
+  std::vector<std::span<const std::byte>> payload;
+  std::vector<std::unique_ptr<uint64_t>> lengths;
+  size_t bytes = 0;
+  uint32_t count = 0;
+  uint64_t last = list.after();
+  bool more = false;
+  static constexpr std::byte kPadding[8]{};
+  const auto& entries = call.volume.entries();
+  for (auto it = entries.upper_bound(list.after()); it != entries.end(); ++it) {
+    if (it->second.ref.kind() != layout::RecordKind::kObject) break;  // blobs come last
+    if (count >= limit || bytes > kMaxPageBytes || payload.size() > 450) {
+      more = true;
+      break;
+    }
+    last = it->first;
+    if (!list.include_parts() && it->second.parents > 0) continue;
+    const auto head = layout::HeadOf(call.volume.Record(it->second));
+    const auto* d = flatbuffers::GetRoot<fb::Descriptor>(head.data());
+    if (!GlobMatch(pattern, d->type_name()->string_view())) continue;
+    lengths.push_back(std::make_unique<uint64_t>(head.size()));
+    payload.push_back(std::as_bytes(std::span(lengths.back().get(), 1)));
+    payload.push_back(head);
+    payload.push_back(std::span(kPadding).first(wire::Pad8(head.size()) - head.size()));
+    bytes += head.size() + 8;
+    ++count;
+  }
+  FlatBufferBuilder b(128);
+  const auto objects = fb::CreateObjects(b, count, last, more);
+  call.reply.Send(b, fb::ReplyBody::Objects, objects.Union(), std::move(payload));
+}
+
+}  // namespace vineyard::daemon

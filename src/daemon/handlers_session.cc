@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Hello, the choice of a handler for each request, and the status of the instance.
+#include <unordered_set>
+
+#include <fmt/format.h>
+
+#include "base/logging.h"
+#include "daemon/server.h"
+#include "os/memfd.h"
+#include "wire/codec.h"
+
+namespace vineyard::daemon {
+
+void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb::Hello& hello,
+                         Reply reply) {
+  if (hello.protocol() != wire::kProtocolVersion) {
+    return reply.Fail(Status::Protocol(
+        fmt::format("this instance speaks protocol {}, the client {}: use the same version of both",
+                    wire::kProtocolVersion, hello.protocol())));
+  }
+  store::Volume* volume = store_.FindVolume(connection->volume());
+  if (volume == nullptr) return reply.Fail(Status::NotFound("this volume has been removed"));
+  if (connection->client() != 0) return reply.Fail(Status::Protocol("a second Hello"));
+  auto client = IdentifyClient(*connection, hello);
+  if (!client.ok()) return reply.Fail(client.status());
+  connection->set_client((*client)->key);
+  (*client)->connected = true;
+  (*client)->claimed = true;
+  ReconcileClaims(**client, hello);
+  if (hello.first_number() > 0) store_.clients().Acknowledge(**client, hello.first_number() - 1);
+
+  Openings openings;
+  Status opened = openings.Add(volume->catalog().first_file(), os::Access::kRead);
+  std::vector<uint64_t> numbers;
+  for (const auto& segment : volume->catalog().segments()) {
+    if (opened.ok()) opened = openings.Add(*segment.fd, os::Access::kRead);
+    numbers.push_back(segment.number);
+  }
+  if (!opened.ok()) return reply.Fail(opened);
+  flatbuffers::FlatBufferBuilder b(512);
+  const auto name = b.CreateString(volume->name());
+  const auto uuid = b.CreateString(options_.instance_uuid);
+  const auto version = b.CreateString(VINEYARD_VERSION);
+  const auto segments = b.CreateVector(numbers);
+  const auto welcome = fb::CreateWelcome(
+      b, wire::kProtocolVersion, name, volume->id(), uuid, 0, version, options_.generation,
+      store_.options().inline_max, wire::kMaxPayload, layout::kAnswerWindow, segments);
+  reply.Send(b, fb::ReplyBody::Welcome, welcome.Union(), {}, openings.numbers());
+}
+
+Result<store::ClientState*> Server::IdentifyClient(Connection& connection, const fb::Hello& hello) {
+  const store::Token token{hello.token()->high(), hello.token()->low()};
+  os::Peer& peer = connection.peer();
+  if (store::ClientState* known = store_.clients().Find(token)) {
+    if (known->pid != static_cast<uint64_t>(peer.pid) || known->volume != connection.volume()) {
+      return Status::PermissionDenied("this client's token belongs to another process");
+    }
+    // It has found its old connection broken before we have.
+    for (const auto& [raw, other] : connections_) {
+      if (other->client() == known->key && raw != &connection) {
+        const std::shared_ptr<Connection> old = other;
+        old->Close();
+        break;
+      }
+    }
+    known->uid = peer.uid;
+    return known;
+  }
+  VY_ASSIGN_OR_RETURN(os::UniqueFd pidfd, peer.pidfd.Duplicate());
+  VY_ASSIGN_OR_RETURN(store::ClientState * client,
+                      store_.clients().Add(token, static_cast<uint64_t>(peer.pid), peer.uid,
+                                           connection.volume(), std::move(pidfd)));
+  auto held = link_.Hold({.kind = KeptKind::kClient,
+                          .a = client->key,
+                          .c = client->pid,
+                          .d = token.high,
+                          .e = token.low},
+                         client->pidfd.get());
+  if (!held.ok()) {
+    store_.clients().Remove(client->key);
+    return held.status();
+  }
+  WatchClient(*client);
+  return client;
+}
+
+// What the client says it holds is what it holds: reservations that an older engine's memory shows and
+// the client does not claim were given up, or published; small ones lived only in that engine's heap.
+void Server::ReconcileClaims(store::ClientState& client, const fb::Hello& hello) {
+  std::unordered_set<uint64_t> claimed;
+  if (hello.reservations() != nullptr) {
+    claimed.insert(hello.reservations()->begin(), hello.reservations()->end());
+  }
+  const std::vector<uint64_t> known(client.reservations.begin(), client.reservations.end());
+  for (const uint64_t blob : known) {
+    if (!claimed.contains(blob)) store_.FreeExtent(ObjectId(blob));
+  }
+  for (const uint64_t blob : claimed) store_.RestoreSmallReservation(client, ObjectId(blob));
+  client.mapped.clear();
+  if (hello.mapped() != nullptr) {
+    client.mapped.insert(hello.mapped()->begin(), hello.mapped()->end());
+  }
+}
+
+void Server::Dispatch(Call call, const fb::Request& request) {
+  switch (request.body_type()) {
+    case fb::RequestBody::Put: return HandlePut(std::move(call), *request.body_as_Put());
+    case fb::RequestBody::Reserve: return HandleReserve(std::move(call), *request.body_as_Reserve());
+    case fb::RequestBody::Abort: return HandleAbort(std::move(call), *request.body_as_Abort());
+    case fb::RequestBody::Get: return HandleGet(std::move(call), *request.body_as_Get());
+    case fb::RequestBody::OpenExtents:
+      return HandleOpenExtents(std::move(call), *request.body_as_OpenExtents());
+    case fb::RequestBody::OpenCatalog:
+      return HandleOpenCatalog(std::move(call), *request.body_as_OpenCatalog());
+    case fb::RequestBody::Released:
+      return HandleReleased(std::move(call), *request.body_as_Released());
+    case fb::RequestBody::PutName: return HandlePutName(std::move(call), *request.body_as_PutName());
+    case fb::RequestBody::DropName:
+      return HandleDropName(std::move(call), *request.body_as_DropName());
+    case fb::RequestBody::ListNames:
+      return HandleListNames(std::move(call), *request.body_as_ListNames());
+    case fb::RequestBody::ListObjects:
+      return HandleListObjects(std::move(call), *request.body_as_ListObjects());
+    case fb::RequestBody::Delete: return HandleDelete(std::move(call), *request.body_as_Delete());
+    case fb::RequestBody::SetLabels:
+      return HandleSetLabels(std::move(call), *request.body_as_SetLabels());
+    case fb::RequestBody::GetStatus: return HandleStatus(std::move(call));
+    case fb::RequestBody::CreateVolume:
+      return HandleCreateVolume(std::move(call), *request.body_as_CreateVolume());
+    case fb::RequestBody::ListVolumes: return HandleListVolumes(std::move(call));
+    case fb::RequestBody::RemoveVolume:
+      return HandleRemoveVolume(std::move(call), *request.body_as_RemoveVolume());
+    case fb::RequestBody::Goodbye: {
+      call.reply.Drop();
+      ForgetClient(call.client.key);
+      return;
+    }
+    case fb::RequestBody::Hello:
+    case fb::RequestBody::NONE: break;
+  }
+  call.reply.Fail(Status::NotSupported(
+      fmt::format("this instance does not know request {}", static_cast<int>(request.body_type()))));
+}
+
+void Server::HandleStatus(Call call) {
+  uint64_t overhead = 0;
+  for (const auto& [id, volume] : store_.volumes()) {
+    overhead += volume->catalog().bytes_held() + volume->arenas().bytes_held() -
+                volume->arenas().bytes_live();
+  }
+  flatbuffers::FlatBufferBuilder b(256);
+  const auto deployment = b.CreateString(options_.deployment);
+  const auto status = fb::CreateStatusInfo(
+      b, deployment, call.volume.usage(), store_.LimitOf(call.volume), store_.budget().held(),
+      store_.lingering_bytes(), overhead, store_.budget().limit(), call.volume.objects(),
+      call.volume.blobs(), call.volume.names().size(), connections_.size(),
+      store_.waiting() + name_waiters_.size());
+  call.reply.Send(b, fb::ReplyBody::StatusInfo, status.Union());
+}
+
+}  // namespace vineyard::daemon

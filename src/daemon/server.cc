@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "daemon/server.h"
+
+#include <asio/post.hpp>
+
+#include <algorithm>
+
+#include "base/logging.h"
+#include "os/memfd.h"
+#include "os/process.h"
+#include "wire/codec.h"
+
+namespace vineyard::daemon {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kLingerCheckWanted{20};  // somebody waits for memory
+constexpr milliseconds kLingerCheckIdle{500};
+
+std::unique_ptr<asio::posix::stream_descriptor> Watch(asio::io_context& io, const os::UniqueFd& fd) {
+  auto copy = fd.Duplicate();
+  if (!copy.ok()) return nullptr;
+  return std::make_unique<asio::posix::stream_descriptor>(io, copy->Release());
+}
+
+}  // namespace
+
+Server::Server(asio::io_context& io, store::Store& store, KeeperLink& link, ServerOptions options)
+    : io_(io), store_(store), link_(link), options_(std::move(options)), timer_(io) {
+  store_.on_name = [this](store::Volume& volume, const std::string& name) {
+    NameChanged(volume, name);
+  };
+  for (const auto& [key, client] : store_.clients().all()) WatchClient(*client);
+  KeepMoving();
+  ArmTimer();
+}
+
+Server::~Server() { Stop(); }
+
+void Server::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  listeners_.clear();
+  pidfds_.clear();
+  for (NameWaiter& w : name_waiters_) w.reply.Drop();
+  name_waiters_.clear();
+  timer_.cancel();
+  const auto connections = std::exchange(connections_, {});
+  for (const auto& [raw, connection] : connections) connection->Close();
+}
+
+// ---- listening
+
+Status Server::Listen(uint64_t volume, os::UniqueFd listener) {
+  Listener entry;
+  entry.watched = Watch(io_, listener);
+  if (entry.watched == nullptr) return Status::LimitExceeded("too many descriptors are open");
+  entry.fd = std::move(listener);
+  listeners_[volume] = std::move(entry);
+  WaitToAccept(volume);
+  return {};
+}
+
+void Server::WaitToAccept(uint64_t volume) {
+  const auto it = listeners_.find(volume);
+  if (it == listeners_.end()) return;
+  it->second.watched->async_wait(asio::posix::stream_descriptor::wait_read,
+                                 [this, volume](const asio::error_code& error) {
+                                   if (!error && !stopped_) AcceptAll(volume);
+                                 });
+}
+
+void Server::AcceptAll(uint64_t volume) {
+  constexpr int kAtOnce = 64;
+  for (int i = 0; i < kAtOnce; ++i) {
+    const auto it = listeners_.find(volume);
+    if (it == listeners_.end()) return;
+    auto socket = os::Accept(it->second.fd);
+    if (!socket.ok()) {
+      if (!socket.status().Is(StatusCode::kNotFound)) {
+        log::Warning("a connection could not be accepted", {{"why", socket.status().message()}});
+        // Out of descriptors: trying again at once would spin.
+        auto pause = std::make_shared<asio::steady_timer>(io_, milliseconds(100));
+        pause->async_wait([this, volume, pause](const asio::error_code& error) {
+          if (!error && !stopped_) WaitToAccept(volume);
+        });
+        return;
+      }
+      break;
+    }
+    auto peer = os::GetPeer(*socket);
+    if (!peer.ok()) continue;  // gone already
+    auto connection = std::make_shared<Connection>(*this, std::move(*socket), volume,
+                                                   std::move(*peer));
+    connections_[connection.get()] = connection;
+    connection->Start();
+  }
+  WaitToAccept(volume);
+}
+
+void Server::ConnectionClosed(Connection& connection) {
+  const auto keep = connections_.find(&connection);
+  if (keep == connections_.end()) return;
+  const std::shared_ptr<Connection> alive = keep->second;
+  connections_.erase(keep);
+  for (const uint64_t ticket : connection.tickets) store_.CancelReserve(ticket);
+  std::erase_if(name_waiters_, [&](NameWaiter& w) {
+    if (w.reply.connection().get() != &connection) return false;
+    w.reply.Drop();
+    return true;
+  });
+  store::ClientState* client = store_.clients().Find(connection.client());
+  if (client == nullptr) return;
+  client->connected = false;
+  if (os::HasEnded(client->pidfd)) ForgetClient(client->key);
+  ArmTimer();
+}
+
+// ---- clients
+
+void Server::WatchClient(const store::ClientState& client) {
+  auto watched = Watch(io_, client.pidfd);
+  if (watched == nullptr) return;
+  watched->async_wait(asio::posix::stream_descriptor::wait_read,
+                      [this, key = client.key](const asio::error_code& error) {
+                        if (!error && !stopped_) ForgetClient(key);
+                      });
+  pidfds_[client.key] = std::move(watched);
+}
+
+void Server::ForgetClient(uint64_t key) {
+  pidfds_.erase(key);
+  std::vector<std::shared_ptr<Connection>> of_it;
+  for (const auto& [raw, connection] : connections_) {
+    if (connection->client() == key) of_it.push_back(connection);
+  }
+  for (const auto& connection : of_it) {
+    connection->set_client(0);
+    connection->Close();
+  }
+  store_.ForgetClient(key);
+  AfterChange();
+}
+
+// ---- requests
+
+bool Server::HandleFrame(const std::shared_ptr<Connection>& connection, const wire::Frame& frame,
+                         std::vector<os::UniqueFd> fds) {
+  auto request = wire::DecodeRequest(frame.body);
+  if (!request.ok()) {
+    log::Warning("a client was dropped",
+                 {{"pid", connection->peer().pid}, {"why", request.status().message()}});
+    return false;
+  }
+  Reply reply(connection, frame.header.request_id);
+  if (const fb::Hello* hello = (*request)->body_as_Hello()) {
+    HandleHello(connection, *hello, std::move(reply));
+    return true;
+  }
+  store::ClientState* client = store_.clients().Find(connection->client());
+  store::Volume* volume = store_.FindVolume(connection->volume());
+  if (client == nullptr || volume == nullptr) {
+    if (client == nullptr) {
+      reply.Fail(Status::Protocol("the first request of a connection must be Hello"));
+    } else {
+      reply.Fail(Status::NotFound("this volume has been removed"));
+    }
+    return volume == nullptr;
+  }
+  store_.clients().Acknowledge(*client, frame.header.acknowledged);
+  Dispatch({connection, *volume, *client, frame, fds, std::move(reply)}, **request);
+  return true;
+}
+
+bool Server::SendRecalled(Call& call, uint64_t number) {
+  auto answer = store_.clients().Recall(call.client, number);
+  if (!answer.ok()) {
+    call.reply.Fail(answer.status());
+    return true;
+  }
+  if (!answer->has_value()) return false;
+  SendDone(std::move(call.reply), **answer);
+  return true;
+}
+
+void Server::SendDone(Reply reply, const Result<layout::Answer>& answer) {
+  if (!answer.ok()) return reply.Fail(answer.status());
+  os::CrashPoint("reply.before");
+  flatbuffers::FlatBufferBuilder builder(128);
+  const auto done = fb::CreateDone(builder, answer->id, answer->value);
+  reply.Send(builder, fb::ReplyBody::Done, done.Union());
+  os::CrashPoint("reply.after");
+}
+
+// ---- time
+
+void Server::AfterChange() {
+  store_.PumpQuota();
+  if (store_.HasLingering() || store_.waiting() > 0) ArmTimer();
+  KeepMoving();
+}
+
+void Server::ArmTimer() {
+  if (stopped_) return;
+  std::optional<os::TimePoint> next = store_.NextDeadline();
+  for (const NameWaiter& w : name_waiters_) next = next ? std::min(*next, w.deadline) : w.deadline;
+  if (store_.HasLingering()) {
+    const auto check =
+        os::Clock::now() + (store_.waiting() > 0 ? kLingerCheckWanted : kLingerCheckIdle);
+    next = next ? std::min(*next, check) : check;
+  }
+  if (!next) return;
+  if (*next >= timer_at_) return;
+  timer_at_ = *next;
+  timer_.expires_at(*next);
+  timer_.async_wait([this](const asio::error_code& error) {
+    if (!error && !stopped_) OnTimer();
+  });
+}
+
+void Server::OnTimer() {
+  timer_at_ = os::TimePoint::max();
+  const os::TimePoint now = os::Clock::now();
+  store_.Tick(now);
+  std::list<NameWaiter> expired;
+  for (auto it = name_waiters_.begin(); it != name_waiters_.end();) {
+    const auto next = std::next(it);
+    if (it->deadline <= now) expired.splice(expired.end(), name_waiters_, it);
+    it = next;
+  }
+  for (NameWaiter& w : expired) {
+    w.reply.Fail(Status::DeadlineExceeded("nobody put the name '" + w.name + "' in the time given"));
+  }
+  ArmTimer();
+}
+
+// Empties old and sparse arenas a little at a time, between requests.
+void Server::KeepMoving() {
+  if (moving_ || stopped_) return;
+  moving_ = true;
+  asio::post(io_, [this] {
+    moving_ = false;
+    if (!stopped_ && store_.MoveSome()) KeepMoving();
+  });
+}
+
+}  // namespace vineyard::daemon

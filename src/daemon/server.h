@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Server: the engine's sockets and the requests that come through them.
+//
+// It accepts on each volume's listener, knows which client is behind which connection, carries out
+// requests on the store (handlers_*.cc), and keeps those that wait. Owned by the engine's thread.
+#pragma once
+
+#define ASIO_STANDALONE
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/connection.h"
+#include "daemon/keeper_link.h"
+#include "store/store.h"
+
+namespace vineyard::daemon {
+
+struct ServerOptions {
+  std::string deployment;
+  std::string instance_uuid;
+  uint64_t generation = 0;
+};
+
+class Server {
+ public:
+  Server(asio::io_context& io, store::Store& store, KeeperLink& link, ServerOptions options);
+  ~Server();
+
+  /// Begins to accept for the volume. The socket listens already.
+  Status Listen(uint64_t volume, os::UniqueFd listener);
+  /// Ends all connections.
+  void Stop();
+
+  // ---- for connections
+
+  /// False: the client broke the protocol and is to be dropped.
+  bool HandleFrame(const std::shared_ptr<Connection>& connection, const wire::Frame& frame,
+                   std::vector<os::UniqueFd> fds);
+  void ConnectionClosed(Connection& connection);
+  [[nodiscard]] bool KeeperIsUpToDate() const { return link_.Flushed(); }
+  void WhenKeeperIsUpToDate(std::function<void()> then) { link_.WhenFlushed(std::move(then)); }
+  asio::io_context& io() { return io_; }
+
+  /// Ends a client whose process has ended.
+  void WatchClient(const store::ClientState& client);
+
+ private:
+  struct Listener {
+    os::UniqueFd fd;
+    std::unique_ptr<asio::posix::stream_descriptor> watched;
+  };
+  struct NameWaiter {
+    uint64_t volume;
+    std::string name;
+    os::TimePoint deadline;
+    bool open_extents;
+    Reply reply;
+  };
+  /// A request as its handler sees it.
+  struct Call {
+    const std::shared_ptr<Connection>& connection;
+    store::Volume& volume;
+    store::ClientState& client;
+    const wire::Frame& frame;
+    std::vector<os::UniqueFd>& fds;
+    Reply reply;
+  };
+
+  void WaitToAccept(uint64_t volume);
+  void AcceptAll(uint64_t volume);
+  void ForgetClient(uint64_t key);
+  void ArmTimer();
+  void OnTimer();
+  void AfterChange();
+  void KeepMoving();
+
+  // handlers_session.cc
+  void HandleHello(const std::shared_ptr<Connection>& connection, const fb::Hello& hello,
+                   Reply reply);
+  Result<store::ClientState*> IdentifyClient(Connection& connection, const fb::Hello& hello);
+  void ReconcileClaims(store::ClientState& client, const fb::Hello& hello);
+  void Dispatch(Call call, const fb::Request& request);
+  void HandleStatus(Call call);
+
+  // handlers_object.cc
+  void HandlePut(Call call, const fb::Put& put);
+  void TryPut(const std::shared_ptr<Connection>& connection, std::shared_ptr<std::vector<uint64_t>> copy,
+              const wire::Frame& frame, os::TimePoint deadline, Reply reply);
+  void HandleReserve(Call call, const fb::Reserve& reserve);
+  void HandleAbort(Call call, const fb::Abort& abort);
+  void HandleGet(Call call, const fb::Get& get);
+  void HandleOpenExtents(Call call, const fb::OpenExtents& open);
+  void HandleOpenCatalog(Call call, const fb::OpenCatalog& open);
+  void HandleReleased(Call call, const fb::Released& released);
+  void HandleDelete(Call call, const fb::Delete& del);
+  void HandleSetLabels(Call call, const fb::SetLabels& set);
+  void HandleListObjects(Call call, const fb::ListObjects& list);
+  void SendObject(store::Volume& volume, store::ClientState& client, ObjectId id,
+                  uint64_t name_version, bool open_extents, Reply reply);
+
+  // handlers_name.cc
+  void HandlePutName(Call call, const fb::PutName& put);
+  void HandleDropName(Call call, const fb::DropName& drop);
+  void HandleListNames(Call call, const fb::ListNames& list);
+  void WaitForName(Call call, const fb::Get& get);
+  void NameChanged(store::Volume& volume, const std::string& name);
+
+  // handlers_volume.cc
+  void HandleCreateVolume(Call call, const fb::CreateVolume& create);
+  void HandleListVolumes(Call call);
+  void HandleRemoveVolume(Call call, const fb::RemoveVolume& remove);
+  [[nodiscard]] Status CheckMayManageVolumes(const Connection& connection,
+                                             const os::Peer& peer) const;
+
+  /// The answer it got before, if it did; sends it. Sends the error for a number outside the window.
+  bool SendRecalled(Call& call, uint64_t number);
+  void SendDone(Reply reply, const Result<layout::Answer>& answer);
+
+  asio::io_context& io_;
+  store::Store& store_;
+  KeeperLink& link_;
+  ServerOptions options_;
+  std::map<uint64_t, Listener> listeners_;
+  std::map<const Connection*, std::shared_ptr<Connection>> connections_;
+  std::map<uint64_t, std::unique_ptr<asio::posix::stream_descriptor>> pidfds_;  // by client key
+  std::list<NameWaiter> name_waiters_;
+  asio::steady_timer timer_;
+  os::TimePoint timer_at_ = os::TimePoint::max();
+  bool moving_ = false;
+  bool stopped_ = false;
+};
+
+/// Descriptors of one answer, closed once it is sent.
+struct Openings {
+  std::vector<os::UniqueFd> fds;
+  Status Add(const os::UniqueFd& fd, os::Access access) {
+    VY_ASSIGN_OR_RETURN(os::UniqueFd fresh, os::Reopen(fd, access));
+    fds.push_back(std::move(fresh));
+    return {};
+  }
+  [[nodiscard]] std::vector<int> numbers() const {
+    std::vector<int> result;
+    for (const os::UniqueFd& fd : fds) result.push_back(fd.get());
+    return result;
+  }
+};
+
+}  // namespace vineyard::daemon
