@@ -20,14 +20,13 @@ from __future__ import annotations
 import os
 import re
 import threading
-from pathlib import Path
 from typing import Any
 
 from vineyard._core import ObjectID
 from vineyard.client import Client
 from vineyard.errors import InvalidException, NeedsClusterException
 
-RUN_DIRECTORY = Path("/var/run")
+RUN_DIRECTORY = "/var/run"
 _CONFIG_NAMES = ("vineyard-config.yaml", "vineyard/vineyard-config.yaml")
 _SOCKET_NAMES = ("vineyard.sock", "vineyard/vineyard.sock")
 
@@ -107,20 +106,21 @@ def find_socket(
         return named
     config = config or os.environ.get("VINEYARD_CONFIG")
     if config:
-        return _socket_of_config(_config_file(Path(config)))
+        return _socket_of_config(_config_file(os.fspath(config)))
     if os.environ.get("VINEYARD_RPC_ENDPOINT"):
         raise NeedsClusterException(
             "VINEYARD_RPC_ENDPOINT is set, and no socket: connecting to another node needs a cluster"
         )
     for name in _CONFIG_NAMES:
-        file = RUN_DIRECTORY / name
-        if file.is_file():
+        file = os.path.join(RUN_DIRECTORY, name)
+        if os.path.isfile(file):
             found = _socket_of_config(file, required=False)
             if found is not None and os.path.exists(found):
                 return found
     for name in _SOCKET_NAMES:
-        if (RUN_DIRECTORY / name).exists():
-            return str(RUN_DIRECTORY / name)
+        path = os.path.join(RUN_DIRECTORY, name)
+        if os.path.exists(path):
+            return path
     return None
 
 
@@ -128,13 +128,14 @@ def _is_endpoint(socket: Any) -> bool:
     return isinstance(socket, str) and bool(re.fullmatch(r"[^/\s]+:\d+", socket))
 
 
-def _config_file(path: Path) -> Path:
-    if path.is_dir():
+def _config_file(path: str) -> str:
+    if os.path.isdir(path):
         for name in _CONFIG_NAMES:
-            if (path / name).is_file():
-                return path / name
+            file = os.path.join(path, name)
+            if os.path.isfile(file):
+                return file
         raise InvalidException(f"the directory '{path}' holds no vineyard-config.yaml")
-    if not path.exists():
+    if not os.path.exists(path):
         raise InvalidException(f"the configuration '{path}' does not exist")
     return path
 
@@ -143,10 +144,11 @@ _SECTION = re.compile(r"^(\S[^:#]*?)\s*:")
 _ENTRY = re.compile(r"""^\s+IPCSocket\s*:\s*(?:"([^"]*)"|'([^']*)'|([^#]*?))\s*(?:#.*)?$""")
 
 
-def _socket_of_config(file: Path, required: bool = True) -> str | None:
+def _socket_of_config(file: str, required: bool = True) -> str | None:
     """``Vineyard: {IPCSocket: ...}`` of a file; relative to the file's directory."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        with open(file, encoding="utf-8") as opened:
+            lines = opened.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidException(f"the configuration '{file}' can't be read: {error}") from None
     section = ""
@@ -155,7 +157,7 @@ def _socket_of_config(file: Path, required: bool = True) -> str | None:
             section = match[1]
         elif section == "Vineyard" and (match := _ENTRY.match(line)):
             if socket := next((group for group in match.groups() if group), ""):
-                return str(file.parent / socket)
+                return os.path.join(os.path.dirname(file), socket)
     if required:
         raise InvalidException(f"the configuration '{file}' has no 'IPCSocket' under 'Vineyard'")
     return None

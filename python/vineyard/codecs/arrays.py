@@ -282,7 +282,7 @@ def remember(metadata: str, node: dict[str, Any], array: Any) -> None:
 def _scalar_node(encoder: Encoder, value: np.generic[Any]) -> Node:
     dtype = value.dtype
     if isinstance(value, np.str_):
-        inner: Any = encoder.node(str(value))
+        inner: Any = encoder.node(str.__str__(value))  # str() of numpy loses NULs at the end
         return {"codec": "scalar", "value_type_meta_": "str_", "value_": inner}
     if isinstance(value, np.bytes_):
         inner = encoder.node(bytes(value))

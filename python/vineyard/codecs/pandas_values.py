@@ -8,12 +8,12 @@ positions of its columns) and ``values_`` (columns × rows).
 
 >>> import pandas as pd
 >>> from vineyard.codecs import decode, encode
->>> frame = pd.DataFrame({"x": [1, 2], "y": [3, 4]})
+>>> frame = pd.DataFrame({0: [1, 2], 1: [3, 4]})
 >>> typename, metadata, buffers, _ = encode(frame)
->>> typename, len(buffers)
-('vineyard::DataFrame', 1)
+>>> typename, [memoryview(b).nbytes for b in buffers]
+('vineyard::DataFrame', [32])
 >>> decode(typename, metadata, [bytes(b) for b in buffers])
-   x  y
+   0  1
 0  1  3
 1  2  4
 """

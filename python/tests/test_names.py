@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""Names: one step with the put, versions, ownership, waiting."""
+
+import threading
+
+import numpy as np
+import pytest
+import vineyard
+from vineyard import ObjectID, ObjectName
+
+
+def test_a_name_points_to_the_last_object_put_under_it(client, name):
+    first = client.put(1, name=name)
+    second = client.put(2, name=name, persist=True)
+    assert client.get_name(name) == second
+    assert client.get(name=name) == 2
+    assert client.get(name=ObjectName(name)) == 2
+    assert not client.exists(first)
+    client.drop_name(name)
+    assert not client.exists(second)
+
+
+def test_a_plain_name_only_refers(client, name):
+    ref = client.put(1)
+    assert client.put_name(ref, name) == 1
+    assert client.put_name(ref, name) == 2
+    client.drop_name(name)
+    assert client.get(ref) == 1
+    client.delete(ref)
+
+
+def test_deleting_an_object_takes_its_names(client, name):
+    ref = client.put(1, name=name)
+    client.put_name(ref, name + "-too")
+    client.delete(ref)
+    for gone in (name, name + "-too"):
+        with pytest.raises(KeyError, match=gone):
+            client.get_name(gone)
+
+
+def test_versions_are_compared(client, name):
+    client.put(1, name=name, if_version=0)
+    with pytest.raises(vineyard.ConflictException):
+        client.put(2, name=name, if_version=0)
+    client.put(2, name=name, if_version=1)
+    with pytest.raises(vineyard.ConflictException):
+        client.drop_name(name, if_version=1)
+    client.drop_name(name, if_version=2)
+
+
+def test_names_are_listed(client, name):
+    for part in ("/a", "/b/c", "/b/d"):
+        client.put(part, name=name + part)
+    assert sorted(client.list_names(name + "/*")) == [name + p for p in ("/a", "/b/c", "/b/d")]
+    assert sorted(client.list_names(name + "/b/", prefix=True)) == [name + "/b/c", name + "/b/d"]
+    assert list(client.list_names(f"^{name}/a$", regex=True)) == [name + "/a"]
+    assert len(client.list_names(name + "/*", limit=2)) == 2
+    assert client.list_names(name + "/a")[name + "/a"] == client.get_name(name + "/a")
+    for part in ("/a", "/b/c", "/b/d"):
+        client.drop_name(name + part)
+
+
+def test_a_get_waits_for_its_name(client, socket, name):
+    def put_later():
+        with vineyard.connect(socket) as other:
+            started.wait()
+            other.put("here", name=name)
+
+    started = threading.Event()
+    thread = threading.Thread(target=put_later)
+    thread.start()
+    started.set()
+    assert client.get(name=name, wait=True) == "here"
+    assert client.get_name(name, wait=True)
+    thread.join()
+    client.drop_name(name)
+
+
+def test_waiting_ends_at_the_deadline(client, name):
+    for call in (client.get_name, lambda n, **kw: client.get(name=n, **kw)):
+        with pytest.raises(TimeoutError):
+            call(name, wait=True, timeout=0.05)
+
+
+def test_many_threads_write_one_name(client, socket, name):
+    def write(i):
+        with vineyard.connect(socket) as other:
+            for j in range(20):
+                other.put((i, j, np.full(1000, i)), name=name)
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    i, j, array = client.get(name=name)
+    assert j == 19
+    assert (array == i).all()
+    client.drop_name(name)
+
+
+@pytest.mark.parametrize("wrong", ["", "\ud800"])
+def test_texts_that_are_no_names_are_refused(client, wrong):
+    for call in (
+        lambda: client.put(1, name=wrong),
+        lambda: client.get(name=wrong),
+        lambda: client.put_name(ObjectID(1), wrong),
+        lambda: client.get_name(wrong),
+        lambda: client.drop_name(wrong),
+    ):
+        with pytest.raises(ValueError, match="name"):
+            call()
+
+
+def test_names_of_any_text_work(client, name):
+    for text in ("é", "a/b//c", " ", "\n", "x" * 200, "*", "..", "\U0001f600"):
+        client.put(text, name=name + text)
+        assert client.get(name=name + text) == text
+        client.drop_name(name + text)
+
+
+def test_absent_names_are_key_errors(client, name):
+    for call in (client.get_name, client.drop_name, lambda n: client.get(name=n)):
+        with pytest.raises(KeyError, match=name):
+            call(name)
+    with pytest.raises(KeyError):
+        client.put_name(ObjectID(99), name)
+    with pytest.raises(TypeError):
+        client.put(1, name=5)
+    with pytest.raises(ValueError, match="id or a name"):
+        client.get()
+    with pytest.raises(ValueError, match="not both"):
+        client.get(ObjectID(1), name="x")

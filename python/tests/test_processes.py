@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""Several processes and threads, signals, death, and a store that is full."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import vineyard
+
+
+def test_another_process_reads_what_was_put(client, socket, name, python):
+    array = np.arange(300_000.0)
+    client.put({"array": array, "text": "é"}, name=name)
+    python(
+        """
+        import sys, numpy, vineyard
+        client = vineyard.connect(sys.argv[1])
+        value = client.get(name=sys.argv[2])
+        assert value["text"] == "é"
+        assert numpy.array_equal(value["array"], numpy.arange(300_000.0))
+        client.put(value["array"] * 2, name=sys.argv[2])
+        """,
+        socket,
+        name,
+    )
+    assert np.array_equal(client.get(name=name), array * 2)
+    client.drop_name(name)
+
+
+def test_threads_share_a_client(client):
+    failures = []
+
+    def work(i):
+        try:
+            for j in range(30):
+                value = [i, j, np.full(5000 * (j % 3) + 1, i)]
+                back = client.get(client.put(value, name=f"threads-{i}"))
+                assert back[:2] == [i, j]
+                assert (back[2] == i).all()
+            client.drop_name(f"threads-{i}")
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_a_waiting_call_holds_up_no_other_thread(client, name):
+    got = []
+    thread = threading.Thread(target=lambda: got.append(client.get(name=name, wait=True)))
+    thread.start()
+    for i in range(20):
+        assert client.get(client.put(i)) == i
+    client.put("now", name=name)
+    thread.join()
+    assert got == ["now"]
+    client.drop_name(name)
+
+
+def test_a_client_survives_a_fork(client, name):
+    ref = client.put([1, 2])
+    mapped = client.get(client.put(np.arange(300_000)))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            assert client.get(ref) == [1, 2]
+            client.put("child", name=name)
+            assert mapped[-1] == 299_999
+            code = 0
+        finally:
+            os._exit(code)
+    for i in range(50):
+        assert client.get(client.put(i)) == i
+    assert os.waitpid(child, 0)[1] == 0
+    assert client.get(name=name) == "child"
+    assert mapped[-1] == 299_999
+    client.drop_name(name)
+
+
+WAITING = {
+    "a name": "client.get(name='never', wait=True)",
+    "a name's id": "client.get_name('never', wait=True)",
+    "memory": "client.create_blob(200 << 20)",
+    "memory for a put": "client.put(bytes(200 << 20))",
+    "an instance": "vineyard.connect(sys.argv[1] + '.absent', wait=60)",
+}
+
+
+@pytest.mark.parametrize("what", WAITING)
+def test_ctrl_c_ends_a_wait(own_instance, own_client, what):
+    holder = own_client.create_blob(100 << 20)
+    source = f"""
+import sys, vineyard
+client = vineyard.connect(sys.argv[1])
+print("ready", flush=True)
+try:
+    {WAITING[what]}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+assert client.get(client.put(1)) == 1
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", source, own_instance.socket],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    while process.poll() is None:
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        if process.stdout.readline() == "interrupted\n":
+            break
+    assert process.wait() == 0
+    process.stdout.close()
+    holder.abort()
+
+
+# ---- a store that is full
+
+
+def test_a_put_larger_than_the_limit_is_refused_at_once(own_client):
+    with pytest.raises(MemoryError, match="limit"):
+        own_client.put(np.zeros(300 << 20, np.uint8))
+    assert own_client.status.memory_usage == 0
+
+
+def test_a_put_that_does_not_fit_now_waits_until_its_deadline(own_client, own_instance):
+    holder = own_client.create_blob(200 << 20)
+    with vineyard.connect(own_instance.socket) as other:
+        with pytest.raises(MemoryError, match=str(os.getpid())):
+            other.put(np.zeros(150 << 20, np.uint8), timeout=0.2)
+        timer = threading.Timer(0.2, holder.abort)
+        timer.start()
+        ref = other.put(np.ones(150 << 20, np.uint8))
+        timer.join()
+        assert other.get(ref)[-1] == 1
+
+
+# ---- death
+
+
+def test_a_client_killed_between_reserve_and_seal_leaves_nothing(own_instance, own_client):
+    source = """
+import sys, vineyard
+client = vineyard.connect(sys.argv[1])
+builders = [client.create_blob(1 << 20) for _ in range(5)]
+memoryview(builders[0])[:5] = b"hello"
+print("ready", flush=True)
+sys.stdin.read()
+"""
+    for _ in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "-c", source, own_instance.socket],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        process.stdout.readline()
+        assert own_client.status.memory_usage >= 5 << 20
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+        while own_client.status.memory_usage:  # the test's watchdog bounds this
+            time.sleep(0.01)
+
+
+def test_a_value_outlives_the_instance(own_instance, own_client):
+    array = np.arange(1_000_000)
+    ref = own_client.put(array)
+    kept = own_client.get(ref)
+    own_instance.stop()
+    assert np.array_equal(kept, array)
+    with pytest.raises(ConnectionError):
+        own_client.get(ref, timeout=2)
+    with pytest.raises(ConnectionError):
+        own_client.put(1, timeout=2)
+
+
+def test_objects_survive_the_engine(own_instance, own_client):
+    small, large = own_client.put("small", name="s"), own_client.put(np.arange(300_000), name="l")
+    kept = own_client.get(large)
+    generation = own_client.status.generation
+    os.kill(_engine_of(own_instance.process.pid), signal.SIGKILL)
+    assert own_client.get(small) == own_client.get(name="s") == "small"
+    assert np.array_equal(own_client.get(name="l"), kept)
+    assert own_client.get(own_client.put([1])) == [1]
+    assert own_client.status.generation == generation + 1
+
+
+def _engine_of(keeper):
+    with open(f"/proc/{keeper}/task/{keeper}/children") as file:
+        return int(file.read().split()[0])
