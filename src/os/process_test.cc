@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "os/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "base/testing.h"
+
+namespace vineyard::os {
+namespace {
+
+// Runs in a child; gives its exit code, or minus the signal that ended it.
+template <typename Run>
+int InChild(Run run) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(run());
+  const ProcessEnd end = Reap(child).value();
+  return end.by_signal ? -end.code : end.code;
+}
+
+TEST(Process, NoOneCanWatchAProcessThatIsGone) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ASSERT_OK(Reap(child));
+  EXPECT_FALSE(OpenPidFd(child).ok());
+  EXPECT_FALSE(Reap(child).ok());
+}
+
+TEST(Process, APidfdTellsTheEndAlsoWhileAForkedChildLives) {
+  int wait[2];
+  int grandchild_pipe[2];
+  ASSERT_EQ(::pipe(wait), 0);
+  ASSERT_EQ(::pipe(grandchild_pipe), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const pid_t grandchild = ::fork();
+    if (grandchild == 0) {
+      while (true) ::pause();
+    }
+    [[maybe_unused]] ssize_t n = ::write(grandchild_pipe[1], &grandchild, sizeof grandchild);
+    char byte;
+    n = ::read(wait[0], &byte, 1);
+    ::_exit(0);
+  }
+  pid_t grandchild = 0;
+  ASSERT_EQ(::read(grandchild_pipe[0], &grandchild, sizeof grandchild),
+            static_cast<ssize_t>(sizeof grandchild));
+  ASSERT_OK_AND_ASSIGN(const UniqueFd pidfd, OpenPidFd(child));
+  EXPECT_FALSE(HasEnded(pidfd));
+  ASSERT_EQ(::write(wait[1], "x", 1), 1);
+  pollfd p{pidfd.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&p, 1, -1), 1);
+  EXPECT_TRUE(HasEnded(pidfd));
+  ::kill(grandchild, SIGKILL);
+  ASSERT_OK(Reap(child));
+  for (const int fd : {wait[0], wait[1], grandchild_pipe[0], grandchild_pipe[1]}) ::close(fd);
+}
+
+TEST(Process, NoPidfdIsNoEnd) { EXPECT_FALSE(HasEnded(UniqueFd())); }
+
+TEST(Process, DiesWithItsParent) {
+  int pipe[2];
+  ASSERT_EQ(::pipe(pipe), 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    if (::fork() == 0) {
+      DieWithParent();
+      [[maybe_unused]] const ssize_t n = ::write(pipe[1], "x", 1);
+      while (true) ::pause();
+    }
+    while (true) ::pause();
+  }
+  ::close(pipe[1]);
+  char byte;
+  ASSERT_EQ(::read(pipe[0], &byte, 1), 1);
+  ::kill(parent, SIGKILL);
+  ASSERT_OK(Reap(parent));
+  // The pipe ends only when the grandchild has gone too.
+  EXPECT_EQ(::read(pipe[0], &byte, 1), 0);
+  ::close(pipe[0]);
+}
+
+TEST(Process, SpawnSaysWhenTheProgramIsNotThere) {
+  EXPECT_CODE(kInvalid, Spawn({}));
+  ASSERT_OK_AND_ASSIGN(const pid_t child, Spawn({.command = {"/no/such/program"}}));
+  const ProcessEnd end = Reap(child).value();
+  EXPECT_FALSE(end.by_signal);
+  EXPECT_EQ(end.code, 127);
+}
+
+TEST(Process, SpawnPassesEnvironmentAndOneDescriptor) {
+  int pipe[2];
+  ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
+  const std::string script =
+      "printf '%s' \"$GREETING\" >&" + std::to_string(pipe[1]) + "; exit 3";
+  ASSERT_OK_AND_ASSIGN(const pid_t child, Spawn({.command = {"/bin/sh", "-c", script},
+                                                 .environment = {{"GREETING", "hello"}},
+                                                 .inherited_fd = pipe[1]}));
+  EXPECT_EQ(Reap(child).value().code, 3);
+  char text[16] = {};
+  ASSERT_EQ(::read(pipe[0], text, sizeof text), 5);
+  EXPECT_STREQ(text, "hello");
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+}
+
+TEST(Process, ReapTellsASignalFromAnExit) {
+  EXPECT_EQ(InChild([] { return 5; }), 5);
+  EXPECT_EQ(InChild([] {
+              ::kill(::getpid(), SIGKILL);
+              return 0;
+            }),
+            -SIGKILL);
+}
+
+TEST(Process, WatchedSignalsAreReadAndIgnoredOnesStayIgnored) {
+  EXPECT_EQ(InChild([] {
+              std::signal(SIGHUP, SIG_IGN);
+              const auto watched = WatchSignals({SIGTERM, SIGHUP});
+              if (!watched.ok() || NextSignal(*watched) != 0) return 1;
+              ::kill(::getpid(), SIGHUP);
+              ::kill(::getpid(), SIGTERM);
+              if (NextSignal(*watched) != SIGTERM) return 2;
+              return NextSignal(*watched) == 0 ? 0 : 3;
+            }),
+            0);
+}
+
+TEST(Process, StandardDescriptorsAreFilledSoThatNoFileGetsTheirNumbers) {
+  EXPECT_EQ(InChild([] {
+              ::close(0);
+              ::close(1);
+              ::close(2);
+              FillStandardDescriptors();
+              const int fd = ::open("/dev/null", O_RDONLY);
+              return fd > STDERR_FILENO ? 0 : 1;
+            }),
+            0);
+}
+
+TEST(Process, NameOfAProcess) {
+  EXPECT_EQ(ProcessName(::getpid()).empty(), false);
+  EXPECT_EQ(ProcessName(-1), "");
+}
+
+TEST(Process, CrashPointsAreOffUnlessAskedFor) {
+  EXPECT_EQ(InChild([] {
+              ::unsetenv("VINEYARD_CRASH_AT");
+              LoadCrashPoint();
+              CrashPoint("here");
+              return 0;
+            }),
+            0);
+}
+
+TEST(Process, ACrashPointKillsAtItsNthPass) {
+  const auto passes = [](const char* setting, int times) {
+    return InChild([&] {
+      ::setenv("VINEYARD_CRASH_AT", setting, 1);
+      LoadCrashPoint();
+      CrashPoint("elsewhere");
+      for (int i = 0; i < times; ++i) CrashPoint("here");
+      return 0;
+    });
+  };
+  EXPECT_EQ(passes("here", 1), -SIGKILL);
+  EXPECT_EQ(passes("here:3", 2), 0);
+  EXPECT_EQ(passes("here:3", 3), -SIGKILL);
+  EXPECT_EQ(passes("her", 5), 0);
+}
+
+}  // namespace
+}  // namespace vineyard::os
