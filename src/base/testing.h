@@ -36,10 +36,12 @@ inline ::testing::AssertionResult IsOk(const char* expression, const Status& sta
 }  // namespace testing_internal
 }  // namespace vineyard
 
-#define ASSERT_OK(expr) \
-  ASSERT_PRED_FORMAT1(::vineyard::testing_internal::IsOk, ::vineyard::testing_internal::StatusOf(expr))
-#define EXPECT_OK(expr) \
-  EXPECT_PRED_FORMAT1(::vineyard::testing_internal::IsOk, ::vineyard::testing_internal::StatusOf(expr))
+#define ASSERT_OK(expr)                                   \
+  ASSERT_PRED_FORMAT1(::vineyard::testing_internal::IsOk, \
+                      ::vineyard::testing_internal::StatusOf(expr))
+#define EXPECT_OK(expr)                                   \
+  EXPECT_PRED_FORMAT1(::vineyard::testing_internal::IsOk, \
+                      ::vineyard::testing_internal::StatusOf(expr))
 
 #define ASSERT_OK_AND_ASSIGN(lhs, expr) \
   VY_ASSERT_OK_AND_ASSIGN_IMPL(VY_CONCAT(vy_test_result_, __LINE__), lhs, expr)
@@ -49,6 +51,5 @@ inline ::testing::AssertionResult IsOk(const char* expression, const Status& sta
   lhs = std::move(result).value()
 
 /// `code` is the name of a StatusCode, such as kNotFound; `expr` a Status or a Result.
-#define EXPECT_CODE(code_name, expr)                               \
-  EXPECT_EQ(::vineyard::testing_internal::StatusOf(expr).code(), \
-            ::vineyard::StatusCode::code_name)
+#define EXPECT_CODE(code_name, expr) \
+  EXPECT_EQ(::vineyard::testing_internal::StatusOf(expr).code(), ::vineyard::StatusCode::code_name)

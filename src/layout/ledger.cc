@@ -8,6 +8,17 @@
 
 namespace vineyard::layout {
 
+namespace {
+
+// Of the intent's fields, the checksum apart, and its changes.
+uint64_t IntentChecksum(const IntentHeader& intent, std::span<const IntentChange> changes) {
+  IntentHeader without = intent;
+  without.checksum = 0;
+  return HashBytes(std::as_bytes(changes), HashBytes(std::as_bytes(std::span(&without, 1))));
+}
+
+}  // namespace
+
 void Ledger::Initialize(uint64_t generation, uint64_t next_id) {
   LedgerHeader& h = header();
   h.version = kLedgerVersion;
@@ -28,7 +39,8 @@ Status Ledger::Check() const {
 void Ledger::Publish(uint64_t client_key, const Answer& answer,
                      std::span<const IntentChange> changes) {
   VY_CHECK(changes.size() <= kMaxChanges);
-  const IntentHeader intent{client_key, answer, changes.size(), HashBytes(std::as_bytes(changes))};
+  IntentHeader intent{client_key, answer, changes.size(), 0};
+  intent.checksum = IntentChecksum(intent, changes);
   std::byte* area = base_ + kLedgerPage;
   std::memcpy(area, &intent, sizeof intent);
   std::memcpy(area + sizeof intent, changes.data(), changes.size_bytes());
@@ -51,7 +63,7 @@ Result<std::optional<Ledger::Intent>> Ledger::ReadIntent() const {
   Intent intent{stored.client_key, stored.answer, {}};
   intent.changes.resize(stored.changes);
   std::memcpy(intent.changes.data(), area + sizeof stored, bytes - sizeof stored);
-  if (HashBytes(std::as_bytes(std::span(intent.changes))) != stored.checksum) {
+  if (IntentChecksum(stored, intent.changes) != stored.checksum) {
     return Status::Corrupted("the ledger's intent does not match its checksum");
   }
   return std::optional(std::move(intent));

@@ -53,7 +53,7 @@ struct IntentHeader {
   uint64_t client_key;  // 0: nobody asked (the instance's own housekeeping)
   Answer answer;
   uint64_t changes;
-  uint64_t checksum;  // of the changes
+  uint64_t checksum;  // of the fields above and the changes
 };
 
 struct IntentChange {

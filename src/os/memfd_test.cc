@@ -120,8 +120,8 @@ TEST_F(Memfd, SealIsRefusedWhileAWritableMappingIsLeft) {
 }
 
 TEST_F(Memfd, SealIsRefusedWhileAForkedChildHasItMapped) {
-  auto writer = std::make_unique<Mapping>(
-      std::move(Mapping::Open(fd_, kSize, Access::kReadWrite)).value());
+  auto writer =
+      std::make_unique<Mapping>(std::move(Mapping::Open(fd_, kSize, Access::kReadWrite)).value());
   Sleeper child;
   writer.reset();
   EXPECT_CODE(kFailedPrecondition, SealForever(fd_));

@@ -97,8 +97,7 @@ TEST(Process, SpawnSaysWhenTheProgramIsNotThere) {
 TEST(Process, SpawnPassesEnvironmentAndOneDescriptor) {
   int pipe[2];
   ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
-  const std::string script =
-      "printf '%s' \"$GREETING\" >&" + std::to_string(pipe[1]) + "; exit 3";
+  const std::string script = "printf '%s' \"$GREETING\" >&" + std::to_string(pipe[1]) + "; exit 3";
   ASSERT_OK_AND_ASSIGN(const pid_t child, Spawn({.command = {"/bin/sh", "-c", script},
                                                  .environment = {{"GREETING", "hello"}},
                                                  .inherited_fd = pipe[1]}));

@@ -70,7 +70,7 @@ TEST_F(Socket, HasTheModeAskedForWhateverTheUmask) {
   const mode_t before = ::umask(0077);
   ASSERT_OK_AND_ASSIGN(const UniqueFd listener, ListenUnix(Path("s"), 0666));
   ::umask(before);
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat(Path("s").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0666u);
   EXPECT_EQ(BoundPath(listener), Path("s"));
@@ -95,7 +95,7 @@ TEST_F(Socket, PathsOfAnyLengthWork) {
   const std::string path = (deep / "vineyard.sock").string();
   ASSERT_GT(path.size(), 300u);
   ASSERT_OK_AND_ASSIGN(const UniqueFd listener, ListenUnix(path, 0600));
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
   EXPECT_EQ(ProbeUnix(path).value(), SocketFile::kLive);
@@ -295,8 +295,8 @@ TEST_F(Socket, DescriptorsThatNobodyTakesAreClosedWithTheSocket) {
 TEST_F(Socket, WaitingEndsAtTheDeadlineOrWhenInterrupted) {
   ASSERT_OK_AND_ASSIGN(const auto pair, SocketPair());
   EXPECT_CODE(kDeadlineExceeded, WaitReady(pair.first.get(), Readiness::kRead, Clock::now(), {}));
-  EXPECT_CODE(kDeadlineExceeded, WaitReady(pair.first.get(), Readiness::kRead,
-                                           Clock::now() + milliseconds(5), {}));
+  EXPECT_CODE(kDeadlineExceeded,
+              WaitReady(pair.first.get(), Readiness::kRead, Clock::now() + milliseconds(5), {}));
   EXPECT_CODE(kDeadlineExceeded, WaitReady(pair.first.get(), Readiness::kRead,
                                            Clock::now() - std::chrono::hours(1), {}));
   int asked = 0;

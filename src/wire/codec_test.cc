@@ -24,7 +24,8 @@ ObjectInfo Example() {
 // Aligned to 8, as whoever decodes must provide.
 class Aligned {
  public:
-  explicit Aligned(std::span<const std::byte> bytes) : words_((bytes.size() + 7) / 8), size_(bytes.size()) {
+  explicit Aligned(std::span<const std::byte> bytes)
+      : words_((bytes.size() + 7) / 8), size_(bytes.size()) {
     if (!bytes.empty()) std::memcpy(words_.data(), bytes.data(), bytes.size());
   }
   [[nodiscard]] std::span<std::byte> bytes() {
@@ -182,7 +183,8 @@ TEST(Codec, AReplyCarriesAStatus) {
 TEST(Codec, ManyMembersAreWithinTheLimits) {
   ObjectInfo info;
   info.type_name = "t";
-  for (uint64_t i = 1; i <= 100'000; ++i) info.members.push_back({"k" + std::to_string(i), ObjectId(i)});
+  for (uint64_t i = 1; i <= 100'000; ++i)
+    info.members.push_back({"k" + std::to_string(i), ObjectId(i)});
   Aligned bytes(EncodeDescriptor(info));
   ASSERT_OK_AND_ASSIGN(const fb::Descriptor* d, DecodeDescriptor(bytes.bytes()));
   EXPECT_EQ(d->members()->size(), 100'000u);
