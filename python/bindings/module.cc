@@ -11,6 +11,8 @@
 
 NB_MODULE(_core, m) {
   using namespace vineyard::python;
+  // Clients that are kept until the end of the process are no leak worth a warning.
+  nanobind::set_leak_warnings(false);
   BindObjectId(m);
   BindBlob(m);
   BindBlobBuilder(m);

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from same_value import assert_kept, assert_same, round_trip, stored
-from value_strategies import bit_patterns, scalars, values
+from value_strategies import bit_patterns, scalars, texts, values
 from vineyard.codecs import MAX_METADATA, decode, encode
 from vineyard.errors import PickleRefusedException, TypeErrorException
 
@@ -36,7 +36,7 @@ def test_numpy_scalars_are_kept(array):
         assert_kept(item)
 
 
-@given(st.lists(st.one_of(st.none(), st.text(max_size=3), st.floats(), st.integers()), min_size=32))
+@given(st.lists(st.one_of(st.none(), texts, st.floats(), st.integers()), min_size=32))
 def test_packed_sequences_are_kept(items):
     assert_kept(items)
     assert_kept(tuple(items))
@@ -76,7 +76,7 @@ def test_packed_sequences_are_kept(items):
         (),
         {},
         set(),
-        {1, "a", None},
+        {1, None},
         frozenset({(1, 2)}),
         [[[]]],
         {(1, None): {True: [b"x"]}, "b": 2, 1.5: 3},
@@ -95,7 +95,7 @@ def test_packed_sequences_are_kept(items):
         np.str_("a\0"),
         np.bytes_(b"a\0"),
     ],
-    ids=lambda v: "big" if isinstance(v, int) and v.bit_length() > 99 else ascii(v)[:40],
+    ids=lambda v: "big" if isinstance(v, int) and v.bit_length() > 99 else type(v).__name__,
 )
 def test_value_is_kept(value):
     assert_kept(value)
@@ -224,6 +224,7 @@ def test_refused_pickle_names_the_type(value):
 
 def test_arrays_inside_of_pickles_lie_beside_them():
     array = np.arange(1000.0)
+    assert_same(round_trip(Thing((array, -array)), pickle=True).x, (array, -array))
     typename, metadata, buffers, _ = encode(Thing(array))
     assert any(np.shares_memory(np.frombuffer(b, np.uint8), array) for b in buffers)
     assert len(buffers[0]) < 1000
