@@ -44,6 +44,7 @@ namespace {
   for (const auto& [name, value] : options.environment) ::setenv(name.c_str(), value.c_str(), 1);
   if (options.inherited_fd >= 0) ::fcntl(options.inherited_fd, F_SETFD, 0);
   std::vector<char*> arguments;
+  arguments.reserve(options.command.size() + 1);
   for (const std::string& text : options.command) {
     arguments.push_back(const_cast<char*>(text.c_str()));
   }
