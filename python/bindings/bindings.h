@@ -3,14 +3,17 @@
 //
 // What the files of this folder share: each binds one class, and none decides anything.
 //
-// The GIL is released around every call that may wait. Python objects are touched only while it is
-// held; what a call needs of them (buffers) is acquired before and released after.
+// The GIL is released around every call that may wait, or takes a lock of the client's: a call that
+// waits, with such a lock, asks now and then for the GIL to look for signals. Python objects are
+// touched only while it is held; what a call needs of them (buffers) is acquired before and released
+// after.
 #pragma once
 
-#include <algorithm>
-#include <chrono>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <nanobind/nanobind.h>
@@ -52,26 +55,6 @@ auto Unlocked(Call&& call) {
   return call();
 }
 
-/// How long a waiting call goes without a look at Python's signals.
-constexpr Timeout kSignalInterval{100};
-
-/// Runs `call(timeout)` without the GIL, in slices, so that Ctrl-C ends a wait at once. Only for
-/// calls that change nothing until they succeed.
-template <typename Call>
-auto Waiting(Timeout timeout, Call&& call) {
-  const auto end = std::chrono::steady_clock::now() + timeout;
-  while (true) {
-    const auto left =
-        std::max(Timeout{0}, std::chrono::ceil<Timeout>(end - std::chrono::steady_clock::now()));
-    auto result = Unlocked([&] { return call(std::min(left, kSignalInterval)); });
-    if (PyErr_CheckSignals() != 0) throw nb::python_error();
-    if (result.ok() || left <= kSignalInterval ||
-        !result.status().Is(StatusCode::kDeadlineExceeded)) {
-      return result;
-    }
-  }
-}
-
 /// Text of the store as str; what is no UTF-8 is replaced, never an error.
 nb::object ToStr(std::string_view text);
 
@@ -103,6 +86,12 @@ class BlobBuilder {
  public:
   explicit BlobBuilder(MutableBlob blob)
       : id(blob.id()), bytes(blob.bytes()), memory(blob.keep_alive()), blob_(std::move(blob)) {}
+  BlobBuilder(BlobBuilder&&) = default;
+  ~BlobBuilder() {
+    if (!blob_.valid()) return;
+    nb::gil_scoped_release released;
+    blob_.Abort();
+  }
 
   const ObjectId id;
   const std::span<std::byte> bytes;

@@ -16,15 +16,24 @@ namespace {
 using Seconds = std::optional<double>;
 using Version = std::optional<uint64_t>;
 
-/// The C++ client with its default deadline, which waiting calls count down themselves.
 struct PyClient {
-  Client client;
+  std::optional<Client> client;
   Timeout timeout;
 
-  [[nodiscard]] Timeout Deadline(Seconds seconds) const {
-    return ToTimeout(seconds).value_or(timeout);
+  PyClient(Client&& connected, Timeout t) : client(std::move(connected)), timeout(t) {}
+  PyClient(PyClient&&) = delete;
+  PyClient& operator=(PyClient&&) = delete;
+  ~PyClient() {
+    nb::gil_scoped_release released;
+    client.reset();
   }
 };
+
+/// Whether Python has a signal to handle, of whose handler the exception then waits in this thread.
+bool Interrupted() {
+  nb::gil_scoped_acquire acquired;
+  return PyErr_CheckSignals() != 0;
+}
 
 /// Copies up to this size come as `bytes`: cheaper than an object that keeps a copy alive.
 constexpr size_t kSmall = 4096;
@@ -83,7 +92,7 @@ ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::ha
     }
   }
   PutOptions options{ToTimeout(timeout), std::move(name).value_or(""), if_version};
-  return Unwrap(Unlocked([&] { return self.client.Put(builder, options); }));
+  return Unwrap(Unlocked([&] { return self.client->Put(builder, options); }));
 }
 
 /// `key`: an ObjectID, or a name.
@@ -92,20 +101,13 @@ Result<Object> GetObject(PyClient& self, nb::handle key, bool wait, bool map_buf
   GetOptions options;
   options.wait = wait;
   options.map_buffers = map_buffers;
+  options.timeout = ToTimeout(timeout);
   if (!nb::isinstance<nb::str>(key)) {
     const auto id = nb::cast<ObjectId>(key);
-    options.timeout = ToTimeout(timeout);
-    return Unlocked([&] { return self.client.Get(id, options); });
+    return Unlocked([&] { return self.client->Get(id, options); });
   }
   const auto name = nb::cast<std::string>(key);
-  if (!wait) {
-    options.timeout = ToTimeout(timeout);
-    return Unlocked([&] { return self.client.Get(name, options); });
-  }
-  return Waiting(self.Deadline(timeout), [&](Timeout slice) {
-    options.timeout = slice;
-    return self.client.Get(name, options);
-  });
+  return Unlocked([&] { return self.client->Get(name, options); });
 }
 
 nb::tuple Get(PyClient& self, nb::handle key, bool wait, Seconds timeout) {
@@ -119,14 +121,8 @@ ObjectInfo GetInfo(PyClient& self, nb::handle key, bool wait, Seconds timeout) {
 NameInfo GetName(PyClient& self, std::string name, bool wait, Seconds timeout) {
   GetOptions options;
   options.wait = wait;
-  if (!wait) {
-    options.timeout = ToTimeout(timeout);
-    return Unwrap(Unlocked([&] { return self.client.GetName(name, options); }));
-  }
-  return Unwrap(Waiting(self.Deadline(timeout), [&](Timeout slice) {
-    options.timeout = slice;
-    return self.client.GetName(name, options);
-  }));
+  options.timeout = ToTimeout(timeout);
+  return Unwrap(Unlocked([&] { return self.client->GetName(name, options); }));
 }
 
 void Connect(PyClient* self, std::string socket, double timeout, double wait_for_instance) {
@@ -134,6 +130,7 @@ void Connect(PyClient* self, std::string socket, double timeout, double wait_for
   options.socket = std::move(socket);
   options.timeout = *ToTimeout(timeout);
   options.wait_for_instance = *ToTimeout(wait_for_instance);
+  options.interrupted = Interrupted;
   new (self) PyClient{Unwrap(Unlocked([&] { return Client::Connect(options); })), options.timeout};
 }
 
@@ -156,7 +153,7 @@ void BindObjects(nb::class_<PyClient>& c) {
           "exists",
           [](PyClient& self, ObjectId id, Seconds timeout) {
             CallOptions options{ToTimeout(timeout)};
-            return Unwrap(Unlocked([&] { return self.client.Exists(id, options); }));
+            return Unwrap(Unlocked([&] { return self.client->Exists(id, options); }));
           },
           nb::arg("id"), nb::arg("timeout") = nb::none())
       .def(
@@ -164,7 +161,7 @@ void BindObjects(nb::class_<PyClient>& c) {
           [](PyClient& self, const std::vector<ObjectId>& ids, bool force, bool deep,
              Seconds timeout) {
             DeleteOptions options{ToTimeout(timeout), deep, force};
-            return Unwrap(Unlocked([&] { return self.client.Delete(ids, options); }));
+            return Unwrap(Unlocked([&] { return self.client->Delete(ids, options); }));
           },
           nb::arg("ids"), nb::arg("force") = false, nb::arg("deep") = true,
           nb::arg("timeout") = nb::none())
@@ -174,7 +171,7 @@ void BindObjects(nb::class_<PyClient>& c) {
              bool include_parts, Seconds timeout) {
             ListOptions options{ToTimeout(timeout), std::move(pattern), regex,
                                 limit.value_or(SIZE_MAX), include_parts};
-            return ToList(Unwrap(Unlocked([&] { return self.client.List(options); })));
+            return ToList(Unwrap(Unlocked([&] { return self.client->List(options); })));
           },
           nb::arg("pattern") = "*", nb::arg("regex") = false, nb::arg("limit") = nb::none(),
           nb::arg("include_parts") = false, nb::arg("timeout") = nb::none())
@@ -186,7 +183,7 @@ void BindObjects(nb::class_<PyClient>& c) {
               made.push_back({nb::cast<std::string>(key), nb::cast<std::string>(value)});
             }
             CallOptions options{ToTimeout(timeout)};
-            Check(Unlocked([&] { return self.client.SetLabels(id, made, options); }));
+            Check(Unlocked([&] { return self.client->SetLabels(id, made, options); }));
           },
           nb::arg("id"), nb::arg("labels"), nb::arg("timeout") = nb::none());
 }
@@ -195,9 +192,9 @@ void BindBlobs(nb::class_<PyClient>& c) {
   c.def(
        "create_blob",
        [](PyClient& self, uint64_t size, Seconds timeout) {
-         MutableBlob blob = Unwrap(Waiting(self.Deadline(timeout), [&](Timeout slice) {
-           return self.client.CreateBlob(size, CallOptions{slice});
-         }));
+         CallOptions options{ToTimeout(timeout)};
+         MutableBlob blob =
+             Unwrap(Unlocked([&] { return self.client->CreateBlob(size, options); }));
          return BlobBuilder(std::move(blob));
        },
        nb::arg("size"), nb::arg("timeout") = nb::none())
@@ -206,14 +203,14 @@ void BindBlobs(nb::class_<PyClient>& c) {
           [](PyClient& self, BlobBuilder& builder, Seconds timeout) {
             CallOptions options{ToTimeout(timeout)};
             MutableBlob blob = builder.Take();
-            return Unwrap(Unlocked([&] { return self.client.Seal(std::move(blob), options); }));
+            return Unwrap(Unlocked([&] { return self.client->Seal(std::move(blob), options); }));
           },
           nb::arg("builder"), nb::arg("timeout") = nb::none())
       .def(
           "get_blob",
           [](PyClient& self, ObjectId id, Seconds timeout) {
             CallOptions options{ToTimeout(timeout)};
-            return Unwrap(Unlocked([&] { return self.client.GetBlob(id, options); }));
+            return Unwrap(Unlocked([&] { return self.client->GetBlob(id, options); }));
           },
           nb::arg("id"), nb::arg("timeout") = nb::none());
 }
@@ -223,7 +220,7 @@ void BindNames(nb::class_<PyClient>& c) {
        "put_name",
        [](PyClient& self, std::string name, ObjectId id, Version if_version, Seconds timeout) {
          NameOptions options{ToTimeout(timeout), if_version};
-         return Unwrap(Unlocked([&] { return self.client.PutName(name, id, options); }));
+         return Unwrap(Unlocked([&] { return self.client->PutName(name, id, options); }));
        },
        nb::arg("name"), nb::arg("id"), nb::arg("if_version") = nb::none(),
        nb::arg("timeout") = nb::none())
@@ -233,7 +230,7 @@ void BindNames(nb::class_<PyClient>& c) {
           "drop_name",
           [](PyClient& self, std::string name, Version if_version, Seconds timeout) {
             NameOptions options{ToTimeout(timeout), if_version};
-            Check(Unlocked([&] { return self.client.DropName(name, options); }));
+            Check(Unlocked([&] { return self.client->DropName(name, options); }));
           },
           nb::arg("name"), nb::arg("if_version") = nb::none(), nb::arg("timeout") = nb::none())
       .def(
@@ -242,7 +239,7 @@ void BindNames(nb::class_<PyClient>& c) {
              std::optional<size_t> limit, Seconds timeout) {
             ListNamesOptions options{ToTimeout(timeout), std::move(pattern), regex, prefix,
                                      limit.value_or(SIZE_MAX)};
-            return ToList(Unwrap(Unlocked([&] { return self.client.ListNames(options); })));
+            return ToList(Unwrap(Unlocked([&] { return self.client->ListNames(options); })));
           },
           nb::arg("pattern") = "*", nb::arg("regex") = false, nb::arg("prefix") = false,
           nb::arg("limit") = nb::none(), nb::arg("timeout") = nb::none());
@@ -253,7 +250,7 @@ void BindInstance(nb::class_<PyClient>& c) {
        "status",
        [](PyClient& self, Seconds timeout) {
          CallOptions options{ToTimeout(timeout)};
-         return Unwrap(Unlocked([&] { return self.client.GetStatus(options); }));
+         return Unwrap(Unlocked([&] { return self.client->GetStatus(options); }));
        },
        nb::arg("timeout") = nb::none())
       .def(
@@ -262,7 +259,7 @@ void BindInstance(nb::class_<PyClient>& c) {
              Seconds timeout) {
             CallOptions options{ToTimeout(timeout)};
             return Unwrap(Unlocked(
-                [&] { return self.client.CreateVolume(name, directory, quota, options); }));
+                [&] { return self.client->CreateVolume(name, directory, quota, options); }));
           },
           nb::arg("name"), nb::arg("directory"), nb::arg("quota") = 0,
           nb::arg("timeout") = nb::none())
@@ -270,21 +267,22 @@ void BindInstance(nb::class_<PyClient>& c) {
           "list_volumes",
           [](PyClient& self, Seconds timeout) {
             CallOptions options{ToTimeout(timeout)};
-            return ToList(Unwrap(Unlocked([&] { return self.client.ListVolumes(options); })));
+            return ToList(Unwrap(Unlocked([&] { return self.client->ListVolumes(options); })));
           },
           nb::arg("timeout") = nb::none())
       .def(
           "remove_volume",
           [](PyClient& self, std::string name, Seconds timeout) {
             CallOptions options{ToTimeout(timeout)};
-            Check(Unlocked([&] { return self.client.RemoveVolume(name, options); }));
+            Check(Unlocked([&] { return self.client->RemoveVolume(name, options); }));
           },
           nb::arg("name"), nb::arg("timeout") = nb::none())
-      .def("close", [](PyClient& self) { Unlocked([&] { self.client.Close(); }); })
-      .def_prop_ro("socket", [](PyClient& self) { return self.client.socket(); })
-      .def_prop_ro("volume", [](PyClient& self) { return self.client.volume(); })
-      .def_prop_ro("inline_max", [](PyClient& self) { return self.client.inline_max(); })
-      .def_prop_ro("connected", [](PyClient& self) { return self.client.connected(); })
+      .def("close", [](PyClient& self) { Unlocked([&] { self.client->Close(); }); })
+      .def_prop_ro("socket", [](PyClient& self) { return self.client->socket(); })
+      .def_prop_ro("volume",
+                   [](PyClient& self) { return Unlocked([&] { return self.client->volume(); }); })
+      .def_prop_ro("inline_max", [](PyClient& self) { return self.client->inline_max(); })
+      .def_prop_ro("connected", [](PyClient& self) { return self.client->connected(); })
       .def_prop_ro("timeout", [](PyClient& self) {
         return std::chrono::duration<double>(self.timeout).count();
       });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
+#include <algorithm>
 #include <cmath>
 
 #include "bindings.h"
@@ -37,7 +38,7 @@ const char* ExceptionName(StatusCode code) {
 
 void Raise(const Status& status) {
   // A signal that came while the call waited goes first: Ctrl-C is KeyboardInterrupt.
-  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+  if (PyErr_Occurred() != nullptr || PyErr_CheckSignals() != 0) throw nb::python_error();
   nb::object type = nb::module_::import_("vineyard.errors").attr(ExceptionName(status.code()));
   PyErr_SetObject(type.ptr(), ToStr(status.message()).ptr());
   throw nb::python_error();

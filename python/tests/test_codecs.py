@@ -225,7 +225,7 @@ def test_refused_pickle_names_the_type(value):
 def test_arrays_inside_of_pickles_lie_beside_them():
     array = np.arange(1000.0)
     both = stored(encode(Thing((array, -array))))
-    assert_same(decode(*both).x, (array, -array))
+    assert_same((array, -array), decode(*both).x)
     typename, metadata, buffers, _ = encode(Thing(array))
     assert any(np.shares_memory(np.frombuffer(b, np.uint8), array) for b in buffers)
     assert len(buffers[0]) < 1000
