@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
+import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +18,6 @@ from typing import Self
 REPOSITORY = Path(__file__).resolve().parents[3]
 READY_WITHIN_S = 30
 END_WITHIN_S = 15
-_PR_SET_PDEATHSIG = 1
 
 
 class InstanceError(Exception):
@@ -101,6 +99,7 @@ class Instance:
             str(self._binary),
             f"--socket={self.volume / 'vineyard.sock'}",
             f"--size={self._size_bytes}",
+            f"--exit_with_parent={os.getpid()}",  # also when a SIGKILL ends us
         ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -109,7 +108,6 @@ class Instance:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us; we end it in our own order
-                preexec_fn=_end_with_parent,  # no thread is running yet
             )
 
     def _wait_until_ready(self) -> None:
@@ -132,8 +130,3 @@ class Instance:
     def _last_words(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
-
-
-def _end_with_parent() -> None:
-    """Have the kernel end the server when even a SIGKILL ends us."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
