@@ -93,7 +93,7 @@ class BlobBuilder {
     blob_.Abort();
   }
 
-  const ObjectId id;
+  ObjectId id;  ///< Null until the seal, where small blobs get theirs.
   const std::span<std::byte> bytes;
   const std::shared_ptr<void> memory;
 

@@ -203,7 +203,10 @@ void BindBlobs(nb::class_<PyClient>& c) {
           [](PyClient& self, BlobBuilder& builder, Seconds timeout) {
             CallOptions options{ToTimeout(timeout)};
             MutableBlob blob = builder.Take();
-            return Unwrap(Unlocked([&] { return self.client->Seal(std::move(blob), options); }));
+            Blob sealed =
+                Unwrap(Unlocked([&] { return self.client->Seal(std::move(blob), options); }));
+            builder.id = sealed.id();
+            return sealed;
           },
           nb::arg("builder"), nb::arg("timeout") = nb::none())
       .def(

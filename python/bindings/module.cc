@@ -3,8 +3,6 @@
 //
 // vineyard._core: the C++ client for Python. Its types stand in _core.pyi; the package above it is
 // what programs import.
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 
 #include "bindings.h"
@@ -18,6 +16,5 @@ NB_MODULE(_core, m) {
   BindBlobBuilder(m);
   BindInfos(m);
   BindClient(m);
-  m.def("find_socket", &vineyard::FindSocket);
   m.def("version", &vineyard::Version);
 }
