@@ -3,6 +3,7 @@
 #include "daemon/fake_engine.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -163,6 +164,9 @@ int RunFakeEngine(const char* control) {
   VY_CHECK(os::CloseOnExec(socket).ok());
   auto inventory = KeeperLink::ReceiveInventory(socket);
   if (!inventory.ok()) return 4;
+  // A keeper that died before DieWithParent has closed its end by now.
+  pollfd entry{socket.get(), POLLIN, 0};
+  if (::poll(&entry, 1, 0) > 0 && (entry.revents & POLLHUP) != 0) return 0;
   auto connection = os::ConnectUnix(control);
   if (!connection.ok()) return 5;
   ::fcntl(connection->get(), F_SETFL, 0);  // blocking
