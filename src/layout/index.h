@@ -72,6 +72,7 @@ inline uint64_t NameKey(std::string_view name, uint64_t seed) {
 /// Calls visit(Ref) for each entry of the key until it returns true. Returns whether one did.
 template <typename Visit>
 bool ProbeSegment(std::span<const Bucket> buckets, uint64_t key, Visit&& visit) {
+  if (buckets.empty()) return false;
   const size_t mask = buckets.size() - 1;
   size_t at = Mix64(key) & mask;
   for (size_t step = 0; step <= mask; ++step, at = (at + 1) & mask) {

@@ -35,6 +35,10 @@ void StoreBytes(std::byte* to, std::span<const std::byte> from) {
 
 }  // namespace
 
+RecordCopy::Words RecordCopy::Allocate(uint64_t bytes) {
+  return Words(new (std::align_val_t{kRecordAlign}) uint64_t[(bytes + 7) / 8]);
+}
+
 uint64_t RecordChecksum(const RecordFields& fields, std::span<const std::byte> head) {
   RecordFields without = fields;
   without.checksum = 0;
@@ -54,7 +58,7 @@ std::optional<RecordCopy> TryReadRecord(const std::byte* slot, uint64_t availabl
   }
   const uint64_t length = AlignRecord(f.head_length) + f.bytes_length;
   const size_t count = (length + 7) / 8;
-  copy.words_ = std::make_unique_for_overwrite<uint64_t[]>(count);
+  copy.words_ = RecordCopy::Allocate(length);
   const std::byte* from = slot + kRecordHeader;
   const size_t head_words = (size_t{f.head_length} + 7) / 8;
   for (size_t i = 0; i < head_words; ++i) copy.words_[i] = LoadWord(from + i * 8);
@@ -74,7 +78,7 @@ std::optional<RecordCopy> RecordCopy::FromMessage(std::span<const std::byte> pay
   const std::span<const std::byte> rest = payload.subspan(sizeof(RecordFields));
   const uint64_t head = AlignRecord(copy.fields_.head_length);
   if (head > rest.size() || copy.fields_.bytes_length != rest.size() - head) return std::nullopt;
-  copy.words_ = std::make_unique_for_overwrite<uint64_t[]>((rest.size() + 7) / 8);
+  copy.words_ = Allocate(rest.size());
   std::memcpy(copy.words_.get(), rest.data(), rest.size());
   return copy;
 }

@@ -33,6 +33,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -101,8 +102,17 @@ class RecordCopy {
   friend std::optional<RecordCopy> TryReadRecord(const std::byte* slot, uint64_t available);
   const std::byte* data() const { return reinterpret_cast<const std::byte*>(words_.get()); }
 
+  struct Free {
+    void operator()(uint64_t* words) const {
+      ::operator delete[](words, std::align_val_t{kRecordAlign});
+    }
+  };
+  // Head, padded, then bytes: both begin at a multiple of 64, as they do in the arena.
+  using Words = std::unique_ptr<uint64_t[], Free>;
+  static Words Allocate(uint64_t bytes);
+
   RecordFields fields_;
-  std::unique_ptr<uint64_t[]> words_;  // head, padded, then bytes: 8-aligned for FlatBuffers
+  Words words_;
 };
 
 /// Reads the record at `slot`, of which `available` bytes are mapped. nullopt: being written, free,

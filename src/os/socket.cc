@@ -247,11 +247,13 @@ Result<Received> ReceiveSome(const UniqueFd& socket, std::span<std::byte> buffer
   return Received{.bytes = static_cast<size_t>(n)};
 }
 
-Status WaitReady(const UniqueFd& fd, Readiness readiness, TimePoint deadline,
+void Shutdown(const UniqueFd& socket) { ::shutdown(socket.get(), SHUT_RDWR); }
+
+Status WaitReady(int fd, Readiness readiness, TimePoint deadline,
                  const std::function<bool()>& interrupted) {
   using std::chrono::milliseconds;
   constexpr milliseconds kSlice{100};
-  pollfd p{fd.get(), static_cast<short>(readiness == Readiness::kRead ? POLLIN : POLLOUT), 0};
+  pollfd p{fd, static_cast<short>(readiness == Readiness::kRead ? POLLIN : POLLOUT), 0};
   while (true) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
     const auto slice =

@@ -77,7 +77,13 @@ Result<Received> ReceiveSome(const UniqueFd& socket, std::span<std::byte> buffer
 enum class Readiness { kRead, kWrite };
 /// kDeadlineExceeded at the deadline; kCancelled when `interrupted` (asked ten times a second, may be
 /// empty) says so.
-Status WaitReady(const UniqueFd& fd, Readiness readiness, TimePoint deadline,
+Status WaitReady(int fd, Readiness readiness, TimePoint deadline,
                  const std::function<bool()>& interrupted);
+inline Status WaitReady(const UniqueFd& fd, Readiness readiness, TimePoint deadline,
+                        const std::function<bool()>& interrupted) {
+  return WaitReady(fd.get(), readiness, deadline, interrupted);
+}
+/// Ends the connection for both sides and wakes whoever waits for it; the descriptor stays open.
+void Shutdown(const UniqueFd& socket);
 
 }  // namespace vineyard::os

@@ -68,6 +68,10 @@ class ArenaSet {
   /// Closes everything and gives the memory back.
   void Clear();
 
+  /// Slots come in classes: the smallest that holds `bytes`, and its size.
+  static size_t ClassOf(uint64_t bytes);
+  static uint64_t ClassSize(size_t size_class);
+
  private:
   struct Arena {
     os::UniqueFd fd;
@@ -80,8 +84,6 @@ class ArenaSet {
     std::map<uint64_t, uint64_t> adopted_slots;  // offset → size; only of adopted ones
   };
   static constexpr size_t kClasses = 64 + 8 * 20;
-  static size_t ClassOf(uint64_t bytes);
-  static uint64_t ClassSize(size_t size_class);
 
   [[nodiscard]] bool IsSparse(uint32_t number, const Arena& arena) const;
   Status Open(uint64_t size);

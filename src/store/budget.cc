@@ -4,11 +4,12 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace vineyard::store {
 
 bool Budget::TryTake(uint64_t bytes) {
-  if (!waiters_.empty() || bytes > free()) return false;
+  if ((!waiters_.empty() && !letting_in_) || bytes > free()) return false;
   held_ += bytes;
   return true;
 }
@@ -46,11 +47,15 @@ void Budget::Expire(os::TimePoint now, const std::function<std::string(uint64_t)
 }
 
 void Budget::Pump() {
-  while (!waiters_.empty() && waiters_.front().bytes <= free()) {
+  // Whoever begins to wait meanwhile gets its turn at the next give, or this might never end.
+  const Id end = next_;
+  while (!waiters_.empty() && waiters_.front().id < end && waiters_.front().bytes <= free()) {
     Waiter w = std::move(waiters_.front());
     waiters_.pop_front();
     held_ += w.bytes;
+    const bool before = std::exchange(letting_in_, true);
     w.granted(Status::OK());
+    letting_in_ = before;
   }
 }
 

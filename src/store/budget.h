@@ -29,7 +29,8 @@ class Budget {
   [[nodiscard]] uint64_t free() const { return held_ >= limit_ ? 0 : limit_ - held_; }
   [[nodiscard]] size_t waiting() const { return waiters_.size(); }
 
-  /// False when it does not fit, or others wait for memory already.
+  /// False when it does not fit, or others wait for memory already. Whoever is being let in (see
+  /// Wait) may take from within its callback although others wait behind it.
   bool TryTake(uint64_t bytes);
   /// Without regard to the limit: memory the instance can't do without (catalogs).
   void Take(uint64_t bytes) { held_ += bytes; }
@@ -63,6 +64,7 @@ class Budget {
   uint64_t limit_;
   uint64_t held_ = 0;
   Id next_ = 1;
+  bool letting_in_ = false;  // a waiter's callback runs
   std::list<Waiter> waiters_;
 };
 

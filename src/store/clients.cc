@@ -69,10 +69,9 @@ ClientState* ClientTable::Find(const Token& token) {
 Result<std::optional<layout::Answer>> ClientTable::Recall(const ClientState& client,
                                                           uint64_t number) const {
   const layout::ClientRow& row = ledger_.row(client.row);
-  if (number <= row.acknowledged || number > row.acknowledged + layout::kAnswerWindow) {
-    return Status::Protocol(fmt::format("request number {} is outside the window ({}, {}]", number,
-                                        row.acknowledged,
-                                        row.acknowledged + layout::kAnswerWindow));
+  if (number <= row.acknowledged) {
+    return Status::Protocol(fmt::format("request number {} is not above {}, which was acknowledged",
+                                        number, row.acknowledged));
   }
   const layout::Answer& answer = row.answers[number % layout::kAnswerWindow];
   if (answer.number != number) return std::optional<layout::Answer>();

@@ -58,7 +58,7 @@ class ClientTable {
     return clients_;
   }
 
-  /// What was answered to that request; kProtocol for a number outside the window.
+  /// What was answered to that request, if it was; kProtocol for one that is acknowledged already.
   Result<std::optional<layout::Answer>> Recall(const ClientState& client, uint64_t number) const;
   void Note(const ClientState& client, const layout::Answer& answer);
   /// The client has all answers up to `number`.

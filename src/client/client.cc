@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "vineyard/client.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <regex>
+
+#include <fmt/format.h>
+
+#include "client/fork.h"
+#include "client/impl.h"
+#include "client/reservation.h"
+#include "os/paths.h"
+
+namespace vineyard {
+
+using client::Answer;
+using client::Connection;
+using client::Outgoing;
+using flatbuffers::FlatBufferBuilder;
+
+namespace {
+
+constexpr uint32_t kNamesAPage = 10'000;
+constexpr uint32_t kObjectsAPage = 1'000;
+
+std::string PodOfEnvironment() {
+  const char* name = std::getenv("POD_NAME");
+  const char* space = std::getenv("POD_NAMESPACE");
+  if (name == nullptr) return {};
+  return space ? fmt::format("{}/{}", space, name) : name;
+}
+
+/// A user's pattern, as the instance or this process applies it.
+class Pattern {
+ public:
+  static Result<Pattern> Make(const std::string& text, bool regex) {
+    Pattern p;
+    p.glob_ = regex ? "*" : text;
+    if (regex) {
+      try {
+        p.regex_.emplace(text);
+      } catch (const std::regex_error& e) {
+        return Status::Invalid(fmt::format("'{}' is no regular expression: {}", text, e.what()));
+      }
+    }
+    return p;
+  }
+  [[nodiscard]] const std::string& glob() const { return glob_; }
+  [[nodiscard]] bool Matches(const std::string& text) const {
+    return !regex_ || std::regex_search(text, *regex_);
+  }
+
+ private:
+  std::string glob_;
+  std::optional<std::regex> regex_;  // run here: a costly one delays nobody else
+};
+
+Result<uint64_t> DoneValue(const Result<Answer>& answer) {
+  if (!answer.ok()) return answer.status();
+  const fb::Done* done = answer->reply().body_as_Done();
+  if (done == nullptr) return Status::Protocol("the instance's answer to a change is none");
+  return done->value();
+}
+
+}  // namespace
+
+// ---- Impl
+
+Client::Impl::Impl(ConnectOptions options)
+    : options_(std::move(options)), pod_(PodOfEnvironment()),
+      current_(new Current(options_, pod_, client::ForkEpoch())) {}
+
+Client::Impl::~Impl() {
+  Current* current = current_.load(std::memory_order_acquire);
+  if (current->epoch == client::ForkEpoch()) {
+    delete current;
+  } else {
+    current->connection.Abandon();
+  }
+}
+
+Connection& Client::Impl::connection() {
+  Current* current = current_.load(std::memory_order_acquire);
+  const uint64_t epoch = client::ForkEpoch();
+  if (current->epoch == epoch) return current->connection;
+  // A forked child. The parent's connection may be locked by a thread that does not exist here.
+  auto fresh = std::make_unique<Current>(options_, pod_, epoch);
+  Current* seen = current;
+  if (current_.compare_exchange_strong(seen, fresh.get())) {
+    current->connection.Abandon();
+    return fresh.release()->connection;
+  }
+  return seen->connection;  // another thread was faster
+}
+
+// ---- life
+
+Client::Client(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&& other) noexcept {
+  if (this != &other) {
+    Close();
+    impl_ = std::move(other.impl_);
+  }
+  return *this;
+}
+Client::~Client() { Close(); }
+
+Result<Client> Client::Connect(const ConnectOptions& options) {
+  if (options.socket.empty()) return Status::Invalid("no socket is named");
+  auto impl = std::make_shared<Impl>(options);
+  Connection& connection = impl->connection();
+  VY_RETURN_IF_ERROR(connection.Open(connection.Deadline(std::nullopt)));
+  impl->set_volume(connection.facts().volume);
+  return Client(std::move(impl));
+}
+
+Result<Client> Client::Connect(std::string_view socket) {
+  return Connect(ConnectOptions{.socket = std::string(socket), .interrupted = {}});
+}
+
+void Client::Close() {
+  if (impl_) impl_->connection().Close();
+}
+
+bool Client::connected() const { return impl_ && !impl_->connection().closed(); }
+const std::string& Client::socket() const { return impl_->options().socket; }
+const std::string& Client::volume() const { return impl_->volume(); }
+uint64_t Client::inline_max() const { return impl_->connection().inline_max(); }
+
+// ---- blobs
+
+Result<MutableBlob> Client::CreateBlob(uint64_t size, const CallOptions& options) {
+  const os::TimePoint deadline = impl_->connection().Deadline(options.timeout);
+  VY_ASSIGN_OR_RETURN(auto made, internal::Reservation::Make(impl_, size, deadline));
+  return MutableBlob(std::move(made));
+}
+
+Result<Blob> Client::Seal(MutableBlob&& blob, const CallOptions& options) {
+  const MutableBlob taken = std::move(blob);
+  if (!taken.valid()) return Status::FailedPrecondition("this blob is sealed or given back");
+  return taken.reservation_->Seal(impl_->connection().Deadline(options.timeout));
+}
+
+Result<Blob> Client::GetBlob(ObjectId id, const CallOptions& options) {
+  Connection& connection = impl_->connection();
+  return client::GetBlob(connection, id, connection.Deadline(options.timeout));
+}
+
+// ---- objects
+
+Result<ObjectId> Client::Put(const ObjectBuilder& builder, const PutOptions& options) {
+  return client::PutObject(impl_->connection(), builder, options);
+}
+
+Result<Object> Client::Get(ObjectId id, const GetOptions& options) {
+  return client::GetObject(impl_->connection(), id, options);
+}
+
+Result<Object> Client::Get(std::string_view name, const GetOptions& options) {
+  return client::GetObject(impl_->connection(), name, options);
+}
+
+Result<bool> Client::Exists(ObjectId id, const CallOptions& options) {
+  Status s;
+  if (id.is_blob()) {
+    s = GetBlob(id, options).status();
+  } else {
+    s = Get(id, {.timeout = options.timeout, .map_buffers = false}).status();
+  }
+  if (s.Is(StatusCode::kNotFound)) return false;
+  if (!s.ok()) return s;
+  return true;
+}
+
+Result<uint64_t> Client::Delete(const std::vector<ObjectId>& ids, const DeleteOptions& options) {
+  Connection& connection = impl_->connection();
+  std::vector<uint64_t> values;
+  values.reserve(ids.size());
+  for (const ObjectId id : ids) values.push_back(id.value());
+  const Outgoing del{.body =
+                         [&](FlatBufferBuilder& b, uint64_t number) {
+                           return fb::CreateDelete(b, number, b.CreateVector(values), options.deep,
+                                                   options.force)
+                               .Union();
+                         },
+                     .type = fb::RequestBody::Delete,
+                     .changing = true,
+                     .payload = {}};
+  return DoneValue(connection.Call(del, connection.Deadline(options.timeout)));
+}
+
+Result<std::vector<ObjectInfo>> Client::List(const ListOptions& options) {
+  Connection& connection = impl_->connection();
+  const os::TimePoint deadline = connection.Deadline(options.timeout);
+  VY_ASSIGN_OR_RETURN(const Pattern pattern, Pattern::Make(options.pattern, options.regex));
+  std::vector<ObjectInfo> found;
+  uint64_t after = 0;
+  bool more = true;
+  while (more && found.size() < options.limit) {
+    const size_t wanted = options.limit - found.size();
+    const auto page = static_cast<uint32_t>(
+        options.regex ? kObjectsAPage : std::min<size_t>(wanted, kObjectsAPage));
+    const Outgoing list{.body =
+                            [&](FlatBufferBuilder& b, uint64_t) {
+                              return fb::CreateListObjects(b, b.CreateString(pattern.glob()),
+                                                           options.include_parts, after, page)
+                                  .Union();
+                            },
+                        .type = fb::RequestBody::ListObjects,
+                        .payload = {}};
+    VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(list, deadline));
+    const fb::Objects* objects = answer.reply().body_as_Objects();
+    if (objects == nullptr) return Status::Protocol("the instance's list is none");
+    std::span<const std::byte> rest = answer.payload;
+    for (uint32_t i = 0; i < objects->count(); ++i) {
+      uint64_t length = 0;
+      if (rest.size() < sizeof length) return Status::Protocol("the instance's list is cut off");
+      std::copy_n(rest.data(), sizeof length, reinterpret_cast<std::byte*>(&length));
+      rest = rest.subspan(sizeof length);
+      if (length > rest.size()) return Status::Protocol("the instance's list is cut off");
+      VY_ASSIGN_OR_RETURN(const auto* descriptor, wire::DecodeDescriptor(rest.first(length)));
+      rest = rest.subspan(std::min(wire::Pad8(length), rest.size()));
+      ObjectInfo info = wire::ToObjectInfo(*descriptor);
+      if (pattern.Matches(info.type_name) && found.size() < options.limit) {
+        found.push_back(std::move(info));
+      }
+    }
+    after = objects->last();
+    more = objects->more();
+  }
+  return found;
+}
+
+Status Client::SetLabels(ObjectId id, const std::vector<Label>& labels,
+                         const CallOptions& options) {
+  Connection& connection = impl_->connection();
+  const Outgoing set{
+      .body =
+          [&](FlatBufferBuilder& b, uint64_t number) {
+            std::vector<flatbuffers::Offset<fb::Label>> list;
+            for (const Label& l : labels) {
+              list.push_back(fb::CreateLabel(b, b.CreateString(l.key), b.CreateString(l.value)));
+            }
+            return fb::CreateSetLabels(b, number, id.value(), b.CreateVector(list)).Union();
+          },
+      .type = fb::RequestBody::SetLabels,
+      .changing = true,
+      .payload = {}};
+  return DoneValue(connection.Call(set, connection.Deadline(options.timeout))).status();
+}
+
+// ---- names
+
+Result<uint64_t> Client::PutName(std::string_view name, ObjectId id, const NameOptions& options) {
+  Connection& connection = impl_->connection();
+  const Outgoing put{.body =
+                         [&](FlatBufferBuilder& b, uint64_t number) {
+                           const auto text = b.CreateString(name.data(), name.size());
+                           return fb::CreatePutName(b, number, text, id.value(),
+                                                    options.if_version.has_value(),
+                                                    options.if_version.value_or(0))
+                               .Union();
+                         },
+                     .type = fb::RequestBody::PutName,
+                     .changing = true,
+                     .payload = {}};
+  return DoneValue(connection.Call(put, connection.Deadline(options.timeout)));
+}
+
+Result<NameInfo> Client::GetName(std::string_view name, const GetOptions& options) {
+  return client::FindName(impl_->connection(), name, options);
+}
+
+Status Client::DropName(std::string_view name, const NameOptions& options) {
+  Connection& connection = impl_->connection();
+  const Outgoing drop{.body =
+                          [&](FlatBufferBuilder& b, uint64_t number) {
+                            const auto text = b.CreateString(name.data(), name.size());
+                            return fb::CreateDropName(b, number, text,
+                                                      options.if_version.has_value(),
+                                                      options.if_version.value_or(0))
+                                .Union();
+                          },
+                      .type = fb::RequestBody::DropName,
+                      .changing = true,
+                      .payload = {}};
+  return DoneValue(connection.Call(drop, connection.Deadline(options.timeout))).status();
+}
+
+Result<std::vector<NameInfo>> Client::ListNames(const ListNamesOptions& options) {
+  Connection& connection = impl_->connection();
+  const os::TimePoint deadline = connection.Deadline(options.timeout);
+  VY_ASSIGN_OR_RETURN(const Pattern pattern, Pattern::Make(options.pattern, options.regex));
+  std::vector<NameInfo> found;
+  std::string after;
+  bool more = true;
+  while (more && found.size() < options.limit) {
+    const size_t wanted = options.limit - found.size();
+    const auto page = static_cast<uint32_t>(
+        options.regex ? kNamesAPage : std::min<size_t>(wanted, kNamesAPage));
+    const Outgoing list{
+        .body =
+            [&](FlatBufferBuilder& b, uint64_t) {
+              const auto match = options.prefix && !options.regex ? fb::Match::Prefix
+                                                                  : fb::Match::Glob;
+              const auto text = b.CreateString(pattern.glob());
+              return fb::CreateListNames(b, match, text, b.CreateString(after), page).Union();
+            },
+        .type = fb::RequestBody::ListNames,
+        .payload = {}};
+    VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(list, deadline));
+    const fb::Names* names = answer.reply().body_as_Names();
+    if (names == nullptr) return Status::Protocol("the instance's list is none");
+    for (const fb::NameEntry* n : *names->names()) {
+      after = n->name()->str();
+      if (!pattern.Matches(after) || found.size() >= options.limit) continue;
+      found.push_back({after, ObjectId(n->id()), n->version()});
+    }
+    more = names->more() && names->names()->size() > 0;
+  }
+  return found;
+}
+
+// ---- the instance
+
+Result<InstanceStatus> Client::GetStatus(const CallOptions& options) {
+  Connection& connection = impl_->connection();
+  const Outgoing get{
+      .body = [](FlatBufferBuilder& b, uint64_t) { return fb::CreateGetStatus(b).Union(); },
+      .type = fb::RequestBody::GetStatus,
+      .payload = {}};
+  VY_ASSIGN_OR_RETURN(const Answer answer,
+                      connection.Call(get, connection.Deadline(options.timeout)));
+  const fb::StatusInfo* s = answer.reply().body_as_StatusInfo();
+  if (s == nullptr) return Status::Protocol("the instance's status is none");
+  const Connection::Facts facts = connection.facts();
+  InstanceStatus status;
+  status.instance_uuid = facts.instance_uuid;
+  status.instance_id = facts.instance_id;
+  status.version = facts.version;
+  status.deployment = wire::ToString(s->deployment());
+  status.volume = facts.volume;
+  status.generation = facts.generation;
+  status.memory_usage = s->memory_usage();
+  status.memory_limit = s->memory_limit();
+  status.memory_held = s->memory_held();
+  status.memory_lingering = s->memory_lingering();
+  status.memory_overhead = s->memory_overhead();
+  status.instance_limit = s->instance_limit();
+  status.objects = s->objects();
+  status.blobs = s->blobs();
+  status.names = s->names();
+  status.connections = s->connections();
+  status.waiting = s->waiting();
+  return status;
+}
+
+std::optional<std::string> FindSocket() {
+  if (const char* named = std::getenv("VINEYARD_IPC_SOCKET"); named != nullptr && *named != '\0') {
+    return std::string(named);
+  }
+  for (const char* path : {"/var/run/vineyard.sock", "/var/run/vineyard/vineyard.sock"}) {
+    if (os::IsSocket(path)) return std::string(path);
+  }
+  return std::nullopt;
+}
+
+std::string_view Version() { return VINEYARD_VERSION; }
+
+}  // namespace vineyard

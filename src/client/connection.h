@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Connection: one client's way to its instance, across engines.
+//
+// Any thread may call. Each call sends its frame and waits for the answer that carries its id; one of
+// the waiting threads reads the socket for all. When the connection breaks, the thread that notices
+// connects again, says what this client still holds, and sends again what was not answered; a changing
+// request carries a number, so that it takes effect once. A forked child must not use its parent's
+// Connection: see Client::Impl.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "client/catalog_reader.h"
+#include "client/extents.h"
+#include "os/socket.h"
+#include "vineyard/client.h"
+#include "wire/codec.h"
+#include "wire/frame.h"
+
+namespace vineyard::client {
+
+/// An answer, with all that came along.
+struct Answer {
+  std::vector<uint64_t> storage;  // body, then payload
+  std::span<const std::byte> body;
+  std::span<const std::byte> payload;
+  std::vector<os::UniqueFd> fds;
+
+  [[nodiscard]] const fb::Reply& reply() const {
+    return *flatbuffers::GetRoot<fb::Reply>(body.data());
+  }
+};
+
+/// One request. Everything it refers to stays valid until Call returns.
+struct Outgoing {
+  std::function<flatbuffers::Offset<void>(flatbuffers::FlatBufferBuilder&, uint64_t number)> body;
+  fb::RequestBody type{};
+  bool changing = false;  // gets a number
+  std::vector<std::span<const std::byte>> payload;
+  int fd = -1;  // goes along, if any
+};
+
+class Connection {
+ public:
+  Connection(ConnectOptions options, std::string pod);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  Status Open(os::TimePoint deadline);
+  /// Says goodbye; later calls fail.
+  void Close();
+  /// After a fork, in the child: lets go of the socket without a word.
+  void Abandon();
+
+  /// Sends and waits. The Status of a reply that says no is returned as such.
+  Result<Answer> Call(const Outgoing& outgoing, os::TimePoint deadline);
+  /// Sends without waiting for an answer. Failures are of no consequence.
+  void Tell(const Outgoing& outgoing);
+
+  // ---- reading without a call
+  /// kHit or kMiss; fails when no engine answers any more.
+  Result<Outcome> Read(ObjectId id, layout::RecordCopy* copy, os::TimePoint deadline);
+  Result<Outcome> ReadName(std::string_view name, layout::RecordCopy* copy, os::TimePoint deadline);
+
+  // ---- what this client holds
+  ExtentCache& extents() { return extents_; }
+  /// Sealed and published, or given back. (What is reserved is noted when the answer comes.)
+  void RemoveReservation(uint64_t blob);
+
+  struct Facts {
+    std::string volume;
+    std::string instance_uuid;
+    uint64_t instance_id = 0;
+    std::string version;
+    uint64_t generation = 0;
+    uint64_t inline_max = 0;
+  };
+  [[nodiscard]] Facts facts() const;
+  [[nodiscard]] uint64_t inline_max() const { return inline_max_; }
+  [[nodiscard]] bool closed() const { return closed_; }
+  [[nodiscard]] const ConnectOptions& options() const { return options_; }
+  [[nodiscard]] const std::string& pod() const { return pod_; }
+  [[nodiscard]] os::TimePoint Deadline(const std::optional<Timeout>& timeout) const {
+    return os::Clock::now() + timeout.value_or(options_.timeout);
+  }
+
+ private:
+  struct Pending {
+    const Outgoing* outgoing;
+    uint64_t id = 0;
+    uint64_t number = 0;
+    bool done = false;
+    Status status;
+    Answer answer;
+  };
+  using Lock = std::unique_lock<std::mutex>;
+
+  Status Reconnect(os::TimePoint deadline);
+  Status SayHello(os::TimePoint deadline);
+  Status SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t number, os::TimePoint deadline);
+  Status SendParts(std::span<iovec> parts, int fd, os::TimePoint deadline);
+  Status SendPending(os::TimePoint deadline);
+  Result<uint64_t> TakeNumber(Lock& lock, os::TimePoint deadline);
+  void RetireSocket();
+  Status ReadOnce(Lock& lock, os::TimePoint deadline);
+  Status TakeFrames();
+  Result<std::optional<std::pair<uint64_t, Answer>>> NextAnswer();
+  void Deliver(uint64_t id, Answer answer);
+  [[nodiscard]] uint64_t Acknowledged() const;
+  Result<Outcome> ReadWith(const std::function<Outcome()>& read, os::TimePoint deadline);
+  Status OpenParts(const CatalogReader::Wanted& wanted, os::TimePoint deadline);
+  Status CheckUsable() const;
+
+  const ConnectOptions options_;
+  const std::string pod_;
+  uint64_t token_[2];
+  std::atomic<uint64_t> inline_max_{0};
+  std::atomic<bool> closed_{false};
+
+  mutable std::mutex mutex_;  // guards all below
+  std::condition_variable changed_;
+  os::UniqueFd socket_;
+  std::vector<os::UniqueFd> retired_;  // old sockets that a thread may still be waiting for
+  bool broken_ = true;
+  bool reading_ = false;
+  wire::FrameReader reader_;
+  std::vector<os::UniqueFd> received_fds_;
+  std::list<Pending*> pending_;  // in the order sent
+  std::set<uint64_t> unanswered_;  // numbers
+  uint64_t next_id_ = 1;
+  uint64_t next_number_ = 1;
+  uint32_t window_ = 1;
+  std::set<uint64_t> reservations_;
+  Facts facts_;
+  flatbuffers::FlatBufferBuilder builder_{512};
+
+  std::mutex reader_mutex_;  // taken after mutex_, if both
+  CatalogReader catalog_;
+
+  ExtentCache extents_;
+};
+
+}  // namespace vineyard::client

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "client/fork.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <set>
+
+namespace vineyard::client {
+
+// Before a fork the list is locked, so that the child finds it whole, and no mapping is half made.
+struct ForkHandlers {
+  static void Prepare() { Mutex().lock(); }
+  static void Parent() { Mutex().unlock(); }
+  static void Child() {
+    epoch.fetch_add(1, std::memory_order_relaxed);
+    for (ForkShield* shield : Raised()) shield->mapping_.FillWithZeroPages();
+    Mutex().unlock();
+  }
+  static void Install() {
+    static const int kDone = pthread_atfork(&Prepare, &Parent, &Child);
+    (void)kDone;
+  }
+  // Never destroyed: a thread may fork while the process ends.
+  static std::mutex& Mutex() {
+    static auto* mutex = new std::mutex;
+    return *mutex;
+  }
+  static std::set<ForkShield*>& Raised() {
+    static auto* raised = new std::set<ForkShield*>;
+    return *raised;
+  }
+  static inline std::atomic<uint64_t> epoch{1};
+};
+
+uint64_t ForkEpoch() {
+  ForkHandlers::Install();
+  return ForkHandlers::epoch.load(std::memory_order_relaxed);
+}
+
+Result<os::Mapping*> ForkShield::Map(std::span<const os::FilePart> parts) {
+  ForkHandlers::Install();
+  const std::lock_guard lock(ForkHandlers::Mutex());
+  VY_ASSIGN_OR_RETURN(mapping_, os::Mapping::Open(parts, os::Access::kReadWrite));
+  mapping_.KeepFromChildren();
+  ForkHandlers::Raised().insert(this);
+  raised_ = true;
+  return &mapping_;
+}
+
+void ForkShield::Lower() {
+  if (!raised_) return;
+  const std::lock_guard lock(ForkHandlers::Mutex());
+  ForkHandlers::Raised().erase(this);
+  raised_ = false;
+}
+
+}  // namespace vineyard::client

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Client::Impl: the connection of a client, replaced by a new one in a forked child.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "client/connection.h"
+#include "vineyard/client.h"
+
+namespace vineyard {
+
+class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
+ public:
+  explicit Impl(ConnectOptions options);
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  /// This process's connection: in a forked child a new one, opened when it is first used.
+  client::Connection& connection();
+  /// The parent's or this process's: for facts that don't change.
+  [[nodiscard]] uint64_t epoch() const { return current_.load(std::memory_order_acquire)->epoch; }
+  [[nodiscard]] const ConnectOptions& options() const { return options_; }
+  [[nodiscard]] const std::string& volume() const { return volume_; }
+  void set_volume(std::string name) { volume_ = std::move(name); }
+
+ private:
+  struct Current {
+    Current(const ConnectOptions& options, std::string pod, uint64_t e)
+        : connection(options, std::move(pod)), epoch(e) {}
+    client::Connection connection;
+    uint64_t epoch;
+  };
+  const ConnectOptions options_;
+  const std::string pod_;
+  std::string volume_;
+  std::atomic<Current*> current_;  // owned; an ancestor's is let go of, never destroyed
+};
+
+namespace client {
+
+/// What a large object's own bytes are written to: a reservation of the instance.
+struct ReservedExtent {
+  ObjectId blob;
+  uint64_t size = 0;
+  std::vector<os::UniqueFd> fds;
+  std::vector<os::FilePart> parts;
+};
+
+Result<ReservedExtent> Reserve(Connection& connection, uint64_t size, os::TimePoint deadline);
+/// Best effort; what fails here is given back when the process ends.
+void Abort(Connection& connection, ObjectId blob);
+Status SealChunks(const ReservedExtent& extent);
+
+Result<Object> GetObject(Connection& connection, ObjectId id, const GetOptions& options);
+Result<Object> GetObject(Connection& connection, std::string_view name, const GetOptions& options);
+Result<NameInfo> FindName(Connection& connection, std::string_view name, const GetOptions& options);
+Result<Blob> GetBlob(Connection& connection, ObjectId id, os::TimePoint deadline);
+Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
+                           const PutOptions& options);
+
+/// Milliseconds left, for the instance to wait at most.
+uint64_t MillisecondsUntil(os::TimePoint deadline);
+/// Until when the client waits for the answer of a request that may wait at the instance until
+/// `deadline`: the instance's own answer says more than a time-out here.
+os::TimePoint WithGrace(os::TimePoint deadline);
+
+}  // namespace client
+}  // namespace vineyard

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// How objects are read: from shared memory where they are there, with a request where they are not.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "client/impl.h"
+
+namespace vineyard::client {
+
+using layout::RecordCopy;
+
+namespace {
+
+using SharedRecord = std::shared_ptr<const RecordCopy>;
+using SharedExtent = std::shared_ptr<const MappedExtent>;
+
+bool InExtent(const RecordCopy& record) {
+  return (record.fields().flags & layout::kFlagExtent) != 0;
+}
+
+// Takes the openings that came with an answer into the cache, and keeps them alive for the caller.
+Status TakeExtents(Connection& connection, Answer& answer, std::vector<SharedExtent>* keep) {
+  const fb::Got* got = answer.reply().body_as_Got();
+  if (got == nullptr) return Status::Protocol("the instance's answer to a get is none");
+  if (got->extents() == nullptr) return {};
+  size_t next = 0;
+  for (const fb::Extent* e : *got->extents()) {
+    std::vector<os::FilePart> parts;
+    uint64_t pages = 0;
+    const size_t chunks = e->chunks() ? e->chunks()->size() : 0;
+    if (chunks == 0 || next + chunks > answer.fds.size()) {
+      return Status::Protocol("descriptors of an extent are missing");
+    }
+    for (const uint64_t size : *e->chunks()) {
+      parts.push_back({answer.fds[next++].get(), size});
+      pages += size;
+    }
+    if (e->size() > pages) return Status::Protocol("an extent is shorter than its blob");
+    VY_ASSIGN_OR_RETURN(os::Mapping mapping, os::Mapping::Open(parts, os::Access::kRead));
+    keep->push_back(
+        connection.extents().Add(ObjectId(e->blob()), std::move(mapping), e->size()));
+  }
+  return {};
+}
+
+Outgoing GetRequest(const std::function<flatbuffers::Offset<void>(flatbuffers::FlatBufferBuilder&)>&
+                        body) {
+  return {.body = [body](flatbuffers::FlatBufferBuilder& b, uint64_t) { return body(b); },
+          .type = fb::RequestBody::Get,
+          .payload = {}};
+}
+
+struct Asked {
+  RecordCopy record;
+  ObjectId id;
+  uint64_t name_version = 0;
+  std::vector<SharedExtent> extents;
+};
+
+Result<Asked> ReadAnswer(Connection& connection, Answer answer) {
+  Asked asked;
+  VY_RETURN_IF_ERROR(TakeExtents(connection, answer, &asked.extents));
+  auto record = RecordCopy::FromMessage(answer.payload);
+  if (!record) return Status::Protocol("the instance's record is malformed");
+  asked.record = std::move(*record);
+  asked.id = ObjectId(answer.reply().body_as_Got()->id());
+  asked.name_version = answer.reply().body_as_Got()->name_version();
+  return asked;
+}
+
+Result<Asked> AskById(Connection& connection, ObjectId id, bool open_extents,
+                      os::TimePoint deadline) {
+  const auto request = GetRequest([&](flatbuffers::FlatBufferBuilder& b) {
+    return fb::CreateGet(b, id.value(), 0, false, 0, open_extents).Union();
+  });
+  VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(request, deadline));
+  return ReadAnswer(connection, std::move(answer));
+}
+
+Result<Asked> AskByName(Connection& connection, std::string_view name, bool wait, bool open_extents,
+                        os::TimePoint deadline) {
+  const auto request = GetRequest([&](flatbuffers::FlatBufferBuilder& b) {
+    const auto text = b.CreateString(name.data(), name.size());
+    return fb::CreateGet(b, 0, text, wait, MillisecondsUntil(deadline), open_extents).Union();
+  });
+  VY_ASSIGN_OR_RETURN(Answer answer,
+                      connection.Call(request, wait ? WithGrace(deadline) : deadline));
+  return ReadAnswer(connection, std::move(answer));
+}
+
+// Mappings of these extents: those we have, and with one request those we have not. Deleted ones are
+// missing from the result.
+Result<std::vector<SharedExtent>> OpenExtents(Connection& connection,
+                                              const std::vector<ObjectId>& blobs,
+                                              os::TimePoint deadline) {
+  std::vector<SharedExtent> extents;
+  std::vector<uint64_t> missing;
+  for (const ObjectId blob : blobs) {
+    if (SharedExtent have = connection.extents().Find(blob)) {
+      extents.push_back(std::move(have));
+    } else {
+      missing.push_back(blob.value());
+    }
+  }
+  if (missing.empty()) return extents;
+  const Outgoing open{.body =
+                          [&](flatbuffers::FlatBufferBuilder& b, uint64_t) {
+                            return fb::CreateOpenExtents(b, b.CreateVector(missing)).Union();
+                          },
+                      .type = fb::RequestBody::OpenExtents,
+                      .payload = {}};
+  VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(open, deadline));
+  VY_RETURN_IF_ERROR(TakeExtents(connection, answer, &extents));
+  return extents;
+}
+
+Blob WholeExtent(const SharedExtent& extent) {
+  return {extent->blob, 0, std::span<const std::byte>(extent->mapping.bytes()).first(extent->size),
+          extent, true};
+}
+
+Blob InlineBytes(ObjectId blob, const SharedRecord& record) {
+  return {blob, 0, record->bytes(), record, false};
+}
+
+/// Puts an object's buffers together from its record, extents, and blobs of others.
+class BufferResolver {
+ public:
+  BufferResolver(Connection& connection, SharedRecord record, ObjectId id,
+                 std::vector<SharedExtent> extents, os::TimePoint deadline)
+      : connection_(connection), record_(std::move(record)), id_(id),
+        extents_(std::move(extents)), deadline_(deadline) {}
+
+  Result<std::vector<Blob>> Resolve(const std::vector<BufferRef>& refs) {
+    std::vector<ObjectId> needed;
+    for (const BufferRef& ref : refs) {
+      if (!IsInline(ref.blob) && Find(ref.blob) == nullptr) needed.push_back(ref.blob);
+    }
+    std::ranges::sort(needed);
+    needed.erase(std::ranges::unique(needed).begin(), needed.end());
+    if (!needed.empty()) {
+      VY_ASSIGN_OR_RETURN(auto opened, OpenExtents(connection_, needed, deadline_));
+      std::ranges::move(opened, std::back_inserter(extents_));
+    }
+    std::vector<Blob> buffers;
+    buffers.reserve(refs.size());
+    for (const BufferRef& ref : refs) {
+      VY_ASSIGN_OR_RETURN(const Blob whole, Whole(ref.blob));
+      if (ref.offset > whole.size() || ref.length > whole.size() - ref.offset) {
+        return Status::Corrupted(fmt::format("object {}: a buffer of {} bytes at {} ends behind its "
+                                             "blob of {}",
+                                             id_.ToString(), ref.length, ref.offset, whole.size()));
+      }
+      buffers.push_back(whole.Slice(ref.offset, ref.length));
+    }
+    return buffers;
+  }
+
+ private:
+  [[nodiscard]] bool IsInline(ObjectId blob) const {
+    return blob == id_.own_blob() && !InExtent(*record_);
+  }
+  [[nodiscard]] const SharedExtent* Find(ObjectId blob) const {
+    const auto it = std::ranges::find(extents_, blob, [](const SharedExtent& e) { return e->blob; });
+    return it == extents_.end() ? nullptr : &*it;
+  }
+  Result<Blob> Whole(ObjectId blob) {
+    if (IsInline(blob)) return InlineBytes(blob, record_);
+    if (const SharedExtent* extent = Find(blob)) return WholeExtent(*extent);
+    return GetBlob(connection_, blob, deadline_);  // small, and made alone
+  }
+
+  Connection& connection_;
+  SharedRecord record_;
+  ObjectId id_;
+  std::vector<SharedExtent> extents_;
+  os::TimePoint deadline_;
+};
+
+Result<Object> MakeObject(Connection& connection, RecordCopy copy,
+                          std::vector<SharedExtent> extents, const GetOptions& options,
+                          os::TimePoint deadline) {
+  const auto record = std::make_shared<const RecordCopy>(std::move(copy));
+  auto descriptor = wire::DecodeDescriptor(record->head());
+  if (!descriptor.ok()) {
+    return Status::Corrupted(
+        fmt::format("object {:016x}: {}", record->fields().id, descriptor.status().message()));
+  }
+  ObjectInfo info = wire::ToObjectInfo(**descriptor);
+  std::vector<Blob> buffers;
+  if (options.map_buffers) {
+    BufferResolver resolver(connection, record, info.id, std::move(extents), deadline);
+    VY_ASSIGN_OR_RETURN(buffers, resolver.Resolve(info.buffers));
+  }
+  return Object(std::move(info), std::move(buffers));
+}
+
+}  // namespace
+
+Result<Object> GetObject(Connection& connection, ObjectId id, const GetOptions& options) {
+  if (id.is_blob()) {
+    return Status::TypeMismatch(id.ToString() + " is a blob, not an object");
+  }
+  const os::TimePoint deadline = connection.Deadline(options.timeout);
+  RecordCopy copy;
+  VY_ASSIGN_OR_RETURN(const Outcome outcome, connection.Read(id, &copy, deadline));
+  if (outcome == Outcome::kHit) {
+    auto object = MakeObject(connection, std::move(copy), {}, options, deadline);
+    // Deleted between the two readings: the instance says so, in words.
+    if (!object.status().Is(StatusCode::kNotFound)) return object;
+  }
+  VY_ASSIGN_OR_RETURN(Asked asked, AskById(connection, id, options.map_buffers, deadline));
+  return MakeObject(connection, std::move(asked.record), std::move(asked.extents), options,
+                    deadline);
+}
+
+Result<Object> GetObject(Connection& connection, std::string_view name, const GetOptions& options) {
+  const os::TimePoint deadline = connection.Deadline(options.timeout);
+  RecordCopy copy;
+  VY_ASSIGN_OR_RETURN(const Outcome outcome, connection.ReadName(name, &copy, deadline));
+  if (outcome == Outcome::kHit) {
+    auto object = GetObject(connection, ObjectId(copy.fields().value), options);
+    // The name was pointed elsewhere meanwhile, and the object went with it.
+    if (!object.status().Is(StatusCode::kNotFound)) return object;
+  }
+  VY_ASSIGN_OR_RETURN(Asked asked,
+                      AskByName(connection, name, options.wait, options.map_buffers, deadline));
+  if (asked.id.is_blob()) {
+    return Status::TypeMismatch(fmt::format("name '{}' points to a blob, not an object", name));
+  }
+  return MakeObject(connection, std::move(asked.record), std::move(asked.extents), options,
+                    deadline);
+}
+
+Result<NameInfo> FindName(Connection& connection, std::string_view name,
+                          const GetOptions& options) {
+  const os::TimePoint deadline = connection.Deadline(options.timeout);
+  RecordCopy copy;
+  VY_ASSIGN_OR_RETURN(const Outcome outcome, connection.ReadName(name, &copy, deadline));
+  if (outcome == Outcome::kHit) {
+    return NameInfo{std::string(name), ObjectId(copy.fields().value), copy.fields().version};
+  }
+  VY_ASSIGN_OR_RETURN(const Asked asked,
+                      AskByName(connection, name, options.wait, false, deadline));
+  return NameInfo{std::string(name), asked.id, asked.name_version};
+}
+
+Result<Blob> GetBlob(Connection& connection, ObjectId id, os::TimePoint deadline) {
+  if (!id.is_blob()) return Status::TypeMismatch(id.ToString() + " is an object, not a blob");
+  if (SharedExtent have = connection.extents().Find(id)) {
+    // It may have been deleted since; then it must not be found, though its bytes are here.
+    RecordCopy copy;
+    VY_ASSIGN_OR_RETURN(const Outcome outcome, connection.Read(id, &copy, deadline));
+    if (outcome == Outcome::kHit) return WholeExtent(have);
+  }
+  RecordCopy copy;
+  VY_ASSIGN_OR_RETURN(Outcome outcome, connection.Read(id, &copy, deadline));
+  if (outcome == Outcome::kHit && !InExtent(copy)) {
+    return InlineBytes(id, std::make_shared<const RecordCopy>(std::move(copy)));
+  }
+  if (outcome == Outcome::kMiss) {
+    // Stored within the record of the object that put it?
+    VY_ASSIGN_OR_RETURN(outcome, connection.Read(id.owner_of_blob(), &copy, deadline));
+    if (outcome == Outcome::kHit && !InExtent(copy)) {
+      return InlineBytes(id, std::make_shared<const RecordCopy>(std::move(copy)));
+    }
+  }
+  auto asked = AskById(connection, id, true, deadline);
+  if (asked.status().Is(StatusCode::kNotFound)) {
+    auto owner = AskById(connection, id.owner_of_blob(), false, deadline);
+    if (!owner.ok() || InExtent(owner->record)) return asked.status();
+    return InlineBytes(id, std::make_shared<const RecordCopy>(std::move(owner->record)));
+  }
+  if (!asked.ok()) return asked.status();
+  if (!asked->extents.empty()) return WholeExtent(asked->extents[0]);
+  return InlineBytes(id, std::make_shared<const RecordCopy>(std::move(asked->record)));
+}
+
+}  // namespace vineyard::client

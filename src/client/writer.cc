@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// How bytes get into the store: small ones with the request, large ones through a reservation.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "client/copy.h"
+#include "client/fork.h"
+#include "client/impl.h"
+#include "os/memfd.h"
+
+namespace vineyard::client {
+
+namespace {
+
+constexpr uint64_t kBufferAlign = 64;
+constexpr std::array<std::byte, 64> kZeros{};
+
+/// A put's own bytes: where each buffer lies in them.
+struct OwnBytes {
+  struct Piece {
+    std::span<const std::byte> bytes;
+    uint64_t offset;
+  };
+  std::vector<Piece> pieces;
+  uint64_t size = 0;
+
+  uint64_t Add(std::span<const std::byte> bytes) {
+    const uint64_t offset = os::RoundUp(size, kBufferAlign);
+    pieces.push_back({bytes, offset});
+    size = offset + bytes.size();
+    return offset;
+  }
+};
+
+// In bytes of the reply: the chunks of an extent must make up its size.
+Result<ReservedExtent> ReadReserved(Answer answer) {
+  const fb::Reserved* reserved = answer.reply().body_as_Reserved();
+  ReservedExtent extent;
+  if (reserved == nullptr || reserved->extent()->chunks() == nullptr ||
+      reserved->extent()->chunks()->size() != answer.fds.size()) {
+    return Status::Protocol("the instance's answer to a reservation is none");
+  }
+  extent.blob = ObjectId(reserved->extent()->blob());
+  extent.size = reserved->extent()->size();
+  extent.fds = std::move(answer.fds);
+  for (size_t i = 0; i < extent.fds.size(); ++i) {
+    const uint64_t size = reserved->extent()->chunks()->Get(static_cast<flatbuffers::uoffset_t>(i));
+    extent.parts.push_back({extent.fds[i].get(), size});
+  }
+  return extent;
+}
+
+std::vector<std::span<const std::byte>> SmallPayload(std::span<const std::byte> descriptor,
+                                                     const OwnBytes& own) {
+  std::vector<std::span<const std::byte>> payload;
+  payload.reserve(2 + own.pieces.size() * 2);
+  payload.push_back(descriptor);
+  payload.push_back(
+      std::span(kZeros).first(wire::Pad8(descriptor.size()) - descriptor.size()));
+  uint64_t at = 0;
+  for (const OwnBytes::Piece& piece : own.pieces) {
+    payload.push_back(std::span(kZeros).first(piece.offset - at));
+    payload.push_back(piece.bytes);
+    at = piece.offset + piece.bytes.size();
+  }
+  return payload;
+}
+
+Status FillAndSeal(const ReservedExtent& extent, const OwnBytes& own) {
+  {
+    ForkShield shield;
+    VY_ASSIGN_OR_RETURN(const os::Mapping* mapping, shield.Map(extent.parts));
+    std::vector<CopyJob> jobs;
+    jobs.reserve(own.pieces.size());
+    for (const OwnBytes::Piece& piece : own.pieces) {
+      jobs.push_back({mapping->data() + piece.offset, piece.bytes});
+    }
+    CopyAll(jobs);
+  }  // no writable mapping is left
+  return SealChunks(extent);
+}
+
+Result<ObjectId> SendPut(Connection& connection, const std::vector<std::byte>& descriptor,
+                         uint64_t own_size, ObjectId reservation,
+                         std::vector<std::span<const std::byte>> payload, uint64_t bytes_length,
+                         const PutOptions& options, os::TimePoint deadline) {
+  const Outgoing put{
+      .body =
+          [&](flatbuffers::FlatBufferBuilder& b, uint64_t number) {
+            const auto name = options.name.empty()
+                                  ? flatbuffers::Offset<flatbuffers::String>()
+                                  : b.CreateString(options.name);
+            return fb::CreatePut(b, number, fb::PutKind::Object, descriptor.size(), bytes_length,
+                                 reservation.value(), own_size, name,
+                                 options.if_version.has_value(), options.if_version.value_or(0),
+                                 MillisecondsUntil(deadline))
+                .Union();
+          },
+      .type = fb::RequestBody::Put,
+      .changing = true,
+      .payload = std::move(payload)};
+  VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(put, WithGrace(deadline)));
+  const fb::Done* done = answer.reply().body_as_Done();
+  if (done == nullptr) return Status::Protocol("the instance's answer to a put is none");
+  return ObjectId(done->id());
+}
+
+}  // namespace
+
+uint64_t MillisecondsUntil(os::TimePoint deadline) {
+  using std::chrono::milliseconds;
+  const auto left = std::chrono::duration_cast<milliseconds>(deadline - os::Clock::now()).count();
+  return left > 0 ? static_cast<uint64_t>(left) : 0;
+}
+
+os::TimePoint WithGrace(os::TimePoint deadline) {
+  constexpr std::chrono::seconds kGrace{1};
+  return deadline < os::TimePoint::max() - kGrace ? deadline + kGrace : deadline;
+}
+
+Result<ReservedExtent> Reserve(Connection& connection, uint64_t size, os::TimePoint deadline) {
+  const Outgoing reserve{
+      .body =
+          [&](flatbuffers::FlatBufferBuilder& b, uint64_t) {
+            return fb::CreateReserve(b, size, MillisecondsUntil(deadline)).Union();
+          },
+      .type = fb::RequestBody::Reserve,
+      .payload = {}};
+  VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(reserve, WithGrace(deadline)));
+  return ReadReserved(std::move(answer));
+}
+
+void Abort(Connection& connection, ObjectId blob) {
+  connection.RemoveReservation(blob.value());
+  connection.Tell({.body = [blob](auto& b, uint64_t) {
+                     return fb::CreateAbort(b, blob.value()).Union();
+                   },
+                   .type = fb::RequestBody::Abort,
+                   .payload = {}});
+}
+
+// Another thread's fork may hold a copy of the mapping for the moment until its exec or its own end of
+// the mapping; then the kernel refuses, and a little later does not.
+Status SealChunks(const ReservedExtent& extent) {
+  constexpr int kAttempts = 50;
+  for (const os::UniqueFd& fd : extent.fds) {
+    Status s = os::SealForever(fd);
+    for (int i = 0; i < kAttempts && s.Is(StatusCode::kFailedPrecondition); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      s = os::SealForever(fd);
+    }
+    VY_RETURN_IF_ERROR(s);
+  }
+  return {};
+}
+
+Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
+                           const PutOptions& options) {
+  const os::TimePoint deadline = connection.Deadline(options.timeout);
+  ObjectInfo info;
+  info.type_name = builder.type_name();
+  info.metadata = builder.metadata();
+  info.members = builder.members();
+  info.labels = builder.labels();
+  info.creator.pod = connection.pod();
+  OwnBytes own;
+  info.buffers.reserve(builder.buffers().size());
+  for (const ObjectBuilder::Buffer& buffer : builder.buffers()) {
+    const Blob* blob = std::get_if<Blob>(&buffer);
+    if (blob != nullptr && blob->zero_copy()) {
+      info.buffers.push_back({blob->id(), blob->offset(), blob->size()});
+      continue;
+    }
+    // A small blob may lie within another object's record, which can't be referred to.
+    const auto bytes = blob ? blob->bytes() : std::get<std::span<const std::byte>>(buffer);
+    info.buffers.push_back({ObjectId(), own.Add(bytes), bytes.size()});
+  }
+  const std::vector<std::byte> descriptor = wire::EncodeDescriptor(info);
+  if (descriptor.size() + own.size <= wire::kMaxPayload && own.size <= connection.inline_max()) {
+    return SendPut(connection, descriptor, own.size, ObjectId(), SmallPayload(descriptor, own),
+                   own.size, options, deadline);
+  }
+  VY_ASSIGN_OR_RETURN(ReservedExtent extent, Reserve(connection, own.size, deadline));
+  Status sealed = FillAndSeal(extent, own);
+  extent.fds.clear();
+  if (!sealed.ok()) {
+    Abort(connection, extent.blob);
+    return sealed;
+  }
+  OwnBytes none;
+  auto id = SendPut(connection, descriptor, own.size, extent.blob, SmallPayload(descriptor, none), 0,
+                    options, deadline);
+  if (id.ok()) {
+    connection.RemoveReservation(extent.blob.value());
+  } else {
+    Abort(connection, extent.blob);
+  }
+  return id;
+}
+
+}  // namespace vineyard::client
