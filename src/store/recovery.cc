@@ -97,6 +97,8 @@ void Recovery::FindGeneration() {
   const uint64_t next = old_ledger_.header().next_id.load(std::memory_order_acquire);
   // A nonsense mark would use up all ids; the clock's is then as good.
   if (next < (uint64_t{1} << 48)) store_.next_id_ = std::max(store_.next_id_, next);
+  // Kept at once: this engine may die before it gives out an id.
+  store_.ledger_.header().next_id.store(store_.next_id_, std::memory_order_relaxed);
 }
 
 void Recovery::AdoptClients() {

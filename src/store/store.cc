@@ -27,7 +27,8 @@ Store::Store(const StoreOptions& options, MemoryKeeper& keeper, RunOnPool pool)
     : options_(options), keeper_(keeper), pool_(std::move(pool)), budget_(options.limit) {}
 
 Store::~Store() {
-  // Volumes give back what they hold; the budget outlives them here.
+  // Volumes give back what they hold, and that would let in who waits.
+  for (const auto& [ticket, waiting] : waiting_) budget_.Cancel(waiting->budget_id);
   volumes_.clear();
 }
 
@@ -60,6 +61,10 @@ ObjectId Store::NextId() {
 // ---- volumes
 
 Status Store::CreateVolume(CatalogSpec spec, std::function<void(Result<Volume*>)> ready) {
+  if (spec.name.empty() || spec.name.size() > layout::kMaxVolumeName) {
+    return Status::Invalid(fmt::format("a volume's name has 1 to {} bytes, not {}",
+                                       layout::kMaxVolumeName, spec.name.size()));
+  }
   if (FindVolume(spec.name) != nullptr || FindVolume(spec.volume) != nullptr) {
     return Status::AlreadyExists(fmt::format("volume '{}' exists", spec.name));
   }
@@ -204,7 +209,9 @@ void Store::Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t siz
     Volume* v = FindVolume(id);
     if (v == nullptr || waiting->cancelled) {
       waiting_.erase(ticket);
-      return budget_.Give(pages);
+      budget_.Give(pages);
+      if (!waiting->cancelled) ready(Status::NotFound("the volume is gone"));
+      return;
     }
     waiting->budget_id = 0;
     Make(ticket, *v, client, size, ready);

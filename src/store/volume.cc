@@ -256,7 +256,9 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
       removal.edges.emplace_back(child, id);
       const bool unreferenced = ++lost[child] == it->second.parents && it->second.names == 0 &&
                                 !options.keep.contains(child);
-      const bool own = child == ObjectId(id).own_blob().value();
+      // Its owner may have been dealt with before another that has buffers in it.
+      const bool own = ObjectId(child).is_blob() &&
+                       removal.ids.contains(ObjectId(child).owner_of_blob().value());
       if (unreferenced && (options.deep || own)) doom(child);
     }
   }
@@ -361,7 +363,9 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
     }
     RecordFields f = fields;
     f.kind = RecordKind::kBlob;
-    f.flags = in_extent ? layout::kFlagExtent : 0;
+    const bool owned = !is_object && !args.name.empty();
+    f.flags = static_cast<uint8_t>((in_extent ? layout::kFlagExtent : 0) |
+                                   (owned ? layout::kFlagOwned : 0));
     f.id = blob.value();
     VY_ASSIGN_OR_RETURN(blob_ref, tx.Stage(f, std::as_bytes(std::span(chunks)), args.bytes));
     tx.Change(blob.value(), Ref(), blob_ref);
@@ -398,17 +402,23 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   } else if (!args.name.empty()) {
     entries_.at(id.value()).owned = true;
   }
-  if (args.extent != nullptr) {
-    args.extent->state = ExtentState::kSealed;
-    args.extent->owner = 0;
-    args.extent->size = args.own_size;
-  }
+  if (args.extent != nullptr) TakeReservation(*args.extent, args.own_size);
   if (!args.name.empty()) {
     LinkName(args.name, id, name_ref, answer.value);
     ForgetRemoved(removal);
     host_.NameChanged(*this, std::string(args.name));
   }
   return answer;
+}
+
+// What was published is its client's reservation no more, and outlives it.
+void Volume::TakeReservation(Extent& extent, uint64_t size) {
+  if (ClientState* owner = host_.clients().Find(extent.owner)) {
+    owner->reservations.erase(extent.blob.value());
+  }
+  extent.state = ExtentState::kSealed;
+  extent.owner = 0;
+  extent.size = size;
 }
 
 Result<Answer> Volume::PutName(const Request& request, std::string_view name, ObjectId id,

@@ -53,7 +53,7 @@ struct Request {
 struct PutArgs {
   std::span<const std::byte> descriptor;  // verified; empty: a blob alone
   std::span<const std::byte> bytes;       // of a small own blob
-  Extent* extent = nullptr;               // sealed, or a reservation without chunks
+  Extent* extent = nullptr;  // sealed, or a reservation without chunks: the caller frees that then
   uint64_t own_size = 0;
   std::string_view name;
   std::optional<uint64_t> if_version;
@@ -154,6 +154,7 @@ class Volume {
   /// `except`: a name that the same change handles itself.
   void StageRemoval(Transaction& tx, const Removal& removal, std::string_view except) const;
   void ForgetRemoved(const Removal& removal);
+  void TakeReservation(Extent& extent, uint64_t size);
   Result<layout::Ref> StageName(Transaction& tx, std::string_view name, ObjectId id,
                                 const NameEntry* old, bool owns, const Request& request) const;
   void LinkName(std::string_view name, ObjectId id, layout::Ref ref, uint64_t version);

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// For tests: a keeper and a pool in memory, and a Machine that runs engines (stores) on them, one after
+// another, as an instance does. Engines end as processes do: without saying anything to the keeper.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "os/fd.h"
+#include "store/recovery.h"
+#include "store/store.h"
+
+namespace vineyard::store {
+
+/// What is to run on the engine's thread.
+class Events {
+ public:
+  void Post(std::function<void()> event) { queue_.push_back(std::move(event)); }
+  void Run();
+  void Clear() { queue_.clear(); }
+
+ private:
+  std::deque<std::function<void()>> queue_;
+};
+
+/// Holds descriptors across engines.
+class FakeKeeper {
+ public:
+  using Key = std::tuple<HeldKind, uint64_t, uint64_t>;
+
+  /// One engine's connection; after Cut the keeper hears nothing of it any more.
+  class Link final : public MemoryKeeper {
+   public:
+    Link(FakeKeeper& keeper, Events& events) : keeper_(&keeper), events_(events) {}
+    void Hold(const HeldItem& item, const os::UniqueFd& fd) override;
+    void HoldAndTell(const HeldItem& item, const os::UniqueFd& fd,
+                     std::function<void()> held) override;
+    void Drop(HeldKind kind, uint64_t a, uint64_t b, std::function<void()> dropped) override;
+    void Cut() { keeper_ = nullptr; }
+
+   private:
+    FakeKeeper* keeper_;
+    Events& events_;
+  };
+
+  /// What a new engine is given.
+  [[nodiscard]] std::vector<HeldMemory> HandOver() const;
+  [[nodiscard]] const std::map<Key, HeldMemory>& items() const { return items_; }
+  [[nodiscard]] size_t Count(HeldKind kind) const;
+  HeldMemory* Find(HeldKind kind, uint64_t a, uint64_t b);
+  void Put(const HeldItem& item, os::UniqueFd fd);
+  void Remove(HeldKind kind, uint64_t a, uint64_t b);
+
+  /// In a forked child: what happens from now on goes to the parent's keeper too.
+  void TellParent(os::UniqueFd socket) { parent_ = std::move(socket); }
+  /// In the parent, after the child's end.
+  void HearChild(const os::UniqueFd& socket);
+
+ private:
+  std::map<Key, HeldMemory> items_;
+  os::UniqueFd parent_;
+};
+
+/// What a test puts.
+struct TestObject {
+  std::string bytes;  // the own buffer
+  std::string name;
+  std::vector<ObjectId> members;
+  std::vector<ObjectId> blobs;  // of others; the first byte of each is a buffer
+  bool large = false;           // in an extent
+  std::optional<uint64_t> if_version;
+};
+
+class Machine {
+ public:
+  static StoreOptions DefaultOptions();
+  explicit Machine(const StoreOptions& options = DefaultOptions());
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+  ~Machine();
+
+  Store& store() { return *store_; }
+  Volume& volume() { return *store_->FindVolume(1); }
+  FakeKeeper& keeper() { return keeper_; }
+  /// Runs all that has been posted, and what that posts.
+  void Run() { events_.Run(); }
+
+  // ---- clients
+  /// Of this process, unless `pidfd` is another one's. Known by its number, which is its key.
+  uint64_t AddClient(os::UniqueFd pidfd = {});
+  ClientState& client(uint64_t key) { return *store_->clients().Find(key); }
+  Request NextRequest(uint64_t client) { return {&this->client(client), ++numbers_[client]}; }
+  /// A pidfd of a process that has ended.
+  static os::UniqueFd EndedProcess();
+
+  // ---- what a client does
+  Result<layout::Answer> Put(uint64_t client, const TestObject& object);
+  /// Reserves an extent and waits for it.
+  Result<Extent*> Reserve(uint64_t client, uint64_t size, Volume* volume = nullptr);
+  /// Fills the extent as its client, and seals it.
+  static void FillAndSeal(const Extent& extent, std::string_view bytes);
+  Result<layout::Answer> PutBlob(uint64_t client, const std::string& bytes,
+                                 const std::string& name = {});
+  /// What a reader finds by the index alone, through read-only mappings; nullopt: nothing.
+  std::optional<layout::RecordCopy> Read(ObjectId id);
+  std::optional<layout::RecordCopy> ReadName(std::string_view name);
+
+  // ---- faults
+  /// The engine is killed; the next one takes over.
+  RecoveryReport Restart();
+  /// Only the first half: nobody serves. Then Restart.
+  void Kill();
+  /// The next engine begins to take over, and is killed before it serves.
+  void RestartAndDie();
+  /// `act` runs in a process of its own that dies at the crash point. False: it never passed it (its
+  /// changes have happened all the same). No engine is left.
+  bool CrashIn(const std::string& point, const std::function<void()>& act);
+
+  /// Fails the test where index, records, counts and usage of a volume contradict each other.
+  void CheckConsistent(Volume& volume);
+  void CheckConsistent() { CheckConsistent(volume()); }
+
+ private:
+  RecoveryReport Start(bool serve);
+  std::optional<layout::RecordCopy> Lookup(uint64_t key,
+                                           const std::function<bool(const layout::RecordCopy&)>&);
+
+  StoreOptions options_;
+  Events events_;
+  FakeKeeper keeper_;
+  std::unique_ptr<FakeKeeper::Link> link_;
+  std::unique_ptr<Store> store_;
+  std::map<uint64_t, uint64_t> numbers_;  // client → its last request
+};
+
+}  // namespace vineyard::store
