@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/nouns.h"
+#include "cli/table.h"
+
+namespace vineyard::cli {
+
+namespace {
+
+nlohmann::json NameJson(const NameInfo& info) {
+  return {{"name", info.name}, {"id", info.id.ToString()}, {"version", info.version}};
+}
+
+struct LsOptions {
+  std::string pattern = "*";
+  std::string prefix;
+  std::string limit = "0";
+  bool regex = false;
+};
+
+Status Ls(Session& session, const LsOptions& options) {
+  ListNamesOptions list;
+  VY_ASSIGN_OR_RETURN(const size_t limit, ParseLimit(options.limit));
+  list.limit = limit == SIZE_MAX ? limit : limit + 1;  // one more tells whether there are more
+  list.prefix = !options.prefix.empty();
+  list.regex = options.regex;
+  if (list.prefix && (list.regex || options.pattern != "*")) {
+    return Status::Invalid("--prefix goes without PATTERN and --regex; leave one out");
+  }
+  list.pattern = list.prefix ? options.prefix : options.pattern;
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  VY_ASSIGN_OR_RETURN(std::vector<NameInfo> names, client.ListNames(list));
+  const bool more = names.size() > limit;
+  if (more) names.resize(limit);
+
+  if (session.wants_json()) {
+    nlohmann::json array = nlohmann::json::array();
+    for (const NameInfo& info : names) array.push_back(NameJson(info));
+    session.PrintJson({{"names", std::move(array)}, {"more", more}});
+  } else if (!names.empty()) {
+    Table table({{"NAME"}, {"ID"}, {"VERSION", Align::kRight}});
+    for (const NameInfo& info : names) {
+      table.AddRow({info.name, info.id.ToString(), fmt::to_string(info.version)});
+    }
+    session.Print(table.ToString());
+  } else {
+    Session::Say("no such names");
+  }
+  if (more) Session::Say(fmt::format("there are more than these {}", limit));
+  return Status::OK();
+}
+
+struct GetArguments {
+  std::string name;
+  bool wait = false;
+};
+
+Status Get(Session& session, const GetArguments& arguments) {
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  GetOptions options;
+  options.wait = arguments.wait;
+  VY_ASSIGN_OR_RETURN(const NameInfo info, client.GetName(arguments.name, options));
+  if (session.wants_json()) {
+    session.PrintJson(NameJson(info));
+  } else {
+    session.Print(info.id.ToString() + "\n");
+  }
+  return Status::OK();
+}
+
+struct PutArguments {
+  std::string name;
+  std::string id;
+};
+
+Status Put(Session& session, const PutArguments& arguments) {
+  VY_ASSIGN_OR_RETURN(const ObjectId id, ParseId(arguments.id));
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  VY_ASSIGN_OR_RETURN(const uint64_t version, client.PutName(arguments.name, id));
+  if (session.wants_json()) {
+    session.PrintJson(NameJson({.name = arguments.name, .id = id, .version = version}));
+  } else {
+    Session::Say(
+        fmt::format("'{}' points to {}, version {}", arguments.name, id.ToString(), version));
+  }
+  return Status::OK();
+}
+
+// Goes on after a name that is not there, and fails in the end.
+Status Rm(Session& session, const std::vector<std::string>& names) {
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  nlohmann::json dropped = nlohmann::json::array();
+  Status failure;
+  for (const std::string& name : names) {
+    const Status status = client.DropName(name);
+    if (status.ok()) {
+      dropped.push_back(name);
+      continue;
+    }
+    if (!failure.ok()) Session::Say(failure.message());
+    failure = status;
+    if (!status.Is(StatusCode::kNotFound)) break;
+  }
+  if (session.wants_json()) {
+    session.PrintJson({{"dropped", std::move(dropped)}});
+  } else if (!dropped.empty()) {
+    Session::Say(fmt::format("dropped {}", Count(dropped.size(), "name")));
+  }
+  return failure;
+}
+
+void AddLs(CLI::App& name, Session& session) {
+  CLI::App& ls = AddCommand(
+      name, {.name = "ls",
+             .description = "Lists names and what they point to.",
+             .json = R"({"names": [{"name", "id", "version"}, ...], "more": false}, where more tells
+  that --limit cut the list)",
+             .example = R"(the names of one experiment, and how many there are
+  vineyardctl name ls --prefix experiment-7/
+  vineyardctl name ls 'experiment-?/*' -o json | jq '.names | length')"});
+  ls.alias("list");
+  auto options = std::make_shared<LsOptions>();
+  ls.add_option("PATTERN", options->pattern, "a glob with *, ? and [...]; all if left out");
+  ls.add_flag("--regex", options->regex, "PATTERN is a regular expression (ECMAScript)");
+  ls.add_option("--prefix", options->prefix, "names that begin so, instead of PATTERN")
+      ->type_name("TEXT");
+  ls.add_option("--limit", options->limit, "at most so many, 0 for all; all by default")
+      ->type_name("N");
+  ls.callback([&session, options] {
+    session.action = [&session, options] { return Ls(session, *options); };
+  });
+}
+
+void AddGet(CLI::App& name, Session& session) {
+  CLI::App& get =
+      AddCommand(name, {.name = "get",
+                        .description = "Prints the id of the object that a name points to.",
+                        .json = R"({"name", "id", "version"})",
+                        .example = R"(wait for a name, at most five minutes
+  vineyardctl name get weights --wait --timeout 5m)"});
+  auto arguments = std::make_shared<GetArguments>();
+  get.add_option("NAME", arguments->name, "as 'vineyardctl name ls' shows it")->required();
+  get.add_flag("--wait", arguments->wait, "until the name exists, for as long as --timeout allows");
+  get.callback([&session, arguments] {
+    session.action = [&session, arguments] { return Get(session, *arguments); };
+  });
+}
+
+void AddPut(CLI::App& name, Session& session) {
+  CLI::App& put = AddCommand(
+      name,
+      {.name = "put",
+       .description = "Points a name at an object, whatever it pointed to before.\n"
+                      "The name only refers: an object that was stored under no name does not go "
+                      "with it.",
+       .json = R"({"name", "id", "version"})",
+       .example = R"ex(give an object a second name
+  vineyardctl name put best-weights "$(vineyardctl name get weights)")ex"});
+  auto arguments = std::make_shared<PutArguments>();
+  put.add_option("NAME", arguments->name, "any text")->required();
+  put.add_option("ID", arguments->id, "as 'vineyardctl object ls' shows it")->required();
+  put.callback([&session, arguments] {
+    session.action = [&session, arguments] { return Put(session, *arguments); };
+  });
+}
+
+void AddRm(CLI::App& name, Session& session) {
+  CLI::App& rm = AddCommand(
+      name, {.name = "rm",
+             .description = "Drops names.\n"
+                            "An object that was stored under a name goes with its last one.",
+             .json = R"({"dropped": [NAME, ...]})",
+             .example = R"(one name, and one that begins with a dash
+  vineyardctl name rm weights
+  vineyardctl name rm -- -odd-)"});
+  rm.alias("delete");
+  rm.alias("drop");
+  auto names = std::make_shared<std::vector<std::string>>();
+  rm.add_option("NAME", *names, "as 'vineyardctl name ls' shows it")->required();
+  rm.callback(
+      [&session, names] { session.action = [&session, names] { return Rm(session, *names); }; });
+}
+
+}  // namespace
+
+void AddName(CLI::App& root, Session& session) {
+  CLI::App& name = AddCommand(
+      root, {.name = "name",
+             .description = "Names: what points to objects and can be pointed elsewhere.",
+             .json = {},
+             .example = R"(see all names, and drop one
+  vineyardctl name ls
+  vineyardctl name rm weights)"});
+  name.alias("names");
+  AddLs(name, session);
+  AddGet(name, session);
+  AddPut(name, session);
+  AddRm(name, session);
+}
+
+}  // namespace vineyard::cli

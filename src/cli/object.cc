@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/nouns.h"
+#include "cli/object_text.h"
+#include "cli/table.h"
+
+namespace vineyard::cli {
+
+namespace {
+
+struct LsOptions {
+  std::string pattern = "*";
+  std::string limit = "100";
+  bool regex = false;
+  bool parts = false;
+};
+
+Status Ls(Session& session, const LsOptions& options) {
+  ListOptions list;
+  VY_ASSIGN_OR_RETURN(const size_t limit, ParseLimit(options.limit));
+  list.limit = limit == SIZE_MAX ? limit : limit + 1;  // one more tells whether there are more
+  list.pattern = options.pattern;
+  list.regex = options.regex;
+  list.include_parts = options.parts;
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  VY_ASSIGN_OR_RETURN(std::vector<ObjectInfo> objects, client.List(list));
+  const bool more = objects.size() > limit;
+  if (more) objects.resize(limit);
+
+  if (session.wants_json()) {
+    nlohmann::json array = nlohmann::json::array();
+    for (const ObjectInfo& info : objects) array.push_back(ObjectJson(info));
+    session.PrintJson({{"objects", std::move(array)}, {"more", more}});
+  } else if (!objects.empty()) {
+    Table table({{"ID"}, {"TYPE"}, {"SIZE", Align::kRight}, {"AGE", Align::kRight}});
+    const int64_t now = UnixNow();
+    for (const ObjectInfo& info : objects) {
+      table.AddRow({info.id.ToString(), info.type_name, FormatBytes(info.nbytes),
+                    FormatAge(std::chrono::nanoseconds(now - info.created_unix_ns))});
+    }
+    session.Print(table.ToString());
+  } else {
+    Session::Say("no such objects");
+  }
+  if (more) {
+    Session::Say(fmt::format("there are more than these {}; --limit 0 shows all", limit));
+  }
+  return Status::OK();
+}
+
+// A blob is shown as an object without metadata.
+Result<ObjectInfo> Describe(Client& client, ObjectId id) {
+  if (!id.is_blob()) {
+    VY_ASSIGN_OR_RETURN(const Object object, client.Get(id, {.map_buffers = false}));
+    return object.info();
+  }
+  VY_ASSIGN_OR_RETURN(const Blob blob, client.GetBlob(id));
+  ObjectInfo info;
+  info.id = id;
+  info.type_name = "vineyard::Blob";
+  info.metadata = "{}";
+  info.nbytes = blob.size();
+  return info;
+}
+
+Result<ObjectInfo> Describe(Client& client, const std::string& name) {
+  const Result<Object> object = client.Get(name, {.map_buffers = false});
+  if (object.ok()) return object->info();
+  if (!object.status().Is(StatusCode::kTypeMismatch)) return object.status();
+  VY_ASSIGN_OR_RETURN(const NameInfo blob, client.GetName(name));
+  return Describe(client, blob.id);
+}
+
+struct GetArguments {
+  std::string id;
+  std::string name;
+};
+
+Status Get(Session& session, const GetArguments& arguments) {
+  if (arguments.id.empty() == arguments.name.empty()) {
+    return Status::Invalid("say which object: either its id, or --name NAME");
+  }
+  ObjectId id;
+  if (arguments.name.empty()) {
+    VY_ASSIGN_OR_RETURN(id, ParseId(arguments.id));
+  }
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  VY_ASSIGN_OR_RETURN(const ObjectInfo info, arguments.name.empty()
+                                                 ? Describe(client, id)
+                                                 : Describe(client, arguments.name));
+  if (session.wants_json()) {
+    session.PrintJson(ObjectJson(info));
+  } else {
+    session.Print(ObjectText(info, UnixNow()));
+  }
+  return Status::OK();
+}
+
+struct RmOptions {
+  std::vector<std::string> ids;
+  bool force = false;
+  bool shallow = false;
+};
+
+Status Rm(Session& session, const RmOptions& options) {
+  std::vector<ObjectId> ids;
+  for (const std::string& text : options.ids) {
+    VY_ASSIGN_OR_RETURN(const ObjectId id, ParseId(text));
+    ids.push_back(id);
+  }
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  VY_ASSIGN_OR_RETURN(const uint64_t deleted,
+                      client.Delete(ids, {.deep = !options.shallow, .force = options.force}));
+  if (session.wants_json()) {
+    session.PrintJson({{"deleted", deleted}});
+  } else {
+    Session::Say(fmt::format("deleted {}", Count(deleted, "object")));
+  }
+  return Status::OK();
+}
+
+void AddLs(CLI::App& object, Session& session) {
+  CLI::App& ls =
+      AddCommand(object, {.name = "ls",
+                          .description = "Lists objects, but not what is only a part of others.",
+                          .json = R"({"objects": [OBJECT, ...], "more": false}, where OBJECT is what
+  'vineyardctl object get' prints, and more tells that --limit cut the list)",
+                          .example = R"(all arrays, and the sizes of what there is, in bytes
+  vineyardctl object ls '*ndarray*' --limit 0
+  vineyardctl object ls -o json | jq '.objects[] | {id, nbytes}')"});
+  ls.alias("list");
+  auto options = std::make_shared<LsOptions>();
+  ls.add_option("PATTERN", options->pattern,
+                "of type names: a glob with *, ? and [...]; all if left out");
+  ls.add_flag("--regex", options->regex, "PATTERN is a regular expression (ECMAScript)");
+  ls.add_option("--limit", options->limit, "at most so many, 0 for all; 100 by default")
+      ->type_name("N");
+  ls.add_flag("--parts", options->parts, "also members of other objects, and blobs");
+  ls.callback([&session, options] {
+    session.action = [&session, options] { return Ls(session, *options); };
+  });
+}
+
+void AddGet(CLI::App& object, Session& session) {
+  CLI::App& get = AddCommand(
+      object,
+      {.name = "get",
+       .description = "Shows an object.\n"
+                      "Type, size, age, creator, labels, metadata, buffers and members.",
+       .json = R"({"id", "type_name", "nbytes", "created", "created_unix_ns", "creator": {"pid",
+  "uid", "pod"}, "metadata": {...}, "labels": {KEY: VALUE}, "buffers": [{"blob",
+  "offset", "length"}], "members": [{"key", "id"}]})",
+       .example = R"(by id, and by the name that points to it
+  vineyardctl object get o0000000000000001
+  vineyardctl object get --name weights -o json | jq .metadata)"});
+  auto arguments = std::make_shared<GetArguments>();
+  get.add_option("ID", arguments->id, "as 'vineyardctl object ls' shows it");
+  get.add_option("--name", arguments->name, "the object that this name points to")
+      ->type_name("NAME");
+  get.callback([&session, arguments] {
+    session.action = [&session, arguments] { return Get(session, *arguments); };
+  });
+}
+
+void AddRm(CLI::App& object, Session& session) {
+  CLI::App& rm = AddCommand(
+      object, {.name = "rm",
+               .description = "Deletes objects, their names, and what only they refer to.\n"
+                              "With an unknown id among them nothing is deleted.",
+               .json = R"({"deleted": 3}: how many objects went)",
+               .example = R"(an object, and one that is a member of another together with that
+  vineyardctl object rm o0000000000000001
+  vineyardctl object rm --force o0000000000000002)"});
+  rm.alias("delete");
+  rm.alias("del");
+  auto options = std::make_shared<RmOptions>();
+  rm.add_option("ID", options->ids, "as 'vineyardctl object ls' shows it")->required();
+  rm.add_flag("--force", options->force, "objects that these are members of go too");
+  rm.add_flag("--shallow", options->shallow,
+              "members stay, also where nothing else refers to them");
+  rm.callback([&session, options] {
+    session.action = [&session, options] { return Rm(session, *options); };
+  });
+}
+
+}  // namespace
+
+void AddObject(CLI::App& root, Session& session) {
+  CLI::App& object = AddCommand(root, {.name = "object",
+                                       .description = "Objects: immutable values, by id.",
+                                       .json = {},
+                                       .example = R"(find an object, and look at it
+  vineyardctl object ls
+  vineyardctl object get o0000000000000001)"});
+  object.alias("objects");
+  AddLs(object, session);
+  AddGet(object, session);
+  AddRm(object, session);
+}
+
+}  // namespace vineyard::cli

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/nouns.h"
+#include "cli/table.h"
+
+namespace vineyard::cli {
+
+namespace {
+
+nlohmann::json StatusJson(const InstanceStatus& status, const std::string& socket) {
+  return {{"socket", socket},
+          {"volume", status.volume},
+          {"instance_uuid", status.instance_uuid},
+          {"instance_id", status.instance_id},
+          {"version", status.version},
+          {"deployment", status.deployment},
+          {"generation", status.generation},
+          {"memory_usage", status.memory_usage},
+          {"memory_limit", status.memory_limit},
+          {"memory_held", status.memory_held},
+          {"memory_lingering", status.memory_lingering},
+          {"memory_overhead", status.memory_overhead},
+          {"instance_limit", status.instance_limit},
+          {"objects", status.objects},
+          {"blobs", status.blobs},
+          {"names", status.names},
+          {"connections", status.connections},
+          {"waiting", status.waiting}};
+}
+
+std::string StatusText(const InstanceStatus& status, const std::string& socket) {
+  Sheet sheet;
+  sheet.Add("volume", status.volume);
+  sheet.Add("socket", socket);
+  sheet.Add("instance", fmt::format("{} (number {}, {})", status.instance_uuid, status.instance_id,
+                                    status.deployment));
+  sheet.Add("version", status.version);
+  sheet.Add("generation",
+            fmt::format("{} (grows with each start of the engine)", status.generation));
+  const uint64_t percent =
+      status.memory_limit == 0
+          ? 0
+          : static_cast<uint64_t>(100.0 * static_cast<double>(status.memory_usage) /
+                                  static_cast<double>(status.memory_limit));
+  sheet.Add("memory used", fmt::format("{} of {} ({}%)", FormatBytes(status.memory_usage),
+                                       FormatBytes(status.memory_limit), percent));
+  sheet.Add("memory held", fmt::format("{} of {}, by all volumes", FormatBytes(status.memory_held),
+                                       FormatBytes(status.instance_limit)));
+  sheet.Add("  lingering", FormatBytes(status.memory_lingering) + ", deleted but still mapped");
+  sheet.Add("  overhead", FormatBytes(status.memory_overhead));
+  sheet.Add("objects", fmt::to_string(status.objects));
+  sheet.Add("blobs", fmt::to_string(status.blobs));
+  sheet.Add("names", fmt::to_string(status.names));
+  sheet.Add("connections", fmt::to_string(status.connections));
+  sheet.Add("waiting", fmt::format("{} for memory or a name", Count(status.waiting, "request")));
+  return sheet.ToString();
+}
+
+Status ShowStatus(Session& session, const std::string& wait) {
+  VY_ASSIGN_OR_RETURN(const Timeout wait_for_instance, ParseTimeout("--wait", wait));
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect(wait_for_instance));
+  VY_ASSIGN_OR_RETURN(const InstanceStatus status, client.GetStatus());
+  if (session.wants_json()) {
+    session.PrintJson(StatusJson(status, client.socket()));
+  } else {
+    session.Print(StatusText(status, client.socket()));
+  }
+  return Status::OK();
+}
+
+}  // namespace
+
+void AddStatus(CLI::App& root, Session& session) {
+  CLI::App& status = AddCommand(
+      root,
+      {.name = "status",
+       .description = "Shows what the instance holds, and how much room it has.",
+       .json = R"({"socket", "volume", "instance_uuid", "instance_id", "version", "deployment",
+  "generation", "memory_usage", "memory_limit", "memory_held", "memory_lingering",
+  "memory_overhead", "instance_limit", "objects", "blobs", "names", "connections",
+  "waiting"}, sizes in bytes)",
+       .example = R"(wait until an instance answers, then see how much is free
+  vineyardctl status --socket /tmp/vineyard.sock --wait 10s
+  vineyardctl status -o json | jq '.memory_limit - .memory_usage')"});
+  auto wait = std::make_shared<std::string>("0");
+  status.add_option("--wait", *wait, "go on trying so long while nothing listens at the socket")
+      ->type_name("DURATION");
+  status.callback([&session, wait] {
+    session.action = [&session, wait] { return ShowStatus(session, *wait); };
+  });
+}
+
+}  // namespace vineyard::cli

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/size.h"
+#include "cli/nouns.h"
+#include "cli/table.h"
+
+namespace vineyard::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFolder = "volumes";  // beside the instance's socket
+
+nlohmann::json VolumeJson(const VolumeInfo& info) {
+  return {{"name", info.name},
+          {"socket", info.socket},
+          {"quota", info.quota},
+          {"memory_usage", info.memory_usage},
+          {"objects", info.objects},
+          {"names", info.names},
+          {"connections", info.connections}};
+}
+
+Result<fs::path> Absolute(const fs::path& path) {
+  std::error_code error;
+  fs::path absolute = fs::absolute(path, error);
+  if (error) {
+    return Status::IOError(
+        fmt::format("cannot tell where '{}' is: {}", path.string(), error.message()));
+  }
+  return absolute.lexically_normal();
+}
+
+struct CreateArguments {
+  std::string name;
+  std::string size = "0";
+  std::string directory;
+};
+
+// The folder that is to be the volume; the client makes it.
+Result<fs::path> VolumeFolder(const CreateArguments& arguments, const std::string& socket) {
+  fs::path folder = arguments.directory;
+  if (arguments.directory.empty()) {
+    const std::string& name = arguments.name;
+    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
+      return Status::Invalid(
+          fmt::format("'{}' is no name for a folder; choose another, or say --dir", name));
+    }
+    VY_ASSIGN_OR_RETURN(const fs::path instance, Absolute(socket));
+    folder = instance.parent_path() / kFolder / name;
+  }
+  VY_ASSIGN_OR_RETURN(folder, Absolute(folder));
+  if (!folder.has_filename()) folder = folder.parent_path();  // "a/b/" is "a/b"
+  return folder;
+}
+
+Status Create(Session& session, const CreateArguments& arguments) {
+  const Result<uint64_t> quota = ParseSize(arguments.size);
+  if (!quota.ok()) return quota.status().WithContext("--size");
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  VY_ASSIGN_OR_RETURN(const fs::path folder, VolumeFolder(arguments, client.socket()));
+  std::error_code error;
+  const bool was_there = fs::exists(folder, error);
+  const Result<VolumeInfo> info = client.CreateVolume(arguments.name, folder.string(), *quota);
+  if (!info.ok()) {
+    if (!was_there)
+      fs::remove(folder, error);  // the client may have made it; if not empty it stays
+    return info.status();
+  }
+  if (session.wants_json()) {
+    nlohmann::json document = VolumeJson(*info);
+    document["directory"] = folder.string();
+    session.PrintJson(document);
+  } else {
+    session.Print(folder.string() + "\n");
+  }
+  return Status::OK();
+}
+
+Status Ls(Session& session) {
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  VY_ASSIGN_OR_RETURN(const std::vector<VolumeInfo> volumes, client.ListVolumes());
+  if (session.wants_json()) {
+    nlohmann::json array = nlohmann::json::array();
+    for (const VolumeInfo& info : volumes) array.push_back(VolumeJson(info));
+    session.PrintJson({{"volumes", std::move(array)}});
+    return Status::OK();
+  }
+  Table table({{"NAME"},
+               {"USED", Align::kRight},
+               {"QUOTA", Align::kRight},
+               {"OBJECTS", Align::kRight},
+               {"NAMES", Align::kRight},
+               {"CONNECTIONS", Align::kRight},
+               {"SOCKET"}});
+  for (const VolumeInfo& info : volumes) {
+    table.AddRow({info.name, FormatBytes(info.memory_usage),
+                  info.quota == 0 ? "none" : FormatBytes(info.quota), fmt::to_string(info.objects),
+                  fmt::to_string(info.names), fmt::to_string(info.connections), info.socket});
+  }
+  session.Print(table.ToString());
+  return Status::OK();
+}
+
+// Takes away a folder that `create` made at the usual place, if nothing else is in it.
+void RemoveFolder(const std::string& volume_socket, const std::string& instance_socket) {
+  const fs::path folder = fs::path(volume_socket).parent_path();
+  std::error_code error;
+  const fs::path usual = fs::path(instance_socket).parent_path() / kFolder;
+  if (!fs::equivalent(folder.parent_path(), usual, error)) return;
+  fs::remove(folder, error);  // one that is not empty stays
+}
+
+Status RemoveOne(Client& client, const std::vector<VolumeInfo>& volumes, const std::string& name) {
+  VY_RETURN_IF_ERROR(client.RemoveVolume(name));
+  for (const VolumeInfo& info : volumes) {
+    if (info.name != name) continue;
+    RemoveFolder(info.socket, client.socket());
+    Session::Say(fmt::format("removed volume '{}' with {} and {}", name,
+                             Count(info.objects, "object"), Count(info.names, "name")));
+  }
+  return Status::OK();
+}
+
+// Goes on after a volume that is not there, and fails in the end.
+Status Rm(Session& session, const std::vector<std::string>& names) {
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  VY_ASSIGN_OR_RETURN(const std::vector<VolumeInfo> volumes, client.ListVolumes());
+  nlohmann::json removed = nlohmann::json::array();
+  Status failure;
+  for (const std::string& name : names) {
+    const Status status = RemoveOne(client, volumes, name);
+    if (status.ok()) {
+      removed.push_back(name);
+      continue;
+    }
+    if (!failure.ok()) Session::Say(failure.message());
+    failure = status;
+    if (!status.Is(StatusCode::kNotFound)) break;
+  }
+  if (session.wants_json()) session.PrintJson({{"removed", std::move(removed)}});
+  return failure;
+}
+
+void AddCreate(CLI::App& volume, Session& session) {
+  CLI::App& create = AddCommand(
+      volume,
+      {.name = "create",
+       .description = "Makes a folder that is a volume, and prints its path.\n"
+                      "Programs write below it with vineyard.csi, or connect to its socket.",
+       .json = R"({"name", "directory", "socket", "quota", "memory_usage", "objects", "names",
+  "connections"}, quota in bytes, 0 where only the instance's size bounds it)",
+       .example = R"ex(a volume of 4 GiB, and a value in it
+  data=$(vineyardctl volume create data --size 4Gi)
+  python3 -c "import vineyard.csi as csi, sys; csi.write(42, sys.argv[1] + '/answer')" "$data")ex"});
+  auto arguments = std::make_shared<CreateArguments>();
+  create.add_option("NAME", arguments->name, "of the volume, and of its folder")->required();
+  create
+      .add_option("--size", arguments->size,
+                  "what it may hold, such as 4Gi; the instance's size by default")
+      ->type_name("SIZE");
+  create
+      .add_option("--dir", arguments->directory,
+                  "the folder; volumes/NAME beside the instance's socket by default")
+      ->type_name("DIR");
+  create.callback([&session, arguments] {
+    session.action = [&session, arguments] { return Create(session, *arguments); };
+  });
+}
+
+void AddLs(CLI::App& volume, Session& session) {
+  CLI::App& ls = AddCommand(
+      volume,
+      {.name = "ls",
+       .description = "Lists the volumes of the instance.",
+       .json = R"({"volumes": [{"name", "socket", "quota", "memory_usage", "objects", "names",
+  "connections"}, ...]}, quota in bytes, 0 where only the instance's size bounds it)",
+       .example = R"(the volumes, and where the socket of one is
+  vineyardctl volume ls
+  vineyardctl volume ls -o json | jq -r '.volumes[] | select(.name == "data").socket')"});
+  ls.alias("list");
+  ls.callback([&session] { session.action = [&session] { return Ls(session); }; });
+}
+
+void AddRm(CLI::App& volume, Session& session) {
+  CLI::App& rm =
+      AddCommand(volume, {.name = "rm",
+                          .description = "Removes volumes with all their objects and names.\n"
+                                         "What readers have mapped stays readable for them.",
+                          .json = R"({"removed": [NAME, ...]})",
+                          .example = R"(a volume
+  vineyardctl volume rm data)"});
+  rm.alias("delete");
+  auto names = std::make_shared<std::vector<std::string>>();
+  rm.add_option("NAME", *names, "as 'vineyardctl volume ls' shows it")->required();
+  rm.callback(
+      [&session, names] { session.action = [&session, names] { return Rm(session, *names); }; });
+}
+
+}  // namespace
+
+void AddVolume(CLI::App& root, Session& session) {
+  CLI::App& volume = AddCommand(
+      root, {.name = "volume",
+             .description = "Volumes: isolated spaces of objects and names, each with a folder.",
+             .json = {},
+             .example = R"(make a volume, see it, and remove it
+  vineyardctl volume create data --size 4Gi
+  vineyardctl volume ls
+  vineyardctl volume rm data)"});
+  volume.alias("volumes");
+  AddCreate(volume, session);
+  AddLs(volume, session);
+  AddRm(volume, session);
+}
+
+}  // namespace vineyard::cli
