@@ -213,13 +213,13 @@ class Engine {
 int RunEngine(const Config& config, os::UniqueFd keeper_socket) {
   os::DieWithParent();
   os::IgnoreLeaseSignals();
-  os::LoadCrashPoint();
   os::RaiseFdLimit();
   auto inventory = KeeperLink::ReceiveInventory(keeper_socket);
   if (!inventory.ok()) {
     log::Error("the keeper does not answer", {{"why", inventory.status().ToString()}});
     return 1;
   }
+  os::LoadCrashPoint(inventory->generation);
   const os::HugePageState pages = os::PrepareHugePages(config.huge_pages);
   if (inventory->generation <= 1) {
     if (pages.changed) log::Info("switched on huge pages for shared memory");

@@ -129,9 +129,11 @@ std::string* g_crash_point_name = nullptr;  // set once, before threads start
 long g_crash_point_left = 1;
 }  // namespace
 
-void LoadCrashPoint() {
+void LoadCrashPoint(uint64_t generation) {
   const char* text = std::getenv("VINEYARD_CRASH_AT");
   if (text == nullptr || *text == '\0') return;
+  const char* which = std::getenv("VINEYARD_CRASH_GENERATION");
+  if (generation != (which ? std::strtoull(which, nullptr, 10) : 1)) return;
   std::string name = text;
   if (const size_t colon = name.find(':'); colon != std::string::npos) {
     g_crash_point_left = std::strtol(name.c_str() + colon + 1, nullptr, 10);

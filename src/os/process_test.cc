@@ -151,7 +151,7 @@ TEST(Process, NameOfAProcess) {
 TEST(Process, CrashPointsAreOffUnlessAskedFor) {
   EXPECT_EQ(InChild([] {
               ::unsetenv("VINEYARD_CRASH_AT");
-              LoadCrashPoint();
+              LoadCrashPoint(1);
               CrashPoint("here");
               return 0;
             }),
@@ -162,7 +162,7 @@ TEST(Process, ACrashPointKillsAtItsNthPass) {
   const auto passes = [](const char* setting, int times) {
     return InChild([&] {
       ::setenv("VINEYARD_CRASH_AT", setting, 1);
-      LoadCrashPoint();
+      LoadCrashPoint(1);
       CrashPoint("elsewhere");
       for (int i = 0; i < times; ++i) CrashPoint("here");
       return 0;
