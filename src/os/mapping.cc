@@ -87,9 +87,9 @@ void Mapping::FillWithZeroPages() {
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
-Status Mapping::Populate(Access access) {
+Status Mapping::Populate(Access access, uint64_t offset, uint64_t length) {
   const int advice = access == Access::kRead ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;
-  while (::madvise(data_, size_, advice) != 0) {
+  while (::madvise(data_ + offset, length, advice) != 0) {
     if (errno == EINTR || errno == EAGAIN) continue;
     if (errno == EFAULT || errno == ENOMEM || errno == EHWPOISON) {
       return Status::OutOfMemory("the machine (or this control group) has no pages left");

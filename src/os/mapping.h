@@ -59,8 +59,10 @@ class Mapping {
   /// In a forked child that lacks the mapping: puts zero pages there, so that touching it is no fault.
   void FillWithZeroPages();
 
-  /// Makes all pages present now, zeroed where new: kOutOfMemory instead of a fault later.
-  Status Populate(Access access);
+  /// Makes pages present now, zeroed where new: kOutOfMemory instead of a fault later. Several threads
+  /// may do different parts. REQUIRES: offset at a page's beginning, offset + length <= size().
+  Status Populate(Access access, uint64_t offset, uint64_t length);
+  Status Populate(Access access) { return Populate(access, 0, size_); }
 
  private:
   std::byte* data_ = nullptr;
