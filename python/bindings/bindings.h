@@ -81,28 +81,44 @@ class BufferView {
   Py_buffer view_{};
 };
 
-/// A blob while it is written. `memory` outlives the seal: views that were handed out stay valid.
+/// A blob while it is written. Views that were handed out keep the memory after the seal.
 class BlobBuilder {
  public:
   explicit BlobBuilder(MutableBlob blob)
-      : id(blob.id()), bytes(blob.bytes()), memory(blob.keep_alive()), blob_(std::move(blob)) {}
+      : id(blob.id()), bytes_(blob.bytes()), memory_(blob.keep_alive()), blob_(std::move(blob)) {}
   BlobBuilder(BlobBuilder&&) = default;
   ~BlobBuilder() {
-    if (!blob_.valid()) return;
     nb::gil_scoped_release released;
-    blob_.Abort();
+    if (blob_.valid()) blob_.Abort();
+    memory_.reset();
   }
 
   ObjectId id;  ///< Null until the seal, where small blobs get theirs.
-  const std::span<std::byte> bytes;
-  const std::shared_ptr<void> memory;
 
   [[nodiscard]] bool open() const { return open_; }
+  /// Raises once sealed or aborted.
+  [[nodiscard]] std::span<std::byte> bytes() const;
+  [[nodiscard]] size_t size() const { return bytes_.size(); }
   /// Hands the blob over to be sealed or aborted, once; raises the second time.
   MutableBlob Take();
 
+  void AddView() { ++views_; }
+  void DropView() {
+    --views_;
+    LetGo();
+  }
+  /// Unmaps the memory when it can't be reached any more.
+  void LetGo() {
+    if (open_ || views_ > 0) return;
+    nb::gil_scoped_release released;
+    memory_.reset();
+  }
+
  private:
+  std::span<std::byte> bytes_;
+  std::shared_ptr<void> memory_;
   MutableBlob blob_;
+  size_t views_ = 0;
   bool open_ = true;
 };
 

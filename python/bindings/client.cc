@@ -203,8 +203,9 @@ void BindBlobs(nb::class_<PyClient>& c) {
           [](PyClient& self, BlobBuilder& builder, Seconds timeout) {
             CallOptions options{ToTimeout(timeout)};
             MutableBlob blob = builder.Take();
-            Blob sealed =
-                Unwrap(Unlocked([&] { return self.client->Seal(std::move(blob), options); }));
+            auto sealing = Unlocked([&] { return self.client->Seal(std::move(blob), options); });
+            builder.LetGo();
+            Blob sealed = Unwrap(std::move(sealing));
             builder.id = sealed.id();
             return sealed;
           },

@@ -36,7 +36,12 @@ def _own_environment():
 @contextlib.contextmanager
 def running_instance(size="256Mi", **options):
     """A vineyardd in a directory of its own, ended at the end."""
-    instance = Instance.start(size=size, exit_with=os.getpid(), **options)
+    instance = Instance.start(
+        size=size,
+        exit_with=os.getpid(),
+        arguments=["--huge_pages=off"],  # the machine's switches are not the tests' business
+        **options,
+    )
     try:
         yield instance
     finally:

@@ -99,6 +99,7 @@ WAITING = {
 
 @pytest.mark.parametrize("what", WAITING)
 def test_ctrl_c_ends_a_wait(own_instance, own_client, what):
+    own_client.put(1)  # so that there is room for small things
     holder = own_client.create_blob(100 << 20)
     source = f"""
 import sys, vineyard

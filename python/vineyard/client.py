@@ -432,7 +432,7 @@ class Client:
         return self._core.get_info(to_id(object_id), False, timeout).labels
 
     def clear(self, *, timeout: float | None = None) -> None:
-        """Deletes every object, blob and name of this volume."""
+        """Deletes every object and name of this volume; blobs made alone stay."""
         while infos := self._core.list("*", False, 1000, True, timeout):
             for info in infos:
                 with contextlib.suppress(ObjectNotExistsException):

@@ -76,6 +76,8 @@ class Instance:
             _sweep()
             directory = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
             socket = os.path.join(directory, "vineyard.sock")
+        elif _answers(socket):
+            raise VineyardServerNotReadyException(f"an instance runs already at '{socket}'")
         command = [program, f"--socket={socket}", "--meta=local"]
         if directory is not None:
             command.append("--socket_mode=0600")
@@ -134,6 +136,14 @@ class Instance:
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
+
+
+def _answers(socket: str) -> bool:
+    try:
+        _core.Client(socket, 5.0).close()
+    except VineyardException:
+        return False
+    return True
 
 
 def _last_lines(log: IO[bytes], count: int = 5) -> str:
