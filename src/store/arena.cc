@@ -32,7 +32,8 @@ ArenaSet::~ArenaSet() { budget_.Give(held_); }
 // Sizes up to 4 KiB in steps of 64 bytes, above in eight steps for each doubling: at most an eighth of
 // a slot is wasted.
 size_t ArenaSet::ClassOf(uint64_t bytes) {
-  const uint64_t units = (std::max<uint64_t>(bytes, 1) + layout::kRecordAlign - 1) / layout::kRecordAlign;
+  const uint64_t units =
+      (std::max<uint64_t>(bytes, 1) + layout::kRecordAlign - 1) / layout::kRecordAlign;
   if (units <= 64) return units - 1;
   // units - 1 = 1xxx…: the three bits after the first tell the step.
   const auto shift = static_cast<size_t>(std::bit_width(units - 1)) - 4;
@@ -73,7 +74,7 @@ Result<Ref> ArenaSet::Allocate(layout::RecordKind kind, uint64_t bytes) {
   }
   auto it = arenas_.find(current_);
   if (it == arenas_.end() || it->second.filled + slot > it->second.size) {
-    VY_RETURN_IF_ERROR(Open(ArenaSizeFor(bytes, arenas_.size())));
+    VY_RETURN_IF_ERROR(Open(ArenaSizeFor(bytes, own_)));
     it = arenas_.find(current_);
   }
   Arena& arena = it->second;
@@ -88,7 +89,11 @@ Status ArenaSet::Open(uint64_t size) {
   if (next_number_ > Ref::kMaxArena) {
     return Status::LimitExceeded("this volume has used up its arena numbers; restart the instance");
   }
-  if (!budget_.TryTake(size)) return Status::OutOfMemory("no room for another arena");
+  if (overdraft_) {
+    budget_.Take(size);
+  } else if (!budget_.TryTake(size)) {
+    return Status::OutOfMemory("no room for another arena");
+  }
   Arena arena;
   arena.size = size;
   auto made = [&]() -> Status {
@@ -107,6 +112,7 @@ Status ArenaSet::Open(uint64_t size) {
   const uint32_t before = current_;
   current_ = number;
   arenas_.emplace(number, std::move(arena));
+  ++own_;
   if (const auto it = arenas_.find(before); it != arenas_.end() && it->second.live_bytes == 0) {
     Close(before);
   }
@@ -116,6 +122,7 @@ Status ArenaSet::Open(uint64_t size) {
 void ArenaSet::Close(uint32_t number) {
   const auto it = arenas_.find(number);
   const uint64_t size = it->second.size;
+  if (!it->second.adopted) --own_;
   // Unmapping and closing walk the pages: a pool thread does it, after the keeper has let go.
   auto arena = std::make_shared<Arena>(std::move(it->second));
   arenas_.erase(it);

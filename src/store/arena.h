@@ -39,6 +39,19 @@ class ArenaSet {
   /// Gives a slot back; readers that are in it give up. The arena is closed when it was the last.
   void Free(layout::Ref ref);
 
+  /// While this lives, Allocate takes what it needs without regard to the limit. For moving records
+  /// out of arenas that then go: without it, a full instance could never empty them.
+  class Overdraft {
+   public:
+    explicit Overdraft(ArenaSet& set) : set_(set) { set_.overdraft_ = true; }
+    Overdraft(const Overdraft&) = delete;
+    Overdraft& operator=(const Overdraft&) = delete;
+    ~Overdraft() { set_.overdraft_ = false; }
+
+   private:
+    ArenaSet& set_;
+  };
+
   /// REQUIRES: a ref of this set. Writable only in arenas of this generation.
   [[nodiscard]] std::byte* At(layout::Ref ref) const;
   /// Bytes of the slot.
@@ -77,10 +90,10 @@ class ArenaSet {
     os::UniqueFd fd;
     os::Mapping mapping;
     uint64_t size = 0;
-    uint64_t filled = 0;      // where slots never used begin
-    uint64_t live_bytes = 0;  // of slots in use
-    bool adopted = false;     // of an older generation: never written
-    bool draining = false;    // being emptied: takes nothing new
+    uint64_t filled = 0;                         // where slots never used begin
+    uint64_t live_bytes = 0;                     // of slots in use
+    bool adopted = false;                        // of an older generation: never written
+    bool draining = false;                       // being emptied: takes nothing new
     std::map<uint64_t, uint64_t> adopted_slots;  // offset → size; only of adopted ones
   };
   static constexpr size_t kClasses = 64 + 8 * 20;
@@ -95,8 +108,10 @@ class ArenaSet {
   RunOnPool pool_;
   std::function<void()> closed_;
   std::map<uint32_t, Arena> arenas_;
+  size_t own_ = 0;  // how many of them are of this generation
+  bool overdraft_ = false;
   uint32_t next_number_ = 1;
-  uint32_t current_ = 0;  // takes new slots; 0: none
+  uint32_t current_ = 0;                        // takes new slots; 0: none
   std::vector<std::vector<layout::Ref>> free_;  // by class; refs of closed arenas are skipped
   uint64_t held_ = 0;
   uint64_t live_ = 0;

@@ -48,22 +48,20 @@ Status Recovery::Run(std::function<void()> done) {
   done_ = std::move(done);
   for (HeldMemory& h : held_) items_[{h.item.kind, h.item.a}].push_back(&h);
   FindGeneration();
+  opening_ = 1;  // until all have been begun
   if (report_.from_generation != 0) {
     AdoptClients();
     std::set<uint64_t> volumes;
     for (const HeldMemory& h : held_) {
       if (h.item.kind == HeldKind::kCatalog) volumes.insert(h.item.a);
     }
-    opening_ = 1;  // until all have been begun
     for (const uint64_t id : volumes) {
       if (Status s = AdoptVolume(id); !s.ok()) {
         SetAside(fmt::format("volume {}: {}", id, s.ToString()));
       }
     }
-    AdoptExtents();
-  } else {
-    opening_ = 1;
   }
+  AdoptExtents();  // also where no ledger could be read: nobody else would free them
   VolumeOpened();
   return {};
 }
@@ -105,7 +103,7 @@ void Recovery::AdoptClients() {
   for (uint32_t n = 0; n < layout::kMaxClients; ++n) {
     const layout::ClientRow& row = old_ledger_.row(n);
     const uint64_t key = row.client_key.load(std::memory_order_acquire);
-    if (key == 0) continue;
+    if (key == 0 || store_.clients_->Find(key) != nullptr) continue;
     const std::vector<HeldMemory*>& pidfds = Items(HeldKind::kClient, key);
     if (pidfds.empty() || os::HasEnded(pidfds[0]->fd)) continue;
     auto client = store_.clients_->Add({row.token_high, row.token_low}, row.pid, 0, row.volume,
@@ -131,14 +129,15 @@ Status Recovery::AdoptVolume(uint64_t id) {
   VY_ASSIGN_OR_RETURN(const uint64_t size, os::FileSize(first->fd));
   VY_ASSIGN_OR_RETURN(os::Mapping mapping, os::Mapping::Open(first->fd, size, os::Access::kRead));
   VY_ASSIGN_OR_RETURN(old.catalog, ReadOldCatalog(mapping.bytes()));
+  if (old.catalog.spec.volume != id) return Status::Corrupted("its catalog is another volume's");
   if (old.catalog.state != layout::VolumeState::kLive) return {};  // never finished, or removed
   CollectEntries(old);
   FinishIntent(old);
 
   CatalogSpec spec = old.catalog.spec;
   spec.expected_entries = old.entries.size();
-  ++opening_;
   VY_RETURN_IF_ERROR(store_.CreateVolume(spec, [this](Result<Volume*>) { VolumeOpened(); }));
+  ++opening_;
   old.fresh = store_.FindVolume(id);
   ArenaSet& arenas = old.fresh->arenas();
   for (HeldMemory* h : Items(HeldKind::kArena, id)) {
@@ -150,6 +149,10 @@ Status Recovery::AdoptVolume(uint64_t id) {
   for (const auto& [key, ref] : old.entries) {
     const Ref place(ref);
     if (!CheckRecord(old, key, place)) continue;
+    if (place.kind() != RecordKind::kName && old.fresh->Find(ObjectId(key)) != nullptr) {
+      SetAside(fmt::format("volume '{}': {:016x} has two records", old.fresh->name(), key));
+      continue;
+    }
     const std::byte* record = arenas.At(place);
     const RecordFields& f = layout::FieldsOf(record);
     arenas.CountLive(place, layout::RecordSize(f.head_length, f.bytes_length));
@@ -163,8 +166,10 @@ Status Recovery::AdoptVolume(uint64_t id) {
     const std::byte* record = arenas.At(place);
     const auto head = layout::HeadOf(record);
     const std::string_view name(reinterpret_cast<const char*>(head.data()), head.size());
-    if (old.fresh->Find(ObjectId(layout::FieldsOf(record).value)) == nullptr) {
-      SetAside(fmt::format("volume '{}': name '{}' points to nothing", old.fresh->name(), name));
+    const bool points = old.fresh->Find(ObjectId(layout::FieldsOf(record).value)) != nullptr;
+    if (!points || old.fresh->FindName(name) != nullptr) {
+      SetAside(fmt::format("volume '{}': name '{}' {}", old.fresh->name(), name,
+                           points ? "has two records" : "points to nothing"));
       arenas.Free(place);
       continue;
     }
@@ -183,12 +188,16 @@ void Recovery::CollectEntries(OldVolume& old) {
     const auto* buckets = reinterpret_cast<const layout::Bucket*>(bytes.data() + offset);
     const size_t count = (bytes.size() - offset) / sizeof(layout::Bucket);
     layout::ForEachEntry({buckets, count}, [&](uint64_t key, Ref ref) {
-      old.entries.emplace(key, ref.value());
+      // Without bits that have no meaning, or one place would be two.
+      old.entries.emplace(key, Ref(ref.kind(), ref.arena(), ref.offset()).value());
     });
   };
   for (const uint64_t number : old.catalog.segments) {
+    bool found = false;
     for (HeldMemory* h : Items(HeldKind::kCatalog, old.catalog.spec.volume)) {
-      if (GenerationOf(h->item) != report_.from_generation || SegmentOf(h->item) != number) continue;
+      if (GenerationOf(h->item) != report_.from_generation || SegmentOf(h->item) != number)
+        continue;
+      found = true;
       auto size = os::FileSize(h->fd);
       if (!size.ok()) continue;
       auto mapping = os::Mapping::Open(h->fd, *size, os::Access::kRead);
@@ -197,6 +206,10 @@ void Recovery::CollectEntries(OldVolume& old) {
         continue;
       }
       collect(mapping->bytes(), number == 0 ? layout::kFirstSegmentOffset : 0);
+    }
+    if (!found) {
+      SetAside(fmt::format("volume '{}': segment {} of the index is not there",
+                           old.catalog.spec.name, number));
     }
   }
 }
@@ -227,10 +240,14 @@ bool Recovery::CheckRecord(OldVolume& old, uint64_t key, Ref ref) {
   if (f.checksum != layout::RecordChecksum(f, head)) return bad("does not match its checksum");
   if (f.kind != ref.kind() || f.id != key) return bad("is another one");
   switch (f.kind) {
-    case RecordKind::kName: return true;
+    case RecordKind::kName: {
+      const std::string_view name(reinterpret_cast<const char*>(head.data()), head.size());
+      return layout::NameKey(name, old.catalog.spec.hash_seed) == key || bad("is another name's");
+    }
     case RecordKind::kBlob:
       if (!ObjectId(key).is_blob()) return bad("has no blob's id");
-      return (f.flags & layout::kFlagExtent) == 0 || CheckExtent(f, head) ||
+      return (f.flags & layout::kFlagExtent) == 0 ||
+             CheckExtent(old.catalog.spec.volume, f, head) ||
              bad("names memory that is not there, or not sealed");
     case RecordKind::kObject: {
       auto d = wire::DecodeDescriptor(head);
@@ -242,13 +259,15 @@ bool Recovery::CheckRecord(OldVolume& old, uint64_t key, Ref ref) {
   return bad("is of no known kind");
 }
 
-bool Recovery::CheckExtent(const RecordFields& fields, std::span<const std::byte> head) {
+bool Recovery::CheckExtent(uint64_t volume, const RecordFields& fields,
+                           std::span<const std::byte> head) {
   const std::vector<HeldMemory*>& chunks = Items(HeldKind::kChunk, fields.id);
   if (chunks.empty() || head.size() != chunks.size() * sizeof(layout::ChunkEntry)) return false;
   const auto* entries = reinterpret_cast<const layout::ChunkEntry*>(head.data());
   uint64_t pages = 0;
   for (HeldMemory* h : chunks) {
-    if (h->item.b >= chunks.size() || entries[h->item.b].size != h->item.c) return false;
+    if (h->item.e != volume || h->item.b >= chunks.size() || entries[h->item.b].size != h->item.c)
+      return false;
     auto size = os::FileSize(h->fd);
     auto sealed = os::IsSealedForever(h->fd);
     if (!size.ok() || *size != h->item.c || !sealed.ok() || !*sealed) return false;
@@ -276,6 +295,10 @@ void Recovery::AdoptExtents() {
     extent->size = extent->pages;
     const uint64_t owner = items[0]->item.d;
     const bool whole = items.size() == items[0]->item.f;
+    for (const HeldMemory* h : items) {
+      // What is freed below is dropped by its place in the extent.
+      if (h->item.b >= items.size()) store_.keeper_.Drop(HeldKind::kChunk, blob, h->item.b, {});
+    }
     store_.budget_.Take(extent->pages);
     Volume* volume = store_.FindVolume(extent->volume);
     if (volume != nullptr) volume->NoteUsage(extent->pages, 0);

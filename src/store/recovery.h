@@ -57,7 +57,8 @@ class Recovery {
   void CollectEntries(OldVolume& old);
   void FinishIntent(OldVolume& old);
   bool CheckRecord(OldVolume& old, uint64_t key, layout::Ref ref);
-  bool CheckExtent(const layout::RecordFields& fields, std::span<const std::byte> head);
+  bool CheckExtent(uint64_t volume, const layout::RecordFields& fields,
+                   std::span<const std::byte> head);
   void AdoptExtents();
   void DropOld();
   void VolumeOpened();

@@ -522,6 +522,7 @@ void Volume::DeriveReferences() {
 
 bool Volume::MoveSome(size_t records) {
   const std::vector<Ref> refs = arenas_.NextToMove(records);
+  const ArenaSet::Overdraft overdraft(arenas_);
   for (const Ref ref : refs) {
     const std::byte* record = arenas_.At(ref);
     const RecordFields fields = layout::FieldsOf(record);
