@@ -2,10 +2,10 @@
 // Copyright The Vineyard Authors.
 #include "client/fork.h"
 
-#include <pthread.h>
-
 #include <atomic>
 #include <set>
+
+#include "os/process.h"
 
 namespace vineyard::client {
 
@@ -19,7 +19,7 @@ struct ForkHandlers {
     Mutex().unlock();
   }
   static void Install() {
-    static const int kDone = pthread_atfork(&Prepare, &Parent, &Child);
+    static const bool kDone = os::OnFork(&Prepare, &Parent, &Child);
     (void)kDone;
   }
   // Never destroyed: a thread may fork while the process ends.

@@ -23,12 +23,11 @@ constexpr mode_t kSocketMode = 0660;
 Result<os::UniqueFd> BindVolumeSocket(const std::string& path) {
   auto listener = os::ListenUnix(path, kSocketMode);
   if (!listener.status().Is(StatusCode::kAlreadyExists)) return listener;
-  if (!os::IsSocket(path)) return listener;
-  auto answers = os::ConnectUnix(path);
-  if (answers.ok() || !answers.status().Is(StatusCode::kUnavailable)) {
+  VY_ASSIGN_OR_RETURN(const os::SocketFile there, os::ProbeUnix(path));
+  if (there == os::SocketFile::kLive) {
     return Status::AlreadyExists(fmt::format("'{}' is in use by an instance", path));
   }
-  VY_RETURN_IF_ERROR(os::RemoveSocket(path));
+  os::RemoveDeadSocket(path);
   return os::ListenUnix(path, kSocketMode);
 }
 

@@ -28,11 +28,6 @@ namespace vineyard::daemon {
 
 namespace {
 
-static_assert(static_cast<uint32_t>(store::HeldKind::kListener) ==
-              static_cast<uint32_t>(KeptKind::kListener));
-static_assert(static_cast<uint32_t>(store::HeldKind::kClient) ==
-              static_cast<uint32_t>(KeptKind::kClient));
-
 /// The store's view of the keeper.
 class LinkedKeeper final : public store::MemoryKeeper {
  public:
@@ -55,13 +50,13 @@ class LinkedKeeper final : public store::MemoryKeeper {
   }
   void Drop(store::HeldKind kind, uint64_t a, uint64_t b, std::function<void()> dropped) override {
     os::CrashPoint("keeper.drop");
-    link_.Drop(static_cast<KeptKind>(kind), a, b, std::move(dropped));
+    link_.Drop(kind, a, b, std::move(dropped));
   }
 
  private:
   static KeeperMessage ToMessage(const store::HeldItem& i) {
     KeeperMessage m;
-    m.kind = static_cast<KeptKind>(i.kind);
+    m.kind = i.kind;
     m.a = i.a;
     m.b = i.b;
     m.c = i.c;
@@ -112,7 +107,7 @@ class Engine {
         listeners_[m.a] = std::move(item.fd);
         continue;
       }
-      held.push_back({{static_cast<store::HeldKind>(m.kind), m.a, m.b, m.c, m.d, m.e, m.f},
+      held.push_back({{m.kind, m.a, m.b, m.c, m.d, m.e, m.f},
                       std::move(item.fd)});
     }
     inventory_.items.clear();

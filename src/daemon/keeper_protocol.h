@@ -18,6 +18,8 @@
 
 #include <cstdint>
 
+#include "store/memory_keeper.h"
+
 namespace vineyard::daemon {
 
 inline constexpr uint32_t kKeeperProtocolVersion = 1;
@@ -41,15 +43,8 @@ enum class KeeperStart : uint64_t {
   kAfterKill = 2,   // by SIGKILL, or it was asked to make room for a newer program
 };
 
-enum class KeptKind : uint32_t {
-  kListener = 1,  // a = volume id
-  kCatalog = 2,   // a = volume id, b = generation << 32 | segment number, c = bytes
-  kArena = 3,     // a = volume id, b = arena number, c = bytes
-  kLedger = 4,    // a = generation, c = bytes
-  kChunk = 5,     // a = blob id, b = number in the extent, c = bytes, d = client key, e = volume id,
-                  // f = chunks in the extent
-  kClient = 6,    // a = client key, d,e = its token, c = pid: a pidfd
-};
+/// What is held, and what a … f of a message mean for it.
+using KeptKind = store::HeldKind;
 
 struct KeeperMessage {
   uint32_t version = kKeeperProtocolVersion;

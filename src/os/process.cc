@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -120,6 +121,10 @@ std::string ProcessName(pid_t pid) {
   std::string name;
   std::getline(in, name);
   return name;
+}
+
+bool OnFork(void (*before)(), void (*in_parent)(), void (*in_child)()) {
+  return ::pthread_atfork(before, in_parent, in_child) == 0;
 }
 
 bool g_crash_point_set = false;

@@ -60,6 +60,9 @@ void FillStandardDescriptors();
 /// "python3", from /proc/PID/comm; empty if it is gone.
 std::string ProcessName(pid_t pid);
 
+/// Called around every fork of this process from now on: before, and after in the parent and the child.
+bool OnFork(void (*before)(), void (*in_parent)(), void (*in_child)());
+
 /// Named places at which a test ends the process with SIGKILL, as a power cut would. Off unless the
 /// environment has VINEYARD_CRASH_AT=name or name:N (the N-th time the place is passed) and this is the
 /// engine of generation VINEYARD_CRASH_GENERATION (default 1: its successors then live). Set,
