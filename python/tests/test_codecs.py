@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from same_value import assert_kept, assert_same, round_trip, stored
 from value_strategies import bit_patterns, scalars, texts, values
 from vineyard.codecs import MAX_METADATA, decode, encode
-from vineyard.errors import PickleRefusedException, TypeErrorException
+from vineyard.errors import PickleRefusedException, TypeErrorException, UnpickleException
 
 
 @given(scalars)
@@ -239,6 +239,13 @@ def test_unpicklable_values_are_refused_by_name():
         encode(x for x in [])
     with pytest.raises(TypeErrorException, match=r"lambda|function"):
         encode({"f": lambda: 1})
+
+
+def test_a_pickle_that_can_not_be_loaded_says_so():
+    typename, metadata, buffers = stored(encode([Thing(1)]))
+    for wrong in (b"", buffers[0][:-1], buffers[0].replace(b"Thing", b"Thong")):
+        with pytest.raises(UnpickleException, match="Thing"):
+            decode(typename, metadata, [wrong])
 
 
 def test_cycles_need_pickle():

@@ -115,6 +115,10 @@ class PickleRefusedException(TypeErrorException, PermissionError):
     """The value needs pickle, and pickle was refused (``pickle=False``)."""
 
 
+class UnpickleException(VineyardException, ValueError):
+    """A pickle can't be loaded here: its class is missing, or it is damaged."""
+
+
 class UnknownLayoutException(CorruptedException, NotImplementedError):
     """Stored in a layout (or a version of it) that this release does not know."""
 

@@ -22,7 +22,12 @@ import json
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
-from vineyard.errors import CorruptedException, TypeErrorException, UnknownLayoutException
+from vineyard.errors import (
+    CorruptedException,
+    TypeErrorException,
+    UnknownLayoutException,
+    VineyardException,
+)
 
 Node: TypeAlias = Any  # JSON: dict, str, int, float, bool or None
 Encode = Callable[["Encoder", Any], Node]
@@ -184,7 +189,12 @@ class Decoder:
                 f"stored with version {node['v']!r} of codec {codec!r}; this release reads up to "
                 f"{version}: a newer release of vineyard is needed"
             )
-        value = decode(self, node)
+        try:
+            value = decode(self, node)
+        except (VineyardException, ImportError, MemoryError, RecursionError):
+            raise
+        except Exception as error:  # a lie that no check has foreseen is still a lie
+            corrupted(f"codec {codec!r}: {type(error).__name__}: {error}")
         if "id" in node:
             self._shared[self.need_int(node, "id", 0)] = value
         return value

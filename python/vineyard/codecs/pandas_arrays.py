@@ -110,7 +110,7 @@ def _datetime_node(encoder: Encoder, array: Any) -> Node:
 def _decode_datetime(decoder: Decoder, node: dict[str, Any]) -> Any:
     values = array_of(decoder, node, "values_", "M")
     _checked_unit(values)
-    zone = decoder.value(node.get("zone_"))
+    zone = timezones.zone_of(decoder, node)
     dtype: Any = values.dtype
     if zone is not None:
         try:

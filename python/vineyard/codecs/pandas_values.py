@@ -343,7 +343,7 @@ def _timestamp_node(encoder: Encoder, value: pd.Timestamp) -> Node:
 
 @decodes("pandas.timestamp")
 def _decode_timestamp(decoder: Decoder, node: dict[str, Any]) -> pd.Timestamp:
-    zone = decoder.value(node.get("zone_"))
+    zone = timezones.zone_of(decoder, node)
     try:
         stamp = pd.Timestamp(np.datetime64(*_moment(decoder, node)))
         if zone is not None:

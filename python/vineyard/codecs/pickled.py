@@ -11,7 +11,7 @@ import pickle
 from typing import Any
 
 from vineyard.codecs._core import Decoder, Encoder, Node, corrupted, decodes, type_name
-from vineyard.errors import PickleRefusedException, TypeErrorException
+from vineyard.errors import PickleRefusedException, TypeErrorException, UnpickleException
 
 
 def encode_pickle(encoder: Encoder, value: Any) -> Node:
@@ -65,5 +65,8 @@ def _decode_pickle(decoder: Decoder, node: dict[str, Any]) -> Any:
         return pickle.loads(
             memoryview(data), buffers=[memoryview(decoder.buffers[i]) for i in indexes]
         )
-    except (pickle.UnpicklingError, EOFError) as error:
-        corrupted(f"its pickle can't be read: {error}")
+    except Exception as error:
+        raise UnpickleException(
+            f"a value of type {str(node.get('type_'))[:200]} is stored as a pickle, which can't be "
+            f"loaded here: {type(error).__name__}: {error}"
+        ) from error

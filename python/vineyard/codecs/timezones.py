@@ -66,3 +66,11 @@ def decode_zone(decoder: Decoder, node: dict[str, Any]) -> datetime.tzinfo:
     except (KeyError, ValueError, OSError) as error:
         corrupted(f"time zone {key[:60]!r} is not known on this machine: {error!r}")
     corrupted(f"a time zone of kind {str(kind)[:20]!r}")
+
+
+def zone_of(decoder: Decoder, node: dict[str, Any]) -> datetime.tzinfo | None:
+    """The time zone that is the value of ``node["zone_"]``."""
+    zone = decoder.value(node.get("zone_"))
+    if zone is not None and not isinstance(zone, datetime.tzinfo):
+        corrupted(f"a time zone that is a {type(zone).__name__}")
+    return zone
