@@ -63,7 +63,7 @@ std::optional<std::string> SocketInBraces(std::string_view text) {
   while (!text.empty()) {
     const std::string key = TakeScalar(text, ":,}");
     const bool has_value = TakeColon(text);
-    const std::string value = has_value ? TakeScalar(text, ",}") : "";
+    std::string value = has_value ? TakeScalar(text, ",}") : "";
     if (key == "IPCSocket" && !value.empty()) return value;
     if (!text.starts_with(',')) break;
     text.remove_prefix(1);

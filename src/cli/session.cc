@@ -60,7 +60,7 @@ Result<Timeout> ParseTimeout(std::string_view option, std::string_view text) {
   return std::chrono::ceil<Timeout>(*duration);
 }
 
-Result<size_t> ParseLimit(std::string_view text) {
+Result<size_t> ParseLimit(const std::string& text) {
   size_t limit = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, limit);
