@@ -89,6 +89,16 @@ def test_a_client_survives_a_fork(client, name):
 
 
 WAITING = {
+    "a name, beside a thread that waits too": """
+    import threading
+    def wait():
+        try:
+            client.get_name('never either', wait=True, timeout=600)
+        except vineyard.VineyardException:
+            pass
+    threading.Thread(target=wait, daemon=True).start()
+    client.put(2)
+    client.get_name('never', wait=True)""",
     "a name": "client.get(name='never', wait=True)",
     "a name's id": "client.get_name('never', wait=True)",
     "memory": "client.create_blob(200 << 20)",
@@ -102,7 +112,7 @@ def test_ctrl_c_ends_a_wait(own_instance, own_client, what):
     own_client.put(1)  # so that there is room for small things
     holder = own_client.create_blob(100 << 20)
     source = f"""
-import sys, vineyard
+import os, sys, vineyard
 client = vineyard.connect(sys.argv[1])
 print("ready", flush=True)
 try:
@@ -110,6 +120,8 @@ try:
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 assert client.get(client.put(1)) == 1
+sys.stdout.flush()
+os._exit(0)
 """
     process = subprocess.Popen(
         [sys.executable, "-c", source, own_instance.socket],

@@ -83,20 +83,24 @@ Status Connection::Reconnect(os::TimePoint deadline) {
   while (true) {
     VY_RETURN_IF_ERROR(CheckUsable());
     auto socket = os::ConnectUnix(options_.socket);
+    const bool queue_is_full = socket.status().Is(StatusCode::kDeadlineExceeded);
     // Nobody listens: the keeper is gone too, and with it everything.
-    if (!socket.ok()) return socket.status();
-    RetireSocket();
-    socket_ = std::move(*socket);
-    reader_ = {};
-    received_fds_.clear();
-    Status s = SayHello(deadline);
-    if (s.ok()) s = SendPending(deadline);
-    if (s.ok()) {
-      broken_ = false;
-      return s;
+    if (!socket.ok() && !queue_is_full) return socket.status();
+    if (socket.ok()) {
+      RetireSocket();
+      socket_ = std::move(*socket);
+      reader_ = {};
+      received_fds_.clear();
+      Status s = SayHello(deadline);
+      if (s.ok()) s = SendPending(deadline);
+      if (s.ok()) {
+        broken_ = false;
+        return s;
+      }
+      // An engine that died under us is replaced; any other refusal is final.
+      if (!s.Is(StatusCode::kUnavailable)) return s;
     }
-    // An engine that died under us is replaced; any other refusal is final.
-    if (!s.Is(StatusCode::kUnavailable)) return s;
+    if (options_.interrupted && options_.interrupted()) return Status::Cancelled("interrupted");
     if (os::Clock::now() + pause >= deadline) {
       return Status::DeadlineExceeded(
           fmt::format("the instance at '{}' did not come back in the time given", options_.socket));
@@ -116,24 +120,25 @@ void Connection::RetireSocket() {
 }
 
 Status Connection::SayHello(os::TimePoint deadline) {
-  const Outgoing hello{
-      .body =
-          [&](flatbuffers::FlatBufferBuilder& b, uint64_t) {
-            const fb::Token token(token_[0], token_[1]);
-            const std::vector<uint64_t> reserved(reservations_.begin(), reservations_.end());
-            const auto reservations = b.CreateVector(reserved);
-            const auto mapped = b.CreateVector(extents_.mapped());
-            return fb::CreateHello(b, wire::kProtocolVersion, &token, Acknowledged() + 1,
-                                   reservations, mapped)
-                .Union();
-          },
-      .type = fb::RequestBody::Hello,
-      .payload = {}};
+  const Outgoing hello{.body =
+                           [&](flatbuffers::FlatBufferBuilder& b, uint64_t) {
+                             const fb::Token token(token_[0], token_[1]);
+                             const std::vector<uint64_t> reserved(reservations_.begin(),
+                                                                  reservations_.end());
+                             const auto reservations = b.CreateVector(reserved);
+                             const auto mapped = b.CreateVector(extents_.mapped());
+                             return fb::CreateHello(b, wire::kProtocolVersion, &token,
+                                                    Acknowledged() + 1, reservations, mapped)
+                                 .Union();
+                           },
+                       .type = fb::RequestBody::Hello,
+                       .payload = {}};
   const uint64_t id = next_id_++;
   VY_RETURN_IF_ERROR(SendFrame(hello, id, 0, deadline));
   std::optional<std::pair<uint64_t, Answer>> got;
   while (!got) {
-    VY_RETURN_IF_ERROR(os::WaitReady(socket_.get(), os::Readiness::kRead, deadline, options_.interrupted));
+    VY_RETURN_IF_ERROR(
+        os::WaitReady(socket_.get(), os::Readiness::kRead, deadline, options_.interrupted));
     VY_RETURN_IF_ERROR(TakeFrames());
     VY_ASSIGN_OR_RETURN(got, NextAnswer());
   }
@@ -144,8 +149,17 @@ Status Connection::SayHello(os::TimePoint deadline) {
   if (welcome == nullptr || got->first != id || answer.fds.size() != segments + 1) {
     return Status::Protocol(fmt::format("what answers at '{}' is no vineyardd", options_.socket));
   }
-  facts_ = {wire::ToString(welcome->volume()), wire::ToString(welcome->instance_uuid()),
-            welcome->instance_id(), wire::ToString(welcome->version()), welcome->generation(),
+  if (!facts_.instance_uuid.empty() &&
+      facts_.instance_uuid != wire::ToString(welcome->instance_uuid())) {
+    // Another instance began at this socket: its ids may be the same, what they mean is not.
+    extents_.Forget();
+    reservations_.clear();
+  }
+  facts_ = {wire::ToString(welcome->volume()),
+            wire::ToString(welcome->instance_uuid()),
+            welcome->instance_id(),
+            wire::ToString(welcome->version()),
+            welcome->generation(),
             welcome->inline_max()};
   inline_max_ = welcome->inline_max();
   window_ = std::max<uint32_t>(1, welcome->window());
@@ -211,8 +225,7 @@ Status Connection::SendParts(std::span<iovec> parts, int fd, os::TimePoint deadl
   std::span<const int> fds(&fd, fd >= 0 ? 1 : 0);
   while (!parts.empty()) {
     VY_ASSIGN_OR_RETURN(
-        size_t sent,
-        os::SendSome(socket_, parts.first(std::min(kPartsAtOnce, parts.size())), fds));
+        size_t sent, os::SendSome(socket_, parts.first(std::min(kPartsAtOnce, parts.size())), fds));
     if (sent == 0) {
       VY_RETURN_IF_ERROR(
           os::WaitReady(socket_.get(), os::Readiness::kWrite, deadline, options_.interrupted));
@@ -231,18 +244,33 @@ Status Connection::SendParts(std::span<iovec> parts, int fd, os::TimePoint deadl
   return {};
 }
 
+// Until another thread has read something, or time to ask whether to go on waiting. REQUIRES: mutex_
+// held by `lock`; it is not while `interrupted` is asked.
+Status Connection::WaitForChange(Lock& lock, os::TimePoint deadline) {
+  constexpr std::chrono::milliseconds kSlice{100};
+  const bool ask = static_cast<bool>(options_.interrupted);
+  const auto until = ask ? std::min(deadline, os::Clock::now() + kSlice) : deadline;
+  if (changed_.wait_until(lock, until) == std::cv_status::no_timeout) return {};
+  if (ask) {
+    lock.unlock();
+    const bool interrupted = options_.interrupted();
+    lock.lock();
+    if (interrupted) return Status::Cancelled("interrupted");
+  }
+  if (os::Clock::now() < deadline) return {};
+  return Status::DeadlineExceeded("no answer in the time given");
+}
+
 // The instance keeps the answer to request n where that to n - window lay: n must wait until this
 // client has that one. A number whose place is still needed is passed over.
 Result<uint64_t> Connection::TakeNumber(Lock& lock, os::TimePoint deadline) {
   while (unanswered_.size() >= window_) {
-    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout) {
-      return Status::DeadlineExceeded("too many requests of this client wait for an answer");
-    }
+    VY_RETURN_IF_ERROR(WaitForChange(lock, deadline));
     VY_RETURN_IF_ERROR(CheckUsable());
   }
   const auto in_use = [this](uint64_t number) {
-    return std::ranges::any_of(
-        unanswered_, [&](uint64_t n) { return n % window_ == number % window_; });
+    return std::ranges::any_of(unanswered_,
+                               [&](uint64_t n) { return n % window_ == number % window_; });
   };
   while (in_use(next_number_)) ++next_number_;
   unanswered_.insert(next_number_);
@@ -262,11 +290,13 @@ Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline
     pending_.push_back(&pending);
     if (s.ok()) s = SendFrame(outgoing, pending.id, pending.number, deadline);
   } else {
+    TellReleased(deadline);
     pending_.push_back(&pending);
     s = SendFrame(outgoing, pending.id, pending.number, deadline);
   }
   while (!pending.done) {
-    if (s.Is(StatusCode::kUnavailable)) {
+    // Broken, perhaps, by another thread that gave up half-way.
+    if (s.Is(StatusCode::kUnavailable) || (s.ok() && broken_)) {
       broken_ = true;
       s = Reconnect(deadline);
     }
@@ -275,11 +305,7 @@ Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline
       s = Status::Cancelled("this client was closed meanwhile");
       break;
     }
-    if (!reading_) {
-      s = ReadOnce(lock, deadline);
-    } else if (changed_.wait_until(lock, deadline) == std::cv_status::timeout && !pending.done) {
-      s = Status::DeadlineExceeded("no answer in the time given");
-    }
+    s = reading_ ? WaitForChange(lock, deadline) : ReadOnce(lock, deadline);
   }
   pending_.remove(&pending);
   unanswered_.erase(pending.number);
@@ -295,6 +321,20 @@ Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline
 void Connection::Tell(const Outgoing& outgoing) {
   const Lock lock(mutex_);
   if (!closed_ && !broken_) SendFrame(outgoing, 0, 0, os::Clock::now()).IgnoreError();
+}
+
+// Goes along with the next request, so that the instance does not believe for ever that they are mapped.
+// REQUIRES: mutex_ held.
+void Connection::TellReleased(os::TimePoint deadline) {
+  const std::vector<uint64_t> ids = extents_.TakeReleased();
+  if (ids.empty()) return;
+  const Outgoing released{
+      .body = [&ids](auto& b,
+                     uint64_t) { return fb::CreateReleased(b, b.CreateVector(ids)).Union(); },
+      .type = fb::RequestBody::Released,
+      .payload = {}};
+  SendFrame(released, 0, 0, deadline)
+      .IgnoreError();  // the request that follows meets the same failure
 }
 
 // ---- receiving
@@ -327,8 +367,7 @@ Status Connection::ReadOnce(Lock& lock, os::TimePoint deadline) {
 Status Connection::TakeFrames() {
   while (true) {
     const std::span<std::byte> space = reader_.Space();
-    VY_ASSIGN_OR_RETURN(const os::Received got,
-                        os::ReceiveSome(socket_, space, &received_fds_));
+    VY_ASSIGN_OR_RETURN(const os::Received got, os::ReceiveSome(socket_, space, &received_fds_));
     if (got.would_block) return {};
     if (got.closed) return Status::Unavailable("the instance has closed the connection");
     reader_.Filled(got.bytes);

@@ -114,6 +114,8 @@ class Connection {
   Status SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t number, os::TimePoint deadline);
   Status SendParts(std::span<iovec> parts, int fd, os::TimePoint deadline);
   Status SendPending(os::TimePoint deadline);
+  void TellReleased(os::TimePoint deadline);
+  Status WaitForChange(Lock& lock, os::TimePoint deadline);
   Result<uint64_t> TakeNumber(Lock& lock, os::TimePoint deadline);
   void RetireSocket();
   Status ReadOnce(Lock& lock, os::TimePoint deadline);
@@ -139,7 +141,7 @@ class Connection {
   bool reading_ = false;
   wire::FrameReader reader_;
   std::vector<os::UniqueFd> received_fds_;
-  std::list<Pending*> pending_;  // in the order sent
+  std::list<Pending*> pending_;    // in the order sent
   std::set<uint64_t> unanswered_;  // numbers
   uint64_t next_id_ = 1;
   uint64_t next_number_ = 1;
