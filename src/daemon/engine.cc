@@ -98,6 +98,7 @@ class Engine {
     store::StoreOptions options;
     options.limit = config_.size;
     options.generation = inventory_.generation;
+    options.reserve_memory = config_.reserve_memory;
     std::copy(std::begin(inventory_.instance), std::end(inventory_.instance), options.instance);
     VY_ASSIGN_OR_RETURN(store_, store::Store::Create(options, keeper_, PoolRunner()));
     std::vector<store::HeldMemory> held;
@@ -174,6 +175,7 @@ class Engine {
       }
     }
     listeners_.clear();
+    if (Status s = store_->ReserveMemory(); !s.ok()) return Stop(1, s.ToString());
     link_.Ready();
     log::Info("serving", {{"socket", config_.socket},
                           {"size", FormatSize(config_.size)},

@@ -84,6 +84,13 @@ Result<uint64_t> FileSize(const UniqueFd& fd) {
   return static_cast<uint64_t>(info.st_size);
 }
 
+Result<uint64_t> BytesPresent(const UniqueFd& fd) {
+  constexpr uint64_t kBlock = 512;
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return ErrnoStatus("cannot ask for a memory file's pages");
+  return static_cast<uint64_t>(info.st_blocks) * kBlock;
+}
+
 Result<UniqueFd> Reopen(const UniqueFd& fd, Access access) {
   char path[32];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd.get());
@@ -105,9 +112,12 @@ Result<bool> IsHeldElsewhere(const UniqueFd& fd) {
 
 void IgnoreLeaseSignals() { std::signal(SIGIO, SIG_IGN); }
 
-Status PunchAll(const UniqueFd& fd, uint64_t size) {
-  if (::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                  static_cast<off_t>(size)) != 0) {
+Status PunchAll(const UniqueFd& fd, uint64_t size) { return Punch(fd, 0, size); }
+
+Status Punch(const UniqueFd& fd, uint64_t offset, uint64_t length) {
+  if (length == 0) return {};
+  if (::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                  static_cast<off_t>(length)) != 0) {
     return ErrnoStatus("cannot give a memory file's pages back");
   }
   return {};

@@ -38,6 +38,8 @@ Result<bool> IsSealedForever(const UniqueFd& fd);
 bool HasFixedSize(const UniqueFd& fd);
 
 Result<uint64_t> FileSize(const UniqueFd& fd);
+/// Bytes of the pages the file really has.
+Result<uint64_t> BytesPresent(const UniqueFd& fd);
 
 /// A new opening of the same memory with rights, offset and leases of its own.
 Result<UniqueFd> Reopen(const UniqueFd& fd, Access access);
@@ -49,6 +51,9 @@ void IgnoreLeaseSignals();
 
 /// Gives the pages back at once, whoever maps them (they read zeros then). Fails on sealed memory.
 Status PunchAll(const UniqueFd& fd, uint64_t size);
+
+/// The same of a part.
+Status Punch(const UniqueFd& fd, uint64_t offset, uint64_t length);
 
 /// The number that tells one memory file from another.
 Result<uint64_t> FileIdentity(const UniqueFd& fd);

@@ -41,14 +41,25 @@ Result<std::unique_ptr<Store>> Store::Create(const StoreOptions& options, Memory
 
 Status Store::OpenLedger() {
   VY_ASSIGN_OR_RETURN(ledger_fd_, os::CreateMemfd("vineyard-ledger", layout::kLedgerSize));
-  VY_ASSIGN_OR_RETURN(ledger_mapping_, os::Mapping::Open(ledger_fd_, layout::kLedgerSize,
-                                                         os::Access::kReadWrite));
+  VY_ASSIGN_OR_RETURN(ledger_mapping_,
+                      os::Mapping::Open(ledger_fd_, layout::kLedgerSize, os::Access::kReadWrite));
   ledger_ = layout::Ledger(ledger_mapping_.data());
   next_id_ = FirstIdOfNow();
   ledger_.Initialize(options_.generation, next_id_);
   keeper_.Hold({.kind = HeldKind::kLedger, .a = options_.generation, .c = layout::kLedgerSize},
                ledger_fd_);
   clients_ = std::make_unique<ClientTable>(ledger_);
+  return {};
+}
+
+Status Store::ReserveMemory() {
+  if (!options_.reserve_memory || budget_.free() == 0) return {};
+  auto ballast = Ballast::Make(budget_.free());
+  if (!ballast.ok()) {
+    return Status::OutOfMemory(fmt::format("--reserve_memory: {} are not to be had: {}",
+                                           FormatSize(budget_.free()), ballast.status().message()));
+  }
+  ballast_ = std::move(*ballast);
   return {};
 }
 
@@ -70,8 +81,8 @@ Status Store::CreateVolume(CatalogSpec spec, std::function<void(Result<Volume*>)
   }
   spec.generation = options_.generation;
   std::ranges::copy(options_.instance, spec.instance);
-  auto volume = std::make_unique<Volume>(spec.volume, spec.name, spec.quota, *this, budget_,
-                                         keeper_, pool_);
+  auto volume =
+      std::make_unique<Volume>(spec.volume, spec.name, spec.quota, *this, budget_, keeper_, pool_);
   Volume* raw = volume.get();
   auto catalog =
       Catalog::Create(spec, budget_, keeper_, [this, id = spec.volume, ready = std::move(ready)] {
@@ -129,12 +140,11 @@ std::string Store::ExplainMemory(uint64_t asked) const {
   for (const auto& [blob, extent] : lingering_) blobs.insert(blob);
   uint64_t small = 0;
   for (const auto& [id, volume] : volumes_) small += volume->arenas().bytes_held();
-  std::string text =
-      fmt::format("asked for {}, free {} of {}; held: {} in large objects, {} in small ones, {} "
-                  "reserved and not sealed, {} deleted but still mapped",
-                  FormatSize(asked), FormatSize(budget_.free()), FormatSize(budget_.limit()),
-                  FormatSize(objects), FormatSize(small), FormatSize(reserved),
-                  FormatSize(lingering_bytes_));
+  std::string text = fmt::format(
+      "asked for {}, free {} of {}; held: {} in large objects, {} in small ones, {} "
+      "reserved and not sealed, {} deleted but still mapped",
+      FormatSize(asked), FormatSize(budget_.free()), FormatSize(budget_.limit()),
+      FormatSize(objects), FormatSize(small), FormatSize(reserved), FormatSize(lingering_bytes_));
   const std::string who = clients_->WhoHolds(blobs);
   if (!who.empty()) text += "; mapped or reserved by " + who;
   return text + "; delete objects, or start the instance with a larger --size";
@@ -148,10 +158,11 @@ uint64_t Store::Reserve(Volume& volume, uint64_t client, uint64_t size, os::Time
   auto waiting = std::make_shared<Waiting>();
   waiting_[ticket] = waiting;
   const auto fail = [&](Status status) {
-    pool_([] {}, [this, ticket, waiting, ready, status] {
-      waiting_.erase(ticket);
-      if (!waiting->cancelled) ready(status);
-    });
+    pool_([] {},
+          [this, ticket, waiting, ready, status] {
+            waiting_.erase(ticket);
+            if (!waiting->cancelled) ready(status);
+          });
     return ticket;
   };
   if (size <= options_.inline_max) {
@@ -165,27 +176,29 @@ uint64_t Store::Reserve(Volume& volume, uint64_t client, uint64_t size, os::Time
     const ObjectId blob = extent->blob;
     extents_[blob.value()] = std::move(extent);
     if (ClientState* c = clients_->Find(client)) c->reservations.insert(blob.value());
-    pool_([] {}, [this, ticket, waiting, ready, blob] {
-      waiting_.erase(ticket);
-      Extent* made = FindExtent(blob);
-      if (made == nullptr) return;
-      if (waiting->cancelled) return Abort(*made);
-      ready(made);
-    });
+    pool_([] {},
+          [this, ticket, waiting, ready, blob] {
+            waiting_.erase(ticket);
+            Extent* made = FindExtent(blob);
+            if (made == nullptr) return;
+            if (waiting->cancelled) return Abort(*made);
+            ready(made);
+          });
     return ticket;
   }
   const uint64_t limit = LimitOf(volume);
   if (size > limit) {
     return fail(Status::OutOfMemory(fmt::format(
-        "asked for {}, which never fits: the limit is {}, of which {} are free",
-        FormatSize(size), FormatSize(limit), FormatSize(std::min(budget_.free(), volume.QuotaLeft())))));
+        "asked for {}, which never fits: the limit is {}, of which {} are free", FormatSize(size),
+        FormatSize(limit), FormatSize(std::min(budget_.free(), volume.QuotaLeft())))));
   }
   if (size > volume.QuotaLeft()) {
     quota_waiters_.push_back(
         {ticket, volume.id(), size, deadline,
          [this, ticket, id = volume.id(), client, size, deadline, ready](Status granted) {
            Volume* v = FindVolume(id);
-           if (granted.ok() && v != nullptr) return Admit(ticket, *v, client, size, deadline, ready);
+           if (granted.ok() && v != nullptr)
+             return Admit(ticket, *v, client, size, deadline, ready);
            waiting_.erase(ticket);
            ready(granted.ok() ? Status::NotFound("the volume is gone") : std::move(granted));
          }});
@@ -256,32 +269,41 @@ void Store::Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size
   volume.NoteUsage(extent->pages, 0);
   extents_[blob.value()] = std::move(extent);
   auto made = std::make_shared<Result<std::vector<Chunk>>>(Status::Internal("not made"));
-  pool_([made, sizes] { *made = MakeChunks(sizes); },
-        [this, made, ticket, blob, client, ready] {
-          const auto waiting = waiting_.extract(ticket);
-          const bool cancelled = waiting.empty() || waiting.mapped()->cancelled;
-          Extent& e = *extents_.at(blob.value());
-          ClientState* c = clients_->Find(client);
-          if (made->ok()) e.chunks = std::move(*made).value();
-          e.state = ExtentState::kReserved;
-          if (!made->ok() || cancelled || c == nullptr || FindVolume(e.volume) == nullptr) {
-            Status why = made->ok() ? Status::Cancelled("the client is gone") : made->status();
-            FreeExtent(blob);
-            if (!cancelled) ready(std::move(why));
-            return;
-          }
-          os::CrashPoint("reserve.made");
-          for (size_t i = 0; i < e.chunks.size(); ++i) {
-            keeper_.Hold({.kind = HeldKind::kChunk, .a = blob.value(), .b = i,
-                          .c = e.chunks[i].size, .d = client, .e = e.volume,
-                          .f = e.chunks.size()},
-                         e.chunks[i].fd);
-            os::CrashPoint("reserve.between_holds");
-          }
-          os::CrashPoint("reserve.held");
-          c->reservations.insert(blob.value());
-          ready(&e);
-        });
+  pool_(
+      [made, sizes, ballast = ballast_, pages = extents_[blob.value()]->pages] {
+        if (ballast) ballast->Yield(pages);
+        *made = MakeChunks(sizes);
+        if (ballast && !made->ok()) ballast->Recover(pages);
+      },
+      [this, made, ticket, blob, client, ready] {
+        const auto waiting = waiting_.extract(ticket);
+        const bool cancelled = waiting.empty() || waiting.mapped()->cancelled;
+        Extent& e = *extents_.at(blob.value());
+        ClientState* c = clients_->Find(client);
+        if (made->ok()) e.chunks = std::move(*made).value();
+        e.state = ExtentState::kReserved;
+        if (!made->ok() || cancelled || c == nullptr || FindVolume(e.volume) == nullptr) {
+          Status why = made->ok() ? Status::Cancelled("the client is gone") : made->status();
+          FreeExtent(blob);
+          if (!cancelled) ready(std::move(why));
+          return;
+        }
+        os::CrashPoint("reserve.made");
+        for (size_t i = 0; i < e.chunks.size(); ++i) {
+          keeper_.Hold({.kind = HeldKind::kChunk,
+                        .a = blob.value(),
+                        .b = i,
+                        .c = e.chunks[i].size,
+                        .d = client,
+                        .e = e.volume,
+                        .f = e.chunks.size()},
+                       e.chunks[i].fd);
+          os::CrashPoint("reserve.between_holds");
+        }
+        os::CrashPoint("reserve.held");
+        c->reservations.insert(blob.value());
+        ready(&e);
+      });
 }
 
 void Store::CancelReserve(uint64_t ticket) {
@@ -303,19 +325,19 @@ uint64_t Store::WaitForRoom(const Volume& volume, uint64_t bytes, os::TimePoint 
   auto waiting = std::make_shared<Waiting>();
   waiting_[ticket] = waiting;
   if (bytes > volume.QuotaLeft()) {
-    quota_waiters_.push_back({ticket, volume.id(), bytes, deadline, [this, ticket, ready](Status s) {
-                                waiting_.erase(ticket);
-                                ready(std::move(s));
-                              }});
+    quota_waiters_.push_back(
+        {ticket, volume.id(), bytes, deadline, [this, ticket, ready](Status s) {
+           waiting_.erase(ticket);
+           ready(std::move(s));
+         }});
     return ticket;
   }
-  waiting->budget_id =
-      budget_.Wait(bytes, deadline, [this, ticket, bytes, ready](Status granted) {
-        waiting_.erase(ticket);
-        // Given back at once, without letting the next one in: `ready` takes what it needs itself.
-        if (granted.ok()) budget_.Untake(bytes);
-        ready(std::move(granted));
-      });
+  waiting->budget_id = budget_.Wait(bytes, deadline, [this, ticket, bytes, ready](Status granted) {
+    waiting_.erase(ticket);
+    // Given back at once, without letting the next one in: `ready` takes what it needs itself.
+    if (granted.ok()) budget_.Untake(bytes);
+    ready(std::move(granted));
+  });
   return ticket;
 }
 
@@ -337,8 +359,8 @@ void Store::Abort(Extent& extent) { FreeExtent(extent.blob); }
 void Store::RestoreSmallReservation(ClientState& client, ObjectId blob) {
   const Volume* volume = FindVolume(client.volume);
   if (!blob.is_blob() || blob.owner_of_blob().value() >= next_id_ || volume == nullptr ||
-      volume->Find(blob) != nullptr || extents_.contains(blob.value()) ||
-      lingering_.contains(blob.value())) {
+      volume->Find(blob) != nullptr || volume->Find(blob.owner_of_blob()) != nullptr ||
+      extents_.contains(blob.value()) || lingering_.contains(blob.value())) {
     return;
   }
   auto extent = std::make_unique<Extent>();
@@ -401,8 +423,12 @@ void Store::Close(std::unique_ptr<Extent> extent) {
     if (i + 1 == count) {
       then = [this, shared] {
         os::CrashPoint("free.keeper_dropped");
-        pool_([shared] { shared->chunks.clear(); },
-              [this, shared] { budget_.Give(shared->pages); });
+        pool_(
+            [shared, ballast = ballast_] {
+              shared->chunks.clear();
+              if (ballast) ballast->Recover(shared->pages);
+            },
+            [this, shared] { budget_.Give(shared->pages); });
       };
     }
     keeper_.Drop(HeldKind::kChunk, blob, i, std::move(then));
@@ -448,7 +474,8 @@ void Store::Released(ClientState& client, ObjectId blob) {
 
 std::optional<os::TimePoint> Store::NextDeadline() const {
   std::optional<os::TimePoint> next = budget_.NextDeadline();
-  for (const QuotaWaiter& w : quota_waiters_) next = next ? std::min(*next, w.deadline) : w.deadline;
+  for (const QuotaWaiter& w : quota_waiters_)
+    next = next ? std::min(*next, w.deadline) : w.deadline;
   return next;
 }
 

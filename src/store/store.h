@@ -19,6 +19,7 @@
 
 #include "layout/ledger.h"
 #include "os/mapping.h"
+#include "store/ballast.h"
 #include "store/budget.h"
 #include "store/clients.h"
 #include "store/extent.h"
@@ -32,6 +33,7 @@ struct StoreOptions {
   uint64_t inline_max = uint64_t{256} << 10;
   uint64_t generation = 1;
   uint64_t instance[2] = {0, 0};
+  bool reserve_memory = false;  // see Ballast
 };
 
 class Store final : public VolumeHost {
@@ -39,6 +41,9 @@ class Store final : public VolumeHost {
   static Result<std::unique_ptr<Store>> Create(const StoreOptions& options, MemoryKeeper& keeper,
                                                RunOnPool pool);
   ~Store() override;
+
+  /// Takes the memory that is not in use yet (reserve_memory). Blocks; before anybody is served.
+  Status ReserveMemory();
 
   // ---- volumes
 
@@ -144,6 +149,7 @@ class Store final : public VolumeHost {
   MemoryKeeper& keeper_;
   RunOnPool pool_;
   Budget budget_;
+  std::shared_ptr<Ballast> ballast_;  // shared with work on the pool; null without reserve_memory
   os::UniqueFd ledger_fd_;
   os::Mapping ledger_mapping_;
   layout::Ledger ledger_;
