@@ -135,8 +135,8 @@ Outcome CatalogReader::Read(ObjectId id, RecordCopy* copy) {
 Outcome CatalogReader::ReadName(std::string_view name, RecordCopy* copy) {
   if (header_ == nullptr) return Outcome::kDead;
   const uint64_t key = layout::NameKey(name, header_->hash_seed);
-  return Find(key, RecordKind::kName,
-              [name](const RecordCopy& r) { return r.head_text() == name; }, copy);
+  return Find(
+      key, RecordKind::kName, [name](const RecordCopy& r) { return r.head_text() == name; }, copy);
 }
 
 }  // namespace vineyard::client

@@ -299,13 +299,13 @@ Result<std::vector<NameInfo>> Client::ListNames(const ListNamesOptions& options)
   bool more = true;
   while (more && found.size() < options.limit) {
     const size_t wanted = options.limit - found.size();
-    const auto page = static_cast<uint32_t>(
-        options.regex ? kNamesAPage : std::min<size_t>(wanted, kNamesAPage));
+    const auto page =
+        static_cast<uint32_t>(options.regex ? kNamesAPage : std::min<size_t>(wanted, kNamesAPage));
     const Outgoing list{
         .body =
             [&](FlatBufferBuilder& b, uint64_t) {
-              const auto match = options.prefix && !options.regex ? fb::Match::Prefix
-                                                                  : fb::Match::Glob;
+              const auto match =
+                  options.prefix && !options.regex ? fb::Match::Prefix : fb::Match::Glob;
               const auto text = b.CreateString(pattern.glob());
               return fb::CreateListNames(b, match, text, b.CreateString(after), page).Union();
             },

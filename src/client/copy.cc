@@ -22,7 +22,8 @@ void CopyRange(std::span<const CopyJob> jobs, size_t begin, size_t end) {
   for (const CopyJob& job : jobs) {
     const size_t first = std::max(begin, at);
     const size_t last = std::min(end, at + job.from.size());
-    if (first < last) std::memcpy(job.to + (first - at), job.from.data() + (first - at), last - first);
+    if (first < last)
+      std::memcpy(job.to + (first - at), job.from.data() + (first - at), last - first);
     at += job.from.size();
     if (at >= end) return;
   }

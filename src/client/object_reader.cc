@@ -40,14 +40,13 @@ Status TakeExtents(Connection& connection, Answer& answer, std::vector<SharedExt
     }
     if (e->size() > pages) return Status::Protocol("an extent is shorter than its blob");
     VY_ASSIGN_OR_RETURN(os::Mapping mapping, os::Mapping::Open(parts, os::Access::kRead));
-    keep->push_back(
-        connection.extents().Add(ObjectId(e->blob()), std::move(mapping), e->size()));
+    keep->push_back(connection.extents().Add(ObjectId(e->blob()), std::move(mapping), e->size()));
   }
   return {};
 }
 
-Outgoing GetRequest(const std::function<flatbuffers::Offset<void>(flatbuffers::FlatBufferBuilder&)>&
-                        body) {
+Outgoing GetRequest(
+    const std::function<flatbuffers::Offset<void>(flatbuffers::FlatBufferBuilder&)>& body) {
   return {.body = [body](flatbuffers::FlatBufferBuilder& b, uint64_t) { return body(b); },
           .type = fb::RequestBody::Get,
           .payload = {}};
@@ -106,12 +105,11 @@ Result<std::vector<SharedExtent>> OpenExtents(Connection& connection,
     }
   }
   if (missing.empty()) return extents;
-  const Outgoing open{.body =
-                          [&](flatbuffers::FlatBufferBuilder& b, uint64_t) {
-                            return fb::CreateOpenExtents(b, b.CreateVector(missing)).Union();
-                          },
-                      .type = fb::RequestBody::OpenExtents,
-                      .payload = {}};
+  const Outgoing open{
+      .body = [&](flatbuffers::FlatBufferBuilder& b,
+                  uint64_t) { return fb::CreateOpenExtents(b, b.CreateVector(missing)).Union(); },
+      .type = fb::RequestBody::OpenExtents,
+      .payload = {}};
   VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(open, deadline));
   VY_RETURN_IF_ERROR(TakeExtents(connection, answer, &extents));
   return extents;
@@ -131,8 +129,8 @@ class BufferResolver {
  public:
   BufferResolver(Connection& connection, SharedRecord record, ObjectId id,
                  std::vector<SharedExtent> extents, os::TimePoint deadline)
-      : connection_(connection), record_(std::move(record)), id_(id),
-        extents_(std::move(extents)), deadline_(deadline) {}
+      : connection_(connection), record_(std::move(record)), id_(id), extents_(std::move(extents)),
+        deadline_(deadline) {}
 
   Result<std::vector<Blob>> Resolve(const std::vector<BufferRef>& refs) {
     std::vector<ObjectId> needed;
@@ -150,9 +148,10 @@ class BufferResolver {
     for (const BufferRef& ref : refs) {
       VY_ASSIGN_OR_RETURN(const Blob whole, Whole(ref.blob));
       if (ref.offset > whole.size() || ref.length > whole.size() - ref.offset) {
-        return Status::Corrupted(fmt::format("object {}: a buffer of {} bytes at {} ends behind its "
-                                             "blob of {}",
-                                             id_.ToString(), ref.length, ref.offset, whole.size()));
+        return Status::Corrupted(
+            fmt::format("object {}: a buffer of {} bytes at {} ends behind its "
+                        "blob of {}",
+                        id_.ToString(), ref.length, ref.offset, whole.size()));
       }
       buffers.push_back(whole.Slice(ref.offset, ref.length));
     }
@@ -164,7 +163,8 @@ class BufferResolver {
     return blob == id_.own_blob() && !InExtent(*record_);
   }
   [[nodiscard]] const SharedExtent* Find(ObjectId blob) const {
-    const auto it = std::ranges::find(extents_, blob, [](const SharedExtent& e) { return e->blob; });
+    const auto it =
+        std::ranges::find(extents_, blob, [](const SharedExtent& e) { return e->blob; });
     return it == extents_.end() ? nullptr : &*it;
   }
   Result<Blob> Whole(ObjectId blob) {

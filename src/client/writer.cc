@@ -61,8 +61,7 @@ std::vector<std::span<const std::byte>> SmallPayload(std::span<const std::byte> 
   std::vector<std::span<const std::byte>> payload;
   payload.reserve(2 + own.pieces.size() * 2);
   payload.push_back(descriptor);
-  payload.push_back(
-      std::span(kZeros).first(wire::Pad8(descriptor.size()) - descriptor.size()));
+  payload.push_back(std::span(kZeros).first(wire::Pad8(descriptor.size()) - descriptor.size()));
   uint64_t at = 0;
   for (const OwnBytes::Piece& piece : own.pieces) {
     payload.push_back(std::span(kZeros).first(piece.offset - at));
@@ -93,9 +92,8 @@ Result<ObjectId> SendPut(Connection& connection, const std::vector<std::byte>& d
   const Outgoing put{
       .body =
           [&](flatbuffers::FlatBufferBuilder& b, uint64_t number) {
-            const auto name = options.name.empty()
-                                  ? flatbuffers::Offset<flatbuffers::String>()
-                                  : b.CreateString(options.name);
+            const auto name = options.name.empty() ? flatbuffers::Offset<flatbuffers::String>()
+                                                   : b.CreateString(options.name);
             return fb::CreatePut(b, number, fb::PutKind::Object, descriptor.size(), bytes_length,
                                  reservation.value(), own_size, name,
                                  options.if_version.has_value(), options.if_version.value_or(0),
@@ -138,11 +136,10 @@ Result<ReservedExtent> Reserve(Connection& connection, uint64_t size, os::TimePo
 
 void Abort(Connection& connection, ObjectId blob) {
   connection.RemoveReservation(blob.value());
-  connection.Tell({.body = [blob](auto& b, uint64_t) {
-                     return fb::CreateAbort(b, blob.value()).Union();
-                   },
-                   .type = fb::RequestBody::Abort,
-                   .payload = {}});
+  connection.Tell(
+      {.body = [blob](auto& b, uint64_t) { return fb::CreateAbort(b, blob.value()).Union(); },
+       .type = fb::RequestBody::Abort,
+       .payload = {}});
 }
 
 // Another thread's fork may hold a copy of the mapping for the moment until its exec or its own end of
@@ -194,8 +191,8 @@ Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
     return sealed;
   }
   OwnBytes none;
-  auto id = SendPut(connection, descriptor, own.size, extent.blob, SmallPayload(descriptor, none), 0,
-                    options, deadline);
+  auto id = SendPut(connection, descriptor, own.size, extent.blob, SmallPayload(descriptor, none),
+                    0, options, deadline);
   if (id.ok()) {
     connection.RemoveReservation(extent.blob.value());
   } else {

@@ -26,9 +26,10 @@ std::optional<uint64_t> IfVersion(bool check, uint64_t version) {
 
 void Server::HandlePutName(Call call, const fb::PutName& put) {
   if (SendRecalled(call, put.number())) return;
-  SendDone(std::move(call.reply),
-           call.volume.PutName({&call.client, put.number()}, put.name()->string_view(),
-                               ObjectId(put.id()), IfVersion(put.check_version(), put.if_version())));
+  SendDone(
+      std::move(call.reply),
+      call.volume.PutName({&call.client, put.number()}, put.name()->string_view(),
+                          ObjectId(put.id()), IfVersion(put.check_version(), put.if_version())));
   AfterChange();
 }
 
@@ -83,8 +84,7 @@ void Server::NameChanged(store::Volume& volume, const std::string& name) {
   for (NameWaiter& w : ready) {
     const auto connection = w.reply.connection();
     const store::NameEntry* entry = volume.FindName(name);
-    store::ClientState* client =
-        connection ? store_.clients().Find(connection->client()) : nullptr;
+    store::ClientState* client = connection ? store_.clients().Find(connection->client()) : nullptr;
     if (client == nullptr || entry == nullptr) {
       w.reply.Drop();
       continue;

@@ -74,16 +74,16 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
   if (!held.ok()) return call.reply.Fail(held.status());
   auto reply = std::make_shared<Reply>(std::move(call.reply));
   const layout::Answer answer{create.number(), 0, id, 0};
-  Status begun = store_.CreateVolume(
-      spec, [this, reply, listener, id, answer, key = call.client.key](Result<store::Volume*> made) {
-        Status listening = made.ok() ? Listen(id, std::move(*listener)) : made.status();
-        if (!listening.ok()) return reply->Fail(listening);
-        if (store::ClientState* client = store_.clients().Find(key)) {
-          store_.clients().Note(*client, answer);
-        }
-        log::Info("a volume was created", {{"volume", (*made)->name()}});
-        SendDone(std::move(*reply), answer);
-      });
+  Status begun = store_.CreateVolume(spec, [this, reply, listener, id, answer,
+                                            key = call.client.key](Result<store::Volume*> made) {
+    Status listening = made.ok() ? Listen(id, std::move(*listener)) : made.status();
+    if (!listening.ok()) return reply->Fail(listening);
+    if (store::ClientState* client = store_.clients().Find(key)) {
+      store_.clients().Note(*client, answer);
+    }
+    log::Info("a volume was created", {{"volume", (*made)->name()}});
+    SendDone(std::move(*reply), answer);
+  });
   if (!begun.ok()) {
     link_.Drop(KeptKind::kListener, id, 0);
     reply->Fail(begun);

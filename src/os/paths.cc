@@ -13,12 +13,12 @@
 namespace vineyard::os {
 
 bool IsSocket(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
 }
 
 Status RemoveSocket(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) {
     return errno == ENOENT ? Status() : ErrnoStatus("cannot look at '" + path + "'");
   }

@@ -27,8 +27,8 @@ Result<std::unique_ptr<Catalog>> Catalog::Create(const CatalogSpec& spec, Budget
   const size_t buckets = std::max(kSmallestSegment, std::bit_ceil(spec.expected_entries / 2));
   const uint64_t size = layout::kFirstSegmentOffset + buckets * sizeof(layout::Bucket);
   VY_ASSIGN_OR_RETURN(catalog->first_file_, os::CreateMemfd("vineyard-catalog", size));
-  VY_ASSIGN_OR_RETURN(catalog->first_, os::Mapping::Open(catalog->first_file_, size,
-                                                         os::Access::kReadWrite));
+  VY_ASSIGN_OR_RETURN(catalog->first_,
+                      os::Mapping::Open(catalog->first_file_, size, os::Access::kReadWrite));
   budget.Take(size);
   catalog->held_ = size;
   auto* h = reinterpret_cast<layout::CatalogHeader*>(catalog->first_.data());
@@ -53,11 +53,9 @@ Result<std::unique_ptr<Catalog>> Catalog::Create(const CatalogSpec& spec, Budget
       BucketsAt(catalog->first_.data() + layout::kFirstSegmentOffset, buckets),
       layout::IndexWriter::Hooks{[raw](size_t n) { return raw->Grow(n); },
                                  [raw] { raw->RetireOld(); }});
-  keeper.HoldAndTell({.kind = HeldKind::kCatalog,
-                      .a = spec.volume,
-                      .b = spec.generation << 32,
-                      .c = size},
-                     catalog->first_file_, std::move(keeper_has_it));
+  keeper.HoldAndTell(
+      {.kind = HeldKind::kCatalog, .a = spec.volume, .b = spec.generation << 32, .c = size},
+      catalog->first_file_, std::move(keeper_has_it));
   return catalog;
 }
 
@@ -77,7 +75,8 @@ Catalog::~Catalog() {
 
 Status Catalog::Open() {
   VY_RETURN_IF_ERROR(os::SealFutureWrites(first_file_));
-  header_->state.store(static_cast<uint32_t>(layout::VolumeState::kLive), std::memory_order_release);
+  header_->state.store(static_cast<uint32_t>(layout::VolumeState::kLive),
+                       std::memory_order_release);
   return {};
 }
 
@@ -86,12 +85,11 @@ void Catalog::MarkRemoved() {
                        std::memory_order_release);
 }
 
-void Catalog::AnnounceClosed() {
-  header_->closed_epoch.fetch_add(1, std::memory_order_release);
-}
+void Catalog::AnnounceClosed() { header_->closed_epoch.fetch_add(1, std::memory_order_release); }
 
 std::span<layout::Bucket> Catalog::Grow(size_t buckets) {
-  const uint64_t number = (header_->segments_in_use.load(std::memory_order_relaxed) & 0xffffffff) + 1;
+  const uint64_t number =
+      (header_->segments_in_use.load(std::memory_order_relaxed) & 0xffffffff) + 1;
   const uint64_t size = buckets * sizeof(layout::Bucket);
   SegmentFile file;
   auto made = [&]() -> Status {

@@ -78,8 +78,8 @@ Status Volume::CheckName(std::string_view name, std::optional<uint64_t> if_versi
     const NameEntry* now = FindName(name);
     const uint64_t version = now ? now->version : 0;
     if (version != *if_version) {
-      return Status::Conflict(fmt::format("name '{}' has version {}, not {}", name, version,
-                                          *if_version));
+      return Status::Conflict(
+          fmt::format("name '{}' has version {}, not {}", name, version, *if_version));
     }
   }
   return {};
@@ -87,8 +87,8 @@ Status Volume::CheckName(std::string_view name, std::optional<uint64_t> if_versi
 
 Status Volume::CheckDescriptor(const fb::Descriptor& d, uint64_t own_size, ObjectId id) const {
   if (d.type_name()->size() == 0 || d.type_name()->size() > kMaxTypeName) {
-    return Status::Invalid(fmt::format("a typename has 1 to {} bytes, not {}", kMaxTypeName,
-                                       d.type_name()->size()));
+    return Status::Invalid(
+        fmt::format("a typename has 1 to {} bytes, not {}", kMaxTypeName, d.type_name()->size()));
   }
   if (d.buffers() != nullptr) {
     for (const fb::BufferRange* b : *d.buffers()) {
@@ -230,9 +230,9 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
     const auto [begin, end] = parents_.equal_range(root);
     for (auto p = begin; p != end; ++p) {
       if (!options.force && !removal.ids.contains(p->second)) {
-        return Status::FailedPrecondition(fmt::format(
-            "{} is a part of {}: delete that, or use force", ObjectId(root).ToString(),
-            ObjectId(p->second).ToString()));
+        return Status::FailedPrecondition(
+            fmt::format("{} is a part of {}: delete that, or use force", ObjectId(root).ToString(),
+                        ObjectId(p->second).ToString()));
       }
     }
   }
