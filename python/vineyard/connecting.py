@@ -10,6 +10,8 @@ A socket is looked for in this order, and the first that is named counts:
    ``vineyard-config.yaml`` or ``vineyard/vineyard-config.yaml``
 4. ``/var/run/vineyard-config.yaml``, ``/var/run/vineyard/vineyard-config.yaml``
 5. ``/var/run/vineyard.sock``, ``/var/run/vineyard/vineyard.sock``
+6. where an instance listens that this user started without naming a socket:
+   ``$XDG_RUNTIME_DIR/vineyard/vineyard.sock``, ``~/.local/vineyard/vineyard.sock``
 
 What was named in 1 to 3 is used or fails. With nothing named and nothing found, a private instance
 is started for this process and its children (see `embedded`).
@@ -29,6 +31,10 @@ from vineyard.errors import InvalidException, NeedsClusterException
 RUN_DIRECTORY = "/var/run"
 _CONFIG_NAMES = ("vineyard-config.yaml", "vineyard/vineyard-config.yaml")
 _SOCKET_NAMES = ("vineyard.sock", "vineyard/vineyard.sock")
+_USER_SOCKETS = (
+    ("XDG_RUNTIME_DIR", "vineyard/vineyard.sock"),
+    ("HOME", ".local/vineyard/vineyard.sock"),
+)
 
 
 def connect(
@@ -120,6 +126,11 @@ def find_socket(
     for name in _SOCKET_NAMES:
         path = os.path.join(RUN_DIRECTORY, name)
         if os.path.exists(path):
+            return path
+    for variable, name in _USER_SOCKETS:
+        directory = os.environ.get(variable, "")
+        path = os.path.join(directory, name)
+        if directory.startswith("/") and os.path.exists(path):
             return path
     return None
 
