@@ -6,14 +6,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vineyard._core import Blob, BlobBuilder, ObjectID, ObjectInfo
 from vineyard.codecs._core import Decoder, Encoder, Node, corrupted, decodes, encodes, loads
 from vineyard.errors import InvalidException, KeyErrorException
-
-if TYPE_CHECKING:
-    from vineyard.client import Client
 
 #: Key of the metadata that tells which buffers are members of type Blob: member -> index.
 BLOBS_KEY = "__blobs"
@@ -43,7 +40,7 @@ class ObjectMeta:
 
     def __init__(self, global_: bool = False) -> None:
         self._info: ObjectInfo | None = None
-        self._client: Client | None = None
+        self._client: Any = None  # the Client, where read from a store
         self._content: dict[str, Any] = {}
         self._members: dict[str, ObjectID | ObjectMeta] = {}
         self._blobs: dict[str, Blob] = {}
@@ -51,7 +48,7 @@ class ObjectMeta:
             self.set_global(True)
 
     @classmethod
-    def from_info(cls, info: ObjectInfo, client: Client | None = None) -> ObjectMeta:
+    def from_info(cls, info: ObjectInfo, client: Any = None) -> ObjectMeta:
         """The description of a stored object."""
         self = cls()
         self._info = info
@@ -212,7 +209,8 @@ class ObjectMeta:
         """A blob that the object's buffers lie in."""
         if self._client is None:
             raise InvalidException("metadata that was not read from a store has no buffers")
-        return self._client.get_blob(blob_id)
+        blob: Blob = self._client.get_blob(blob_id)
+        return blob
 
     @property
     def meta(self) -> ObjectMeta:

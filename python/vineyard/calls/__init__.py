@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""The calls of `vineyard.Client`, by what they are about; the client inherits them all.
+
+* `objects`: descriptions, composition, deleting, listing, labels
+* `names`
+* `blobs`
+* `elsewhere`: what means nothing on one instance, and what needs several
+"""

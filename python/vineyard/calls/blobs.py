@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""Blobs: memory to be filled in place, and sealed bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vineyard._core import Blob
+from vineyard.calls.refs import Calls, Ref, to_id
+from vineyard.errors import InvalidException
+
+
+class BlobCalls(Calls):
+    """See `vineyard.Client`."""
+
+    __slots__ = ()
+
+    def create_blob(self, size: int | Sequence[int], *, timeout: float | None = None) -> Any:
+        """Memory of `size` bytes, all zero, to be filled and sealed; a list for a list of sizes.
+
+        Returns
+        -------
+        BlobBuilder, or a list of them
+        """
+        if not isinstance(size, int):
+            return [self.create_blob(s, timeout=timeout) for s in size]
+        if not 0 <= size < 2**63:
+            raise InvalidException(f"a blob can't have {size} bytes")
+        return self._core.create_blob(size, timeout)
+
+    def create_empty_blob(self) -> Blob:
+        """A blob of no bytes."""
+        return self._core.seal(self._core.create_blob(0))
+
+    def get_blob(
+        self, object_id: Ref, unsafe: bool = False, *, timeout: float | None = None
+    ) -> Blob:
+        """A sealed blob."""
+        return self._core.get_blob(to_id(object_id), timeout)
+
+    def get_blobs(
+        self, object_ids: Sequence[Ref], unsafe: bool = False, *, timeout: float | None = None
+    ) -> list[Blob]:
+        return [self.get_blob(ref, timeout=timeout) for ref in object_ids]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""Names: what they point to, versions, waiting, listing."""
+
+from __future__ import annotations
+
+from vineyard._core import ObjectID
+from vineyard.calls.refs import Calls, Ref, to_id, to_name
+from vineyard.errors import InvalidException
+
+
+class NameCalls(Calls):
+    """See `vineyard.Client`."""
+
+    __slots__ = ()
+
+    def put_name(
+        self,
+        object_id: Ref,
+        name: str,
+        *,
+        if_version: int | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Points a name at an object; the name does not become its owner.
+
+        Returns
+        -------
+        int
+            The version of the name: 1 for its first object, then 2, ...
+        """
+        return self._core.put_name(to_name(name), to_id(object_id), if_version, timeout)
+
+    def get_name(self, name: str, wait: bool = False, *, timeout: float | None = None) -> ObjectID:
+        """The object that a name points to; with `wait`, as soon as there is one."""
+        return self._core.get_name(to_name(name), wait, timeout).id
+
+    def drop_name(
+        self, name: str, *, if_version: int | None = None, timeout: float | None = None
+    ) -> None:
+        """Takes a name away; an object that it owned goes, unless something else refers to it."""
+        self._core.drop_name(to_name(name), if_version, timeout)
+
+    def list_names(
+        self,
+        pattern: str = "*",
+        regex: bool = False,
+        limit: int | None = None,
+        *,
+        prefix: bool = False,
+        timeout: float | None = None,
+    ) -> dict[str, ObjectID]:
+        """Names that match, and what they point to.
+
+        Parameters
+        ----------
+        pattern : str
+            A glob; a regular expression with `regex`; what names begin with, with `prefix`.
+        limit : int, optional
+            At most this many; None for all.
+        """
+        if limit is not None and limit < 0:
+            raise InvalidException(f"a limit is not negative: {limit}")
+        infos = self._core.list_names(pattern, regex, prefix, limit, timeout)
+        return {info.name: info.id for info in infos}

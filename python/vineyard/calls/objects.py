@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""Objects as such: descriptions, composition from members and blobs, deleting, listing, labels."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vineyard._core import ObjectID
+from vineyard.calls.refs import Calls, Ref, to_id
+from vineyard.codecs._core import loads
+from vineyard.errors import InvalidException, ObjectNotExistsException, TypeErrorException
+from vineyard.objects import BLOBS_KEY, Object, ObjectMeta
+
+
+class ObjectCalls(Calls):
+    """See `vineyard.Client`."""
+
+    __slots__ = ()
+
+    def create_metadata(
+        self,
+        metadata: ObjectMeta | Sequence[ObjectMeta],
+        instance_id: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Any:
+        """Stores an object that was composed from metadata, members and blobs.
+
+        Returns
+        -------
+        ObjectMeta, or a list of them for a list
+        """
+        if not isinstance(metadata, ObjectMeta):
+            return [self.create_metadata(m, timeout=timeout) for m in metadata]
+        if not metadata.typename:
+            raise InvalidException("the metadata has no 'typename'")
+        content = {
+            k: v for k, v in metadata._content.items() if k not in ("id", "typename", BLOBS_KEY)
+        }
+        members = {}
+        for key, member in metadata._members.items():
+            if isinstance(member, ObjectMeta):
+                member = self.create_metadata(member, timeout=timeout).id
+            members[key] = to_id(member)
+        buffers = list(metadata._blobs.values())
+        if buffers:
+            content[BLOBS_KEY] = {key: i for i, key in enumerate(metadata._blobs)}
+        ref = self._core.put(
+            metadata.typename,
+            json.dumps(content, allow_nan=False),
+            buffers,
+            members or None,
+            None,
+            None,
+            None,
+            timeout,
+        )
+        return self.get_meta(ref, timeout=timeout)
+
+    def get_meta(
+        self, object_id: Ref, sync_remote: bool = False, *, timeout: float | None = None
+    ) -> ObjectMeta:
+        """The description of an object; no bytes are mapped."""
+        return ObjectMeta.from_info(self._core.get_info(to_id(object_id), False, timeout), self)
+
+    def get_metas(
+        self, object_ids: Sequence[Ref], sync_remote: bool = False, *, timeout: float | None = None
+    ) -> list[ObjectMeta]:
+        return [self.get_meta(ref, timeout=timeout) for ref in object_ids]
+
+    def get_object(
+        self,
+        object_id: Ref,
+        sync_remote: bool = False,
+        fetch: bool = False,
+        *,
+        timeout: float | None = None,
+    ) -> Object:
+        """The object itself, not its value."""
+        return Object(self.get_meta(object_id, timeout=timeout))
+
+    def get_objects(
+        self, object_ids: Sequence[Ref], sync_remote: bool = False, *, timeout: float | None = None
+    ) -> list[Object]:
+        return [self.get_object(ref, timeout=timeout) for ref in object_ids]
+
+    def exists(self, object_id: Ref, *, timeout: float | None = None) -> bool:
+        """Whether there is such an object or blob."""
+        return self._core.exists(to_id(object_id), timeout)
+
+    def delete(
+        self,
+        object_id: Ref | Sequence[Ref],
+        force: bool = False,
+        deep: bool = True,
+        memory_trim: bool = False,
+        *,
+        timeout: float | None = None,
+    ) -> int:
+        """Deletes objects and all their names. What readers have mapped stays readable for them.
+
+        Parameters
+        ----------
+        object_id : one that names an object, or a sequence of such
+        force : bool
+            Objects of which these are members go too, instead of an error.
+        deep : bool
+            Members that nothing else refers to go too.
+
+        Returns
+        -------
+        int
+            How many objects went.
+        """
+        many = isinstance(object_id, (list, tuple, set, frozenset))
+        refs: Any = object_id if many else [object_id]
+        return self._core.delete([to_id(ref) for ref in refs], force, deep, timeout)
+
+    def list_metadatas(
+        self,
+        pattern: str = "*",
+        regex: bool = False,
+        limit: int | None = 5,
+        nobuffer: bool = False,
+        *,
+        include_parts: bool = False,
+        timeout: float | None = None,
+    ) -> list[ObjectMeta]:
+        """Descriptions of the objects whose typename matches.
+
+        Parameters
+        ----------
+        pattern : str
+            A glob (``*``, ``?``, ``[...]``), or a regular expression with `regex`.
+        limit : int, optional
+            At most this many; None for all.
+        include_parts : bool
+            Also members of other objects, and blobs.
+        """
+        if limit is not None and limit < 0:
+            raise InvalidException(f"a limit is not negative: {limit}")
+        infos = self._core.list(pattern, regex, limit, include_parts, timeout)
+        return [ObjectMeta.from_info(info, self) for info in infos]
+
+    def list_objects(
+        self,
+        pattern: str = "*",
+        regex: bool = False,
+        limit: int | None = 5,
+        *,
+        include_parts: bool = False,
+        timeout: float | None = None,
+    ) -> list[Object]:
+        """The objects whose typename matches; as `list_metadatas`."""
+        metas = self.list_metadatas(
+            pattern, regex, limit, include_parts=include_parts, timeout=timeout
+        )
+        return [Object(meta) for meta in metas]
+
+    def shallow_copy(
+        self,
+        object_id: Ref,
+        extra_metadata: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> ObjectID:
+        """Another object with the same buffers and members, and `extra_metadata` besides."""
+        typename, metadata, buffers, members = self._core.get(to_id(object_id), False, timeout)
+        if extra_metadata:
+            metadata = json.dumps({**loads(metadata), **extra_metadata}, allow_nan=False)
+        return self._core.put(typename, metadata, buffers, members, None, None, None, timeout)
+
+    def persist(self, object_id: Ref, *, timeout: float | None = None) -> None:
+        """Succeeds for every object that exists: one instance has nobody to publish it to."""
+        ref = to_id(object_id)
+        if not self._core.exists(ref, timeout):
+            raise ObjectNotExistsException(f"no object {ref!r}")
+
+    def label(
+        self,
+        object_id: Ref,
+        key_or_labels: str | Mapping[str, str],
+        value: str | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Adds or replaces labels: ``label(id, "key", "value")`` or ``label(id, {...})``."""
+        if isinstance(key_or_labels, str):
+            if value is None:
+                raise InvalidException(f"label {key_or_labels!r} has no value")
+            labels = {key_or_labels: value}
+        else:
+            labels = dict(key_or_labels)
+        for key, text in labels.items():
+            if not isinstance(key, str) or not isinstance(text, str):
+                raise TypeErrorException("labels are texts")
+        self._core.set_labels(to_id(object_id), labels, timeout)
+
+    def labels(self, object_id: Ref, *, timeout: float | None = None) -> dict[str, str]:
+        """The labels of an object."""
+        return self._core.get_info(to_id(object_id), False, timeout).labels
+
+    def clear(self, *, timeout: float | None = None) -> None:
+        """Deletes every object and name of this volume; blobs made alone stay."""
+        while infos := self._core.list("*", False, 1000, True, timeout):
+            for info in infos:
+                with contextlib.suppress(ObjectNotExistsException):
+                    self._core.delete([info.id], True, True, timeout)
