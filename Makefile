@@ -78,8 +78,8 @@ test:
 
 .PHONY: bench
 bench:
-	@scripts/setup.sh build bench
-	@$(CMAKE) --preset release -DVINEYARD_BENCHMARKS=ON $(PYTHON_OPTIONS) >/dev/null
+	@scripts/setup.sh build
+	@$(CMAKE) --preset release -DVINEYARD_TESTS=OFF -DVINEYARD_BENCHMARKS=ON $(PYTHON_OPTIONS) >/dev/null
 	@cmake --build --preset release -j $(JOBS)
 	@cmake --install $(RELEASE) --component python --prefix python >/dev/null
 	@scripts/run_benchmarks.sh $(RELEASE) $(VENV)/python
@@ -114,7 +114,7 @@ tsan:
 
 .PHONY: fuzz
 fuzz:
-	@scripts/setup.sh build clang
+	@scripts/setup.sh build fuzz clang
 	@$(CMAKE) --preset fuzz >/dev/null
 	@cmake --build --preset fuzz -j $(JOBS)
 	@scripts/run_fuzzers.sh build/fuzz $(FUZZ_SECONDS)

@@ -6,8 +6,8 @@
 #   build   compiler, libraries, and .venv with numpy, pandas and pyarrow   (the default)
 #   demo    what examples/flights needs in .venv
 #   test    GoogleTest, pytest, hypothesis
-#   bench   Google Benchmark
 #   check   clang 19 with its format and tidy tools, ruff, mypy
+#   fuzz    what the fuzzers need besides clang
 #   clang   clang 19 with its sanitizers and fuzzer
 #   wheel   debootstrap, for the bare system that the wheel is tried in
 # Needs Debian 12 or Ubuntu 24.04, a Python of 3.11 or later (PYTHON=… names one), and root or sudo
@@ -31,10 +31,10 @@ build|libcli11-dev|reads command lines
 build|nlohmann-json3-dev|reads and writes JSON
 test|libgtest-dev|runs the C++ tests
 test|libgmock-dev|matchers for the C++ tests
-bench|libbenchmark-dev|runs the C++ benchmarks
 check|clang-19|the second compiler: checks which thread may touch what
 check|clang-format-19|checks the form of the C++ code
 check|clang-tidy-19|looks for mistakes in the C++ code
+fuzz|libgtest-dev|checks within one of the fuzzers
 clang|clang-19|compiles for the thread sanitizer and the fuzzers
 clang|libclang-rt-19-dev|the run-time part of those
 clang|llvm-19|turns addresses in their reports into lines, and measures coverage
@@ -49,8 +49,8 @@ die() {
 profiles=("${@:-build}")
 for profile in "${profiles[@]}"; do
   case "$profile" in
-    build | demo | test | bench | check | clang | wheel) ;;
-    *) die "unknown profile '$profile'; there are: build demo test bench check clang wheel" ;;
+    build | demo | test | check | fuzz | clang | wheel) ;;
+    *) die "unknown profile '$profile'; there are: build demo test check fuzz clang wheel" ;;
   esac
 done
 
