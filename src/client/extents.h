@@ -71,6 +71,12 @@ class ExtentCache {
     return extent;
   }
 
+  /// The ids mean other things from now on. What is mapped stays so for whoever has it.
+  void Forget() {
+    const std::lock_guard lock(mutex_);
+    mapped_.clear();
+  }
+
   std::vector<uint64_t> mapped() {
     const std::lock_guard lock(mutex_);
     std::vector<uint64_t> ids;

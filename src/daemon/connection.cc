@@ -25,8 +25,16 @@ iovec Part(std::span<const std::byte> bytes) {
 
 // ---- Reply
 
+Reply::Reply(const std::shared_ptr<Connection>& connection, uint64_t request_id)
+    : connection_(connection), request_id_(request_id) {
+  ++connection->requests_;
+}
+
 Reply::~Reply() {
-  if (request_id_ == 0) return;
+  const std::shared_ptr<Connection> connection = connection_.lock();
+  if (connection == nullptr) return;  // moved elsewhere, or nobody is left to be told
+  --connection->requests_;
+  if (request_id_ == 0 || connection->closed()) return;
   log::Error("a request was left without an answer", {{"request", request_id_}});
   Fail(Status::Internal("the instance lost this request; please report it"));
 }
@@ -49,9 +57,9 @@ void Reply::Send(flatbuffers::FlatBufferBuilder& builder, fb::ReplyBody type,
   const uint64_t id = std::exchange(request_id_, 0);
   if (auto connection = connection_.lock(); connection && id != 0) {
     const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
-    connection->Send(id, {.body = {data, builder.GetSize()},
-                          .payload = std::move(payload),
-                          .fds = std::move(fds)});
+    connection->Send(
+        id,
+        {.body = {data, builder.GetSize()}, .payload = std::move(payload), .fds = std::move(fds)});
   }
 }
 
@@ -120,12 +128,14 @@ bool Connection::HandleFrames() {
     if (count > received_fds_.size()) return false;
     std::move(received_fds_.begin(), received_fds_.begin() + static_cast<ptrdiff_t>(count),
               std::back_inserter(fds));
-    received_fds_.erase(received_fds_.begin(), received_fds_.begin() + static_cast<ptrdiff_t>(count));
+    received_fds_.erase(received_fds_.begin(),
+                        received_fds_.begin() + static_cast<ptrdiff_t>(count));
     if (!server_.HandleFrame(shared_from_this(), frame, std::move(fds))) return false;
   }
-  // Descriptors that no frame has claimed: nobody asked for them.
-  if (received_fds_.size() > os::kMaxFdsPerMessage) return false;
-  return true;
+  // Descriptors come with the first bytes of the frame that names them. Those left when no other frame
+  // has begun belong to none: nobody asked for them.
+  if (reader_.Empty()) received_fds_.clear();
+  return received_fds_.size() <= os::kMaxFdsPerMessage;
 }
 
 void Connection::Send(uint64_t request_id, Outgoing out) {
@@ -163,8 +173,8 @@ void Connection::SendNow(uint64_t request_id, const Outgoing& out) {
   parts.push_back(Part(out.body));
   parts.push_back(Part(std::span(kPadding).first(wire::Pad8(out.body.size()) - out.body.size())));
   for (const auto& part : out.payload) parts.push_back(Part(part));
-  parts.push_back(Part(
-      std::span(kPadding).first(wire::Pad8(header.payload_length) - header.payload_length)));
+  parts.push_back(
+      Part(std::span(kPadding).first(wire::Pad8(header.payload_length) - header.payload_length)));
   size_t total = 0;
   for (const iovec& part : parts) total += part.iov_len;
   size_t sent = 0;

@@ -36,13 +36,13 @@ struct Outgoing {
 };
 
 /// The answer a request is owed. Moved into whatever will give it; destroyed without an answer it
-/// says "internal error", and logs that.
+/// says "internal error", and logs that (unless the client is gone).
 class Reply {
  public:
-  Reply(std::weak_ptr<Connection> connection, uint64_t request_id)
-      : connection_(std::move(connection)), request_id_(request_id) {}
+  Reply(const std::shared_ptr<Connection>& connection, uint64_t request_id);
   Reply(Reply&& other) noexcept
-      : connection_(std::move(other.connection_)), request_id_(std::exchange(other.request_id_, 0)) {}
+      : connection_(std::move(other.connection_)),
+        request_id_(std::exchange(other.request_id_, 0)) {}
   Reply& operator=(Reply&&) = delete;
   Reply(const Reply&) = delete;
   ~Reply();
@@ -77,10 +77,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void set_client(uint64_t key) { client_ = key; }
   [[nodiscard]] bool closed() const { return closed_; }
 
+  /// Requests of it that are being carried out, or wait.
+  [[nodiscard]] size_t requests() const { return requests_; }
+
   /// Tickets of waits that end with the connection (see Store::CancelReserve).
   std::vector<uint64_t> tickets;
 
  private:
+  friend class Reply;
   struct Queued {
     std::vector<std::byte> bytes;
     size_t sent = 0;
@@ -108,6 +112,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::vector<os::UniqueFd> received_fds_;
   std::deque<Queued> queue_;
   size_t queued_bytes_ = 0;
+  size_t requests_ = 0;
   bool waiting_to_read_ = false;
   bool waiting_to_write_ = false;
   bool closed_ = false;

@@ -136,14 +136,24 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
         if (!granted.ok()) return waiting->Fail(granted);
         TryPut(connection, copy, kept, deadline, std::move(*waiting));
       });
-  connection->tickets.push_back(ticket);
+  TrackTicket(*connection, ticket);
   ArmTimer();
+}
+
+// The wait ends with the connection.
+void Server::TrackTicket(Connection& connection, uint64_t ticket) {
+  std::erase_if(connection.tickets, [&](uint64_t t) { return !store_.IsWaiting(t); });
+  connection.tickets.push_back(ticket);
 }
 
 // ---- reservations
 
 void Server::HandleReserve(Call call, const fb::Reserve& reserve) {
-  std::erase_if(call.connection->tickets, [&](uint64_t t) { return !store_.IsWaiting(t); });
+  if (call.client.reservations.size() >= store::kMaxReservations) {
+    return call.reply.Fail(Status::LimitExceeded(
+        fmt::format("this client has {} blobs reserved; seal or give back some first",
+                    call.client.reservations.size())));
+  }
   auto reply = std::make_shared<Reply>(std::move(call.reply));
   const uint64_t ticket = store_.Reserve(
       call.volume, call.client.key, reserve.size(), DeadlineAfter(reserve.timeout_ms()),
@@ -163,7 +173,7 @@ void Server::HandleReserve(Call call, const fb::Reserve& reserve) {
         const auto reserved = fb::CreateReserved(b, Describe(b, **made));
         reply->Send(b, fb::ReplyBody::Reserved, reserved.Union(), {}, openings.numbers());
       });
-  call.connection->tickets.push_back(ticket);
+  TrackTicket(*call.connection, ticket);
   ArmTimer();
 }
 

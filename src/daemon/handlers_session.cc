@@ -13,6 +13,13 @@
 
 namespace vineyard::daemon {
 
+namespace {
+
+// What a client says it has mapped serves to name who holds memory; so many are enough for that.
+constexpr size_t kMaxMapped = 65'536;
+
+}  // namespace
+
 void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb::Hello& hello,
                          Reply reply) {
   if (hello.protocol() != wire::kProtocolVersion) {
@@ -27,8 +34,8 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   if (!client.ok()) return reply.Fail(client.status());
   connection->set_client((*client)->key);
   (*client)->connected = true;
-  (*client)->claimed = true;
   ReconcileClaims(**client, hello);
+  (*client)->claimed = true;
   if (hello.first_number() > 0) store_.clients().Acknowledge(**client, hello.first_number() - 1);
 
   Openings openings;
@@ -44,9 +51,9 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   const auto uuid = b.CreateString(options_.instance_uuid);
   const auto version = b.CreateString(VINEYARD_VERSION);
   const auto segments = b.CreateVector(numbers);
-  const auto welcome = fb::CreateWelcome(
-      b, wire::kProtocolVersion, name, volume->id(), uuid, 0, version, options_.generation,
-      store_.options().inline_max, wire::kMaxPayload, layout::kAnswerWindow, segments);
+  const auto welcome = fb::CreateWelcome(b, wire::kProtocolVersion, name, volume->id(), uuid, 0,
+                                         version, options_.generation, store_.options().inline_max,
+                                         wire::kMaxPayload, layout::kAnswerWindow, segments);
   reply.Send(b, fb::ReplyBody::Welcome, welcome.Union(), {}, openings.numbers());
 }
 
@@ -97,17 +104,27 @@ void Server::ReconcileClaims(store::ClientState& client, const fb::Hello& hello)
   for (const uint64_t blob : known) {
     if (!claimed.contains(blob)) store_.FreeExtent(ObjectId(blob));
   }
-  for (const uint64_t blob : claimed) store_.RestoreSmallReservation(client, ObjectId(blob));
+  // Only an engine before can have given out what this one does not know.
+  if (!client.claimed) {
+    for (const uint64_t blob : claimed) {
+      if (client.reservations.size() >= store::kMaxReservations) break;
+      store_.RestoreSmallReservation(client, ObjectId(blob));
+    }
+  }
   client.mapped.clear();
   if (hello.mapped() != nullptr) {
-    client.mapped.insert(hello.mapped()->begin(), hello.mapped()->end());
+    for (const uint64_t blob : *hello.mapped()) {
+      if (client.mapped.size() >= kMaxMapped) break;
+      client.mapped.insert(blob);
+    }
   }
 }
 
 void Server::Dispatch(Call call, const fb::Request& request) {
   switch (request.body_type()) {
     case fb::RequestBody::Put: return HandlePut(std::move(call), *request.body_as_Put());
-    case fb::RequestBody::Reserve: return HandleReserve(std::move(call), *request.body_as_Reserve());
+    case fb::RequestBody::Reserve:
+      return HandleReserve(std::move(call), *request.body_as_Reserve());
     case fb::RequestBody::Abort: return HandleAbort(std::move(call), *request.body_as_Abort());
     case fb::RequestBody::Get: return HandleGet(std::move(call), *request.body_as_Get());
     case fb::RequestBody::OpenExtents:
@@ -116,7 +133,8 @@ void Server::Dispatch(Call call, const fb::Request& request) {
       return HandleOpenCatalog(std::move(call), *request.body_as_OpenCatalog());
     case fb::RequestBody::Released:
       return HandleReleased(std::move(call), *request.body_as_Released());
-    case fb::RequestBody::PutName: return HandlePutName(std::move(call), *request.body_as_PutName());
+    case fb::RequestBody::PutName:
+      return HandlePutName(std::move(call), *request.body_as_PutName());
     case fb::RequestBody::DropName:
       return HandleDropName(std::move(call), *request.body_as_DropName());
     case fb::RequestBody::ListNames:
@@ -140,8 +158,8 @@ void Server::Dispatch(Call call, const fb::Request& request) {
     case fb::RequestBody::Hello:
     case fb::RequestBody::NONE: break;
   }
-  call.reply.Fail(Status::NotSupported(
-      fmt::format("this instance does not know request {}", static_cast<int>(request.body_type()))));
+  call.reply.Fail(Status::NotSupported(fmt::format("this instance does not know request {}",
+                                                   static_cast<int>(request.body_type()))));
 }
 
 void Server::HandleStatus(Call call) {

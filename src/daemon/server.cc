@@ -19,6 +19,7 @@ namespace {
 
 constexpr milliseconds kLingerCheckWanted{20};  // somebody waits for memory
 constexpr milliseconds kLingerCheckIdle{500};
+constexpr size_t kMaxRequests = 4096;  // of one connection at a time
 
 std::unique_ptr<asio::posix::stream_descriptor> Watch(asio::io_context& io, const os::UniqueFd& fd) {
   auto copy = fd.Duplicate();
@@ -170,6 +171,11 @@ bool Server::HandleFrame(const std::shared_ptr<Connection>& connection, const wi
     return volume == nullptr;
   }
   store_.clients().Acknowledge(*client, frame.header.acknowledged);
+  if (connection->requests() > kMaxRequests) {
+    reply.Fail(Status::LimitExceeded(
+        "too many requests of this connection wait; take some answers first"));
+    return true;
+  }
   Dispatch({connection, *volume, *client, frame, fds, std::move(reply)}, **request);
   return true;
 }

@@ -98,6 +98,7 @@ class Server {
   void HandlePut(Call call, const fb::Put& put);
   void TryPut(const std::shared_ptr<Connection>& connection, std::shared_ptr<std::vector<uint64_t>> copy,
               const wire::Frame& frame, os::TimePoint deadline, Reply reply);
+  void TrackTicket(Connection& connection, uint64_t ticket);
   void HandleReserve(Call call, const fb::Reserve& reserve);
   void HandleAbort(Call call, const fb::Abort& abort);
   void HandleGet(Call call, const fb::Get& get);

@@ -66,7 +66,9 @@ Result<UniqueFd> ConnectUnix(const std::string& path) {
     if (errno == EACCES || errno == EPERM) {
       return Status::PermissionDenied("may not connect to '" + path + "': " + std::strerror(errno));
     }
-    if (errno == EAGAIN) return Status::Unavailable("too many connections wait at '" + path + "'");
+    if (errno == EAGAIN) {
+      return Status::DeadlineExceeded("too many connections wait at '" + path + "'");
+    }
     return Status::Unavailable("no instance answers at '" + path + "': " + std::strerror(errno));
   }
   return fd;

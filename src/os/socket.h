@@ -25,7 +25,8 @@ using TimePoint = Clock::time_point;
 /// The most descriptors that one message carries (the kernel's SCM_MAX_FD).
 inline constexpr size_t kMaxFdsPerMessage = 253;
 
-/// Paths of any length: a long one is reached through a descriptor of its directory.
+/// Paths of any length: a long one is reached through a descriptor of its directory. kUnavailable when
+/// nobody listens; kDeadlineExceeded when the listener's queue is full: try again a little later.
 Result<UniqueFd> ConnectUnix(const std::string& path);
 /// Fails with kAlreadyExists when the path is taken, by a live socket or anything else.
 Result<UniqueFd> ListenUnix(const std::string& path, mode_t mode);

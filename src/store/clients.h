@@ -29,6 +29,9 @@ struct Token {
   auto operator<=>(const Token&) const = default;
 };
 
+/// Of one client. Small ones cost no memory that admission counts, but some of the engine's own.
+inline constexpr size_t kMaxReservations = 16'384;
+
 struct ClientState {
   uint64_t key = 0;
   Token token;

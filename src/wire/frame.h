@@ -57,6 +57,9 @@ class FrameReader {
   /// (the stream can't be followed any further).
   Result<std::optional<Frame>> Next();
 
+  /// True when nothing of a further frame has come yet.
+  [[nodiscard]] bool Empty() const { return begin_ == end_; }
+
  private:
   // Words, not bytes, so that frames are aligned.
   std::vector<uint64_t> words_;
