@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <memory>
+#include <utility>
 
 #include "os/memfd.h"
 
@@ -17,8 +18,8 @@ namespace {
 constexpr uint64_t kFirstArena = uint64_t{64} << 10;
 constexpr uint64_t kUsualArena = uint64_t{2} << 20;
 constexpr uint64_t kLargeArena = uint64_t{16} << 20;
+constexpr uint64_t kWorthLooking = uint64_t{1} << 20;  // bytes freed
 constexpr size_t kManyArenas = 32;  // from here on larger ones, so that readers map few
-constexpr uint64_t kFineLimit = 64 * layout::kRecordAlign;
 
 }  // namespace
 
@@ -125,6 +126,7 @@ void ArenaSet::Close(uint32_t number) {
   if (!it->second.adopted) --own_;
   // Unmapping and closing walk the pages: a pool thread does it, after the keeper has let go.
   auto arena = std::make_shared<Arena>(std::move(it->second));
+  if (arena->adopted || arena->draining) --to_empty_;
   arenas_.erase(it);
   held_ -= size;
   keeper_.Drop(HeldKind::kArena, volume_, number, [pool = pool_, arena, &budget = budget_, size] {
@@ -140,6 +142,7 @@ void ArenaSet::Free(Ref ref) {
   const uint64_t slot = SlotSize(ref);
   arena.live_bytes -= slot;
   live_ -= slot;
+  freed_since_look_ += slot;
   if (arena.adopted) {
     // Never written again: readers that are in it see the record as it was before it was freed.
     arena.adopted_slots.erase(ref.offset());
@@ -173,6 +176,7 @@ Status ArenaSet::Adopt(uint32_t number, os::UniqueFd fd, uint64_t size) {
   arena.fd = std::move(fd);
   arena.size = size;
   arena.adopted = true;
+  ++to_empty_;
   budget_.Take(size);
   held_ += size;
   next_number_ = std::max(next_number_, number + 1);
@@ -203,6 +207,9 @@ void ArenaSet::CloseEmptyAdopted() {
 
 std::vector<Ref> ArenaSet::NextToMove(size_t most) {
   std::vector<Ref> refs;
+  // Asked after every change: looking through all arenas each time would cost more than the change.
+  if (to_empty_ == 0 && freed_since_look_ < kWorthLooking) return refs;
+  freed_since_look_ = 0;
   for (auto& [number, arena] : arenas_) {
     if (arena.adopted) {
       for (const auto& [offset, size] : arena.adopted_slots) {
@@ -210,7 +217,7 @@ std::vector<Ref> ArenaSet::NextToMove(size_t most) {
         refs.emplace_back(layout::FieldsOf(arena.mapping.data() + offset).kind, number, offset);
       }
     } else if (arena.draining || IsSparse(number, arena)) {
-      arena.draining = true;
+      if (!std::exchange(arena.draining, true)) ++to_empty_;
       uint64_t offset = 0;
       while (offset < arena.filled && refs.size() < most) {
         const std::byte* slot = arena.mapping.data() + offset;

@@ -115,6 +115,8 @@ class ArenaSet {
   std::vector<std::vector<layout::Ref>> free_;  // by class; refs of closed arenas are skipped
   uint64_t held_ = 0;
   uint64_t live_ = 0;
+  size_t to_empty_ = 0;            // arenas adopted or draining
+  uint64_t freed_since_look_ = 0;  // bytes: only what is freed makes arenas sparse
 };
 
 }  // namespace vineyard::store
