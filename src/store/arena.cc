@@ -209,7 +209,6 @@ std::vector<Ref> ArenaSet::NextToMove(size_t most) {
   std::vector<Ref> refs;
   // Asked after every change: looking through all arenas each time would cost more than the change.
   if (to_empty_ == 0 && freed_since_look_ < kWorthLooking) return refs;
-  freed_since_look_ = 0;
   for (auto& [number, arena] : arenas_) {
     if (arena.adopted) {
       for (const auto& [offset, size] : arena.adopted_slots) {
@@ -228,6 +227,7 @@ std::vector<Ref> ArenaSet::NextToMove(size_t most) {
     }
     if (!refs.empty()) break;
   }
+  if (refs.empty()) freed_since_look_ = 0;
   return refs;
 }
 
