@@ -24,7 +24,6 @@ COLUMNS = {
     "text": ["x", None, "zé\U0001f600"],
     "string": pd.array(["a", None, "c"], dtype="string"),
     "string_python": pd.array(["a", None, "c"], dtype="string[python]"),
-    "str_python": pd.array(["a", None, "c"], dtype=pd.StringDtype("python", na_value=np.nan)),
     "category": pd.Categorical(["u", None, "u"], categories=["w", "u"]),
     "ordered": pd.Categorical([3, 1, 3], categories=[3, 2, 1], ordered=True),
     "dates": pd.Categorical(pd.to_datetime(["2020-01-01", "2020-01-02", None])),
@@ -48,6 +47,10 @@ COLUMNS = {
     "objects": [[1, 2], {"a": 1.5}, pd.Timestamp("2020", tz="UTC")],
     "mixed_missing": np.array([None, np.nan, pd.NA], object),
 }
+if hasattr(pd.StringDtype(), "na_value") and pd.__version__ >= "2.3":
+    COLUMNS["str_python"] = pd.array(
+        ["a", None, "c"], dtype=pd.StringDtype("python", na_value=np.nan)
+    )
 
 
 def everything():
@@ -217,7 +220,7 @@ def test_columns_are_views_of_the_buffers():
         {
             "a": np.arange(n * 1.0),
             "b": np.arange(n * 1.0),
-            "s": ["text"] * n,
+            "s": pd.array(["text"] * n, dtype="string[pyarrow]"),
             "t": pd.date_range("2020", periods=n, tz="UTC"),
             "c": pd.Categorical(["x"] * n),
             "i": pd.array([1] * n, dtype="Int64"),

@@ -214,3 +214,42 @@ def test_objects_survive_the_engine(own_instance, own_client):
 def _engine_of(keeper):
     with open(f"/proc/{keeper}/task/{keeper}/children") as file:
         return int(file.read().split()[0])
+
+
+def test_a_child_of_a_dead_client_keeps_no_reservation(own_instance, own_client):
+    source = """
+import os, sys, vineyard
+client = vineyard.connect(sys.argv[1])
+builder = client.create_blob(20 << 20)
+memoryview(builder)[:5] = b"hello"
+child = os.fork()
+if child == 0:
+    sys.stdin.read()
+    os._exit(0)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", source, own_instance.socket],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    process.stdout.readline()
+    assert own_client.status.memory_usage >= 20 << 20
+    process.kill()
+    process.wait()
+    while own_client.status.memory_usage:  # the test's watchdog bounds this
+        time.sleep(0.01)
+    process.stdin.close()  # ends the child
+    process.stdout.close()
+
+
+def test_a_reader_keeps_its_bytes_through_overwriting(client, name):
+    client.put(np.zeros(500_000), name=name)
+    kept = [client.get(name=name)]
+    for i in range(1, 6):
+        client.put(np.full(500_000, i), name=name)
+        kept.append(client.get(name=name))
+    client.drop_name(name)
+    for i, array in enumerate(kept):
+        assert (array == i).all()

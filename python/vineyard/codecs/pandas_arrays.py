@@ -36,6 +36,7 @@ from vineyard.codecs._core import (
     decodes,
     encodes,
 )
+from vineyard.errors import UnknownLayoutException
 
 LAZY_DECODERS.setdefault("arrow", "vineyard.codecs.arrow_values")
 
@@ -235,8 +236,9 @@ def _decode_interval(decoder: Decoder, node: dict[str, Any]) -> Any:
 def _string_node(encoder: Encoder, array: Any) -> Node:
     dtype = array.dtype
     na = "NA" if dtype.na_value is pd.NA else "nan"
-    node = {"codec": "pandas.string", "storage_": dtype.storage, "na_": na}
-    if dtype.storage == "pyarrow":
+    storage = "pyarrow" if dtype.storage.startswith("pyarrow") else dtype.storage
+    node = {"codec": "pandas.string", "storage_": storage, "na_": na}
+    if storage == "pyarrow":
         from vineyard.codecs.arrow_values import chunked_node
 
         return {**node, "values_": chunked_node(encoder, internals.arrow_of(array))}
@@ -251,14 +253,21 @@ def string_dtype(storage: Any, na: Any) -> Any:
         corrupted(f"a string dtype of {storage!r} and {na!r}")
     if na == "NA":
         return pd.StringDtype(storage)
-    return pd.StringDtype(storage, na_value=np.nan)
+    try:
+        return pd.StringDtype(storage, na_value=np.nan)
+    except TypeError:  # before pandas 2.3
+        if storage == "pyarrow":
+            return pd.StringDtype("pyarrow_numpy")
+        raise UnknownLayoutException(
+            "strings of the dtype 'str' that were stored without pyarrow need pandas 2.3"
+        ) from None
 
 
 @decodes("pandas.string")
 def _decode_string(decoder: Decoder, node: dict[str, Any]) -> Any:
     dtype = string_dtype(node.get("storage_"), node.get("na_"))
     values = decoder.value(node.get("values_"))
-    if dtype.storage == "pyarrow":
+    if dtype.storage.startswith("pyarrow"):
         import pyarrow as pa
 
         if not isinstance(values, pa.ChunkedArray) or "string" not in str(values.type):
@@ -279,7 +288,7 @@ for _name in ("ArrowStringArray", "StringArray"):
 for _dtype in ("pyarrow", "python"):
     try:
         encodes(string_dtype(_dtype, "nan").construct_array_type())(_string_node)
-    except ImportError:  # no pyarrow
+    except (ImportError, UnknownLayoutException):  # no pyarrow, or an old pandas
         pass
 
 

@@ -8,7 +8,7 @@ positions of its columns) and ``values_`` (columns × rows).
 
 >>> import pandas as pd
 >>> from vineyard.codecs import decode, encode
->>> frame = pd.DataFrame({0: [1, 2], 1: [3, 4]})
+>>> frame = pd.DataFrame([[1, 3], [2, 4]])
 >>> typename, metadata, buffers, _ = encode(frame)
 >>> typename, [memoryview(b).nbytes for b in buffers]
 ('vineyard::DataFrame', [32])
