@@ -14,7 +14,7 @@ from vineyard.calls.names import NameCalls
 from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.refs import Ref, to_id, to_name
 from vineyard.codecs import NotEncoded, decode, encode
-from vineyard.codecs._core import corrupted
+from vineyard.codecs.tree import corrupted
 from vineyard.errors import InvalidException
 from vineyard.objects import Object, ObjectMeta
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vineyard._core import Blob, BlobBuilder, ObjectID, ObjectInfo
-from vineyard.codecs._core import Decoder, Encoder, Node, corrupted, decodes, encodes, loads
+from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, encodes, loads
 from vineyard.errors import InvalidException, KeyErrorException
 
 #: Key of the metadata that tells which buffers are members of type Blob: member -> index.

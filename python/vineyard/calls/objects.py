@@ -11,7 +11,7 @@ from typing import Any
 
 from vineyard._core import ObjectID
 from vineyard.calls.refs import Calls, Ref, to_id
-from vineyard.codecs._core import loads
+from vineyard.codecs.tree import loads
 from vineyard.errors import InvalidException, ObjectNotExistsException, TypeErrorException
 from vineyard.objects import BLOBS_KEY, Object, ObjectMeta
 

@@ -5,7 +5,7 @@
 `encode` and `decode` need no store, and are exact: what can't come back equal, of the same type and
 dtype, is refused. Where to look:
 
-* `_core`: the tree, sharing, registration; read this first
+* `tree`: nodes, sharing, registration; read this first
 * `scalars`, `containers`, `arrays`, `pickled`: what needs numpy alone
 * `pandas_values` and its neighbours: imported when a value of pandas is met
 
@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 
 from vineyard.codecs import arrays, containers, pickled, scalars
-from vineyard.codecs._core import VERSION, CycleError, Decoder, Encoder, corrupted, dumps, loads
 from vineyard.codecs.scalars import Encoded
+from vineyard.codecs.tree import VERSION, CycleError, Decoder, Encoder, corrupted, dumps, loads
 from vineyard.errors import TypeErrorException, UnknownLayoutException
 
-__all__ = ["Encoded", "NotEncoded", "decode", "encode", "is_encoded"]
+__all__ = ["Encoded", "NotEncoded", "containers", "decode", "encode"]
 
 #: A tree whose text is longer than this is stored as a buffer; the metadata only names it.
 MAX_METADATA = 16 * 1024
@@ -118,9 +118,7 @@ def _encode_tree(value: Any, pickle: bool) -> Encoded:
         raise TypeErrorException(
             f"can't store a value of type {type(value).__name__}: it is nested too deeply"
         ) from None
-    if type(node) is not dict:  # only numbers that the fast way left: none today
-        node = {"codec": "list", "items_": [node]}
-    codec = node["codec"]
+    codec = node["codec"]  # what JSON holds by itself went the fast way
     if codec.startswith("tensor"):
         typename = arrays.typename_of(node)
     else:
@@ -213,11 +211,3 @@ def _checked_root(node: Any) -> dict[str, Any]:
             "a newer release of vineyard is needed"
         )
     return node
-
-
-def is_encoded(metadata: str) -> bool:
-    """Whether an object with this metadata holds a value that `decode` gives back."""
-    return '"codec"' in metadata
-
-
-assert containers  # imported for what it registers

@@ -32,7 +32,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vineyard.codecs._core import (
+from vineyard.codecs.containers import items_keys, items_of
+from vineyard.codecs.scalars import Encoded
+from vineyard.codecs.tree import (
     Decoder,
     Encoder,
     Node,
@@ -41,8 +43,6 @@ from vineyard.codecs._core import (
     encodes,
     refuse,
 )
-from vineyard.codecs.containers import items_keys, items_of
-from vineyard.codecs.scalars import Encoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

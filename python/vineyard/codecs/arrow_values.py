@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vineyard.codecs._core import Decoder, Encoder, Node, corrupted, decodes
+from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes
 
 _PLAIN = {
     "large_string": pa.large_string(),

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from vineyard.codecs._core import Decoder, Encoder, Node, corrupted, decodes, encodes
 from vineyard.codecs.scalars import text_of
+from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, encodes
 
 PACK_FROM = 32
 

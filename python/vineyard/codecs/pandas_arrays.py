@@ -27,7 +27,7 @@ from pandas.tseries.frequencies import to_offset
 
 from vineyard.codecs import pandas_internals as internals
 from vineyard.codecs import timezones
-from vineyard.codecs._core import (
+from vineyard.codecs.tree import (
     LAZY_DECODERS,
     Decoder,
     Encoder,

@@ -29,9 +29,9 @@ from pandas.api.extensions import ExtensionArray
 
 from vineyard.codecs import pandas_internals as internals
 from vineyard.codecs import timezones
-from vineyard.codecs._core import Decoder, Encoder, Node, corrupted, decodes, encodes
 from vineyard.codecs.containers import items_keys, items_of
 from vineyard.codecs.pandas_arrays import array_of, freq_node, freq_of, index_of
+from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, encodes
 
 
 def _extras(encoder: Encoder, value: pd.DataFrame | pd.Series) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from vineyard.codecs._core import Decoder, Encoder, Node, corrupted, decodes, type_name
+from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, type_name
 from vineyard.errors import PickleRefusedException, TypeErrorException, UnpickleException
 
 

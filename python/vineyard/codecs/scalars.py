@@ -14,7 +14,7 @@ import struct
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any
 
-from vineyard.codecs._core import (
+from vineyard.codecs.tree import (
     Decoder,
     Encoder,
     Node,

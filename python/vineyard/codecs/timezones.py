@@ -3,7 +3,7 @@
 """Time zones, by what defines them: a name of the tz database, or an offset.
 
 >>> import datetime
->>> from vineyard.codecs._core import Decoder, Encoder
+>>> from vineyard.codecs.tree import Decoder, Encoder
 >>> encode_zone(Encoder(), datetime.timezone.utc)
 {'codec': 'zone', 'kind_': 'utc'}
 >>> decode_zone(Decoder([]), {"kind_": "zoneinfo", "key_": "Europe/Berlin"})
@@ -16,7 +16,7 @@ import datetime
 import zoneinfo
 from typing import Any
 
-from vineyard.codecs._core import Decoder, Encoder, Node, corrupted, decodes, type_name
+from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, type_name
 
 
 def encode_zone(encoder: Encoder, zone: datetime.tzinfo | None) -> Node:
