@@ -2,6 +2,7 @@
 // Copyright The Vineyard Authors.
 #include "layout/ledger.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/hash.h"
@@ -43,7 +44,7 @@ void Ledger::Publish(uint64_t client_key, const Answer& answer,
   intent.checksum = IntentChecksum(intent, changes);
   std::byte* area = base_ + kLedgerPage;
   std::memcpy(area, &intent, sizeof intent);
-  std::memcpy(area + sizeof intent, changes.data(), changes.size_bytes());
+  std::ranges::copy(std::as_bytes(changes), area + sizeof intent);
   header().intent.store(sizeof intent + changes.size_bytes(), std::memory_order_release);
 }
 
@@ -62,7 +63,8 @@ Result<std::optional<Ledger::Intent>> Ledger::ReadIntent() const {
   }
   Intent intent{stored.client_key, stored.answer, {}};
   intent.changes.resize(stored.changes);
-  std::memcpy(intent.changes.data(), area + sizeof stored, bytes - sizeof stored);
+  std::ranges::copy(std::span(area + sizeof stored, bytes - sizeof stored),
+                    std::as_writable_bytes(std::span(intent.changes)).data());
   if (IntentChecksum(stored, intent.changes) != stored.checksum) {
     return Status::Corrupted("the ledger's intent does not match its checksum");
   }

@@ -23,18 +23,68 @@ Result<const T*> Decode(std::span<const std::byte> bytes, const char* what) {
   return flatbuffers::GetRoot<T>(data);
 }
 
+// The library's verifier checks where a vector's length lies, not its elements, which may need more.
+template <typename T>
+bool IsAligned(const flatbuffers::Vector<T>* vector) {
+  return vector == nullptr || reinterpret_cast<uintptr_t>(vector->Data()) % 8 == 0;
+}
+
+bool IsSound(const fb::Request& request) {
+  switch (request.body_type()) {
+    case fb::RequestBody::Hello:
+      return IsAligned(request.body_as_Hello()->reservations()) &&
+             IsAligned(request.body_as_Hello()->mapped());
+    case fb::RequestBody::OpenExtents: return IsAligned(request.body_as_OpenExtents()->blobs());
+    case fb::RequestBody::OpenCatalog: return IsAligned(request.body_as_OpenCatalog()->segments());
+    case fb::RequestBody::Released: return IsAligned(request.body_as_Released()->blobs());
+    case fb::RequestBody::Delete: return IsAligned(request.body_as_Delete()->ids());
+    default: return true;  // no other has elements of eight bytes
+  }
+}
+
+bool IsSound(const fb::Reply& reply) {
+  // Only a request's body is required, so that the verifier lets a type without a body pass.
+  if (reply.body() == nullptr) return reply.body_type() == fb::ReplyBody::NONE;
+  switch (reply.body_type()) {
+    case fb::ReplyBody::Welcome: return IsAligned(reply.body_as_Welcome()->segments());
+    case fb::ReplyBody::Reserved: return IsAligned(reply.body_as_Reserved()->extent()->chunks());
+    case fb::ReplyBody::CatalogParts:
+      return IsAligned(reply.body_as_CatalogParts()->arenas()) &&
+             IsAligned(reply.body_as_CatalogParts()->segments());
+    case fb::ReplyBody::Got:
+      if (const auto* extents = reply.body_as_Got()->extents()) {
+        for (const fb::Extent* extent : *extents) {
+          if (!IsAligned(extent->chunks())) return false;
+        }
+      }
+      return true;
+    default: return true;
+  }
+}
+
+bool IsSound(const fb::Descriptor& descriptor) { return IsAligned(descriptor.buffers()); }
+
+template <typename T>
+Result<const T*> DecodeSound(std::span<const std::byte> bytes, const char* what) {
+  VY_ASSIGN_OR_RETURN(const T* decoded, Decode<T>(bytes, what));
+  if (!IsSound(*decoded)) {
+    return Status::Protocol(std::string(what) + " is misaligned, or lacks its body");
+  }
+  return decoded;
+}
+
 }  // namespace
 
 Result<const fb::Request*> DecodeRequest(std::span<const std::byte> bytes) {
-  return Decode<fb::Request>(bytes, "a request");
+  return DecodeSound<fb::Request>(bytes, "a request");
 }
 
 Result<const fb::Reply*> DecodeReply(std::span<const std::byte> bytes) {
-  return Decode<fb::Reply>(bytes, "a reply");
+  return DecodeSound<fb::Reply>(bytes, "a reply");
 }
 
 Result<const fb::Descriptor*> DecodeDescriptor(std::span<const std::byte> bytes) {
-  return Decode<fb::Descriptor>(bytes, "a descriptor");
+  return DecodeSound<fb::Descriptor>(bytes, "a descriptor");
 }
 
 std::vector<std::byte> EncodeDescriptor(const ObjectInfo& info) {
@@ -73,8 +123,8 @@ std::vector<std::byte> EncodeDescriptor(const ObjectInfo& info) {
   flatbuffers::Offset<flatbuffers::String> pod;
   if (!info.creator.pod.empty()) pod = builder.CreateString(info.creator.pod);
   const fb::Stamp stamp(info.id.value(), info.created_unix_ns, info.creator.pid, info.creator.uid);
-  builder.Finish(fb::CreateDescriptor(builder, &stamp, type_name, metadata, buffers, members,
-                                      labels, pod));
+  builder.Finish(
+      fb::CreateDescriptor(builder, &stamp, type_name, metadata, buffers, members, labels, pod));
   const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
   return {data, data + builder.GetSize()};
 }
@@ -101,10 +151,12 @@ ObjectInfo ToObjectInfo(const fb::Descriptor& d) {
   }
   if (d.members() != nullptr) {
     info.members.reserve(d.members()->size());
-    for (const fb::Member* m : *d.members()) info.members.push_back({m->key()->str(), ObjectId(m->id())});
+    for (const fb::Member* m : *d.members())
+      info.members.push_back({m->key()->str(), ObjectId(m->id())});
   }
   if (d.labels() != nullptr) {
-    for (const fb::Label* l : *d.labels()) info.labels.push_back({l->key()->str(), l->value()->str()});
+    for (const fb::Label* l : *d.labels())
+      info.labels.push_back({l->key()->str(), l->value()->str()});
   }
   return info;
 }

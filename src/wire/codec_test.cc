@@ -2,6 +2,7 @@
 // Copyright The Vineyard Authors.
 #include "wire/codec.h"
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -161,6 +162,41 @@ TEST(Codec, BytesThatAreNoTextSurvive) {
   info.type_name = std::string("\0\xff\xfe", 3);
   Aligned bytes(EncodeDescriptor(info));
   EXPECT_EQ(ToObjectInfo(**DecodeDescriptor(bytes.bytes())).type_name, info.type_name);
+}
+
+// A vector of 64-bit numbers that begins where only 32-bit ones may passes the library's verifier.
+TEST(Codec, ElementsThatAreMisalignedAreRefused) {
+  size_t refused = 0;
+  for (size_t pad = 1; pad <= 8; ++pad) {
+    flatbuffers::FlatBufferBuilder builder;
+    const std::vector<uint8_t> padding(pad);
+    builder.CreateVector(padding);
+    // Four numbers of 32 bits, whose length is then made to say: two of 64.
+    const std::vector<uint32_t> halves{5, 0, 6, 0};
+    const auto vector = builder.CreateVector(halves).o;
+    const auto body = fb::CreateDelete(builder, 1, vector);
+    builder.Finish(fb::CreateRequest(builder, fb::RequestBody::Delete, body.Union()));
+    Aligned bytes(std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())));
+    const uint32_t written[] = {4, 5, 0, 6, 0};
+    const auto length = std::ranges::search(bytes.bytes(), std::as_bytes(std::span(written)));
+    ASSERT_FALSE(length.empty());
+    length.front() = std::byte{2};
+    const auto decoded = DecodeRequest(bytes.bytes());
+    if (!decoded.ok()) {
+      EXPECT_CODE(kProtocol, decoded);
+      ++refused;
+    } else {
+      EXPECT_EQ((*decoded)->body_as_Delete()->ids()->Get(1), 6u);
+    }
+  }
+  EXPECT_GT(refused, 0u);
+}
+
+TEST(Codec, AReplyThatLacksTheBodyItNamesIsRefused) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(fb::CreateReply(builder, 0, 0, fb::ReplyBody::Volumes));
+  Aligned bytes(std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())));
+  EXPECT_CODE(kProtocol, DecodeReply(bytes.bytes()));
 }
 
 TEST(Codec, AReplyCarriesAStatus) {
