@@ -102,7 +102,7 @@ std::string DescribedInZsh(const std::vector<Entry>& entries) {
   std::string text;
   for (const Entry& entry : entries) {
     if (!text.empty()) text += ' ';
-    text += Quoted(entry.names[0] + ":" + entry.description);
+    text += Quoted(entry.names[0] + (entry.description.empty() ? "" : ":" + entry.description));
   }
   return text;
 }
