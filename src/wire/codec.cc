@@ -23,10 +23,11 @@ Result<const T*> Decode(std::span<const std::byte> bytes, const char* what) {
   return flatbuffers::GetRoot<T>(data);
 }
 
-// The library's verifier checks where a vector's length lies, not its elements, which may need more.
+// The library's verifier checks where a vector's length lies, not its elements, which may need more. (Its
+// builder aligns no elements where there are none.)
 template <typename T>
 bool IsAligned(const flatbuffers::Vector<T>* vector) {
-  return vector == nullptr || reinterpret_cast<uintptr_t>(vector->Data()) % 8 == 0;
+  return vector == nullptr || vector->size() == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % 8 == 0;
 }
 
 bool IsSound(const fb::Request& request) {
