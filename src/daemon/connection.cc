@@ -114,8 +114,9 @@ void Connection::OnReadable() {
   });
 }
 
+// False: the client is to be dropped. Stops early where answers pile up; Resume goes on.
 bool Connection::HandleFrames() {
-  while (!closed_) {
+  while (!closed_ && !Congested()) {
     auto next = reader_.Next();
     if (!next.ok()) {
       log::Warning("a client was dropped", {{"pid", peer_.pid}, {"why", next.status().message()}});
@@ -229,14 +230,23 @@ void Connection::Flush() {
     if (first.fds.size() > count) limited.iov_len = 1;
     auto result = os::SendSome(socket_, std::span(&limited, 1), fds);
     if (!result.ok()) return Close();
-    if (*result == 0) return WaitWritable();
+    if (*result == 0) {
+      WaitWritable();
+      break;
+    }
     first.sent += *result;
     first.fds.erase(first.fds.begin(), first.fds.begin() + static_cast<ptrdiff_t>(count));
     if (first.sent < first.bytes.size()) continue;
     queued_bytes_ -= first.bytes.size();
     queue_.pop_front();
   }
-  if (was_congested && !Congested() && !closed_) OnReadable();
+  if (was_congested && !Congested() && !closed_) Resume();
+}
+
+// First the requests that had come already.
+void Connection::Resume() {
+  if (!HandleFrames()) return Close();
+  OnReadable();
 }
 
 }  // namespace vineyard::daemon

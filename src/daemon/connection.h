@@ -93,6 +93,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void WaitReadable();
   void OnReadable();
+  void Resume();
   bool HandleFrames();
   void WaitWritable();
   void Flush();
