@@ -15,7 +15,10 @@ struct ForkHandlers {
   static void Parent() { Mutex().unlock(); }
   static void Child() {
     epoch.fetch_add(1, std::memory_order_relaxed);
-    for (ForkShield* shield : Raised()) shield->mapping_.FillWithZeroPages();
+    for (ForkShield* shield : Shields()) {
+      if (shield->raised_) shield->mapping_.FillWithZeroPages();
+      for (os::UniqueFd& file : *shield->files_) file.Reset();
+    }
     Mutex().unlock();
   }
   static void Install() {
@@ -27,9 +30,9 @@ struct ForkHandlers {
     static auto* mutex = new std::mutex;
     return *mutex;
   }
-  static std::set<ForkShield*>& Raised() {
-    static auto* raised = new std::set<ForkShield*>;
-    return *raised;
+  static std::set<ForkShield*>& Shields() {
+    static auto* shields = new std::set<ForkShield*>;
+    return *shields;
   }
   static inline std::atomic<uint64_t> epoch{1};
 };
@@ -39,21 +42,35 @@ uint64_t ForkEpoch() {
   return ForkHandlers::epoch.load(std::memory_order_relaxed);
 }
 
-Result<os::Mapping*> ForkShield::Map(std::span<const os::FilePart> parts) {
+Result<os::Mapping*> ForkShield::Map(std::span<const os::FilePart> parts,
+                                     std::vector<os::UniqueFd>* files) {
   ForkHandlers::Install();
   const std::lock_guard lock(ForkHandlers::Mutex());
   VY_ASSIGN_OR_RETURN(mapping_, os::Mapping::Open(parts, os::Access::kReadWrite));
   mapping_.KeepFromChildren();
-  ForkHandlers::Raised().insert(this);
+  files_ = files;
   raised_ = true;
+  ForkHandlers::Shields().insert(this);
   return &mapping_;
 }
 
 void ForkShield::Lower() {
-  if (!raised_) return;
   const std::lock_guard lock(ForkHandlers::Mutex());
-  ForkHandlers::Raised().erase(this);
   raised_ = false;
+}
+
+void ForkShield::Unmap() {
+  const std::lock_guard lock(ForkHandlers::Mutex());
+  raised_ = false;
+  mapping_.Reset();
+}
+
+void ForkShield::CloseFiles() {
+  if (files_ == nullptr) return;
+  const std::lock_guard lock(ForkHandlers::Mutex());
+  ForkHandlers::Shields().erase(this);
+  files_->clear();
+  files_ = nullptr;
 }
 
 }  // namespace vineyard::client

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
+#include <vector>
 
 #include "os/mapping.h"
 
@@ -15,24 +17,31 @@ namespace vineyard::client {
 /// Grows by one in every forked child. What was made in another epoch belongs to an ancestor.
 uint64_t ForkEpoch();
 
-/// A writable shared mapping that children must not have. Held while the mapping is made, filled and
-/// sealed.
+/// A writable shared mapping that children must not have, and the descriptors it is made of: a child
+/// that kept one would keep the memory, as far as the kernel can tell the instance. Held while the
+/// mapping is made, filled and sealed.
 class ForkShield {
  public:
   ForkShield() = default;
   ForkShield(const ForkShield&) = delete;
   ForkShield& operator=(const ForkShield&) = delete;
-  ~ForkShield() { Lower(); }
+  ~ForkShield() { CloseFiles(); }
 
-  /// Maps the parts writable, hidden from children from the first moment.
-  Result<os::Mapping*> Map(std::span<const os::FilePart> parts);
-  /// From now on children inherit the mapping (it is private, or gone).
+  /// Maps the parts writable, hidden from children from the first moment. Children close `files`,
+  /// which must outlive this.
+  Result<os::Mapping*> Map(std::span<const os::FilePart> parts, std::vector<os::UniqueFd>* files);
+  /// From now on children inherit the mapping: it is private.
   void Lower();
+  /// The mapping is no longer needed, the files are.
+  void Unmap();
+  /// The files are no longer needed.
+  void CloseFiles();
   [[nodiscard]] os::Mapping& mapping() { return mapping_; }
 
  private:
   friend struct ForkHandlers;
   os::Mapping mapping_;
+  std::vector<os::UniqueFd>* files_ = nullptr;
   bool raised_ = false;
 };
 

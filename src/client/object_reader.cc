@@ -8,6 +8,15 @@
 
 #include "client/impl.h"
 
+namespace vineyard {
+
+std::optional<ObjectId> Object::member(std::string_view key) const {
+  const auto it = std::ranges::find(info_.members, key, &Member::key);
+  return it == info_.members.end() ? std::nullopt : std::optional(it->id);
+}
+
+}  // namespace vineyard
+
 namespace vineyard::client {
 
 using layout::RecordCopy;

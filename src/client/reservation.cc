@@ -20,7 +20,7 @@ Result<std::shared_ptr<Reservation>> Reservation::Make(std::shared_ptr<Client::I
     r->bytes_ = {r->small_.get(), size};
     return r;
   }
-  VY_ASSIGN_OR_RETURN(os::Mapping * mapping, r->shield_.Map(r->extent_.parts));
+  VY_ASSIGN_OR_RETURN(os::Mapping * mapping, r->shield_.Map(r->extent_.parts, &r->extent_.fds));
   r->bytes_ = mapping->bytes().first(size);
   return r;
 }
@@ -34,7 +34,7 @@ Result<Blob> Reservation::Seal(os::TimePoint deadline) {
     VY_RETURN_IF_ERROR(shield_.mapping().MakePrivate(extent_.parts));
     shield_.Lower();
     VY_RETURN_IF_ERROR(client::SealChunks(extent_));
-    extent_.fds.clear();
+    shield_.CloseFiles();
   }
   const uint64_t size = bytes_.size();
   const bool small = extent_.parts.empty();

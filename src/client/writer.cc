@@ -71,17 +71,16 @@ std::vector<std::span<const std::byte>> SmallPayload(std::span<const std::byte> 
   return payload;
 }
 
-Status FillAndSeal(const ReservedExtent& extent, const OwnBytes& own) {
-  {
-    ForkShield shield;
-    VY_ASSIGN_OR_RETURN(const os::Mapping* mapping, shield.Map(extent.parts));
-    std::vector<CopyJob> jobs;
-    jobs.reserve(own.pieces.size());
-    for (const OwnBytes::Piece& piece : own.pieces) {
-      jobs.push_back({mapping->data() + piece.offset, piece.bytes});
-    }
-    CopyAll(jobs);
-  }  // no writable mapping is left
+Status FillAndSeal(ReservedExtent& extent, const OwnBytes& own) {
+  ForkShield shield;
+  VY_ASSIGN_OR_RETURN(const os::Mapping* mapping, shield.Map(extent.parts, &extent.fds));
+  std::vector<CopyJob> jobs;
+  jobs.reserve(own.pieces.size());
+  for (const OwnBytes::Piece& piece : own.pieces) {
+    jobs.push_back({mapping->data() + piece.offset, piece.bytes});
+  }
+  CopyAll(jobs);
+  shield.Unmap();  // no writable mapping is left
   return SealChunks(extent);
 }
 
@@ -185,7 +184,6 @@ Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
   }
   VY_ASSIGN_OR_RETURN(ReservedExtent extent, Reserve(connection, own.size, deadline));
   Status sealed = FillAndSeal(extent, own);
-  extent.fds.clear();
   if (!sealed.ok()) {
     Abort(connection, extent.blob);
     return sealed;
