@@ -178,7 +178,14 @@ Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
     info.buffers.push_back({ObjectId(), own.Add(bytes), bytes.size()});
   }
   const std::vector<std::byte> descriptor = wire::EncodeDescriptor(info);
-  if (descriptor.size() + own.size <= wire::kMaxPayload && own.size <= connection.inline_max()) {
+  const bool small = own.size <= connection.inline_max();
+  if (descriptor.size() + (small ? own.size : 0) > wire::kMaxPayload) {
+    return Status::LimitExceeded(
+        fmt::format("an object's description (all but the bytes of its buffers) of {} bytes is too "
+                    "large; at most {} go with a put",
+                    descriptor.size(), wire::kMaxPayload));
+  }
+  if (small) {
     return SendPut(connection, descriptor, own.size, ObjectId(), SmallPayload(descriptor, own),
                    own.size, options, deadline);
   }

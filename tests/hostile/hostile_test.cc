@@ -533,6 +533,37 @@ TEST_F(Hostile, ATokenOfAnotherProcessIsRefused) {
   EXPECT_EQ(DoneId(again.Ask(PutFrame({.number = 1}))), id);
 }
 
+TEST_F(Hostile, AClaimOfWhatWasNeverReservedGivesNoRightToIt) {
+  const ObjectId small = client_.GetName("small").value().id;
+  const ObjectId unused(small.value() + 1'000'000);
+  const Token known = FreshToken();
+  {
+    const RawClient raw(daemon_.socket(), known);
+  }
+  for (const bool after_a_crash : {false, true}) {
+    if (after_a_crash) daemon_.KillEngine();
+    for (const Token token : {FreshToken(), known}) {
+      for (const ObjectId id : {small, large_, unused}) {
+        const uint64_t blob = id.own_blob().value();
+        RawClient raw(daemon_.socket());
+        const auto welcome = raw.Ask(MakeFrame(fb::RequestBody::Hello, [&](Builder& b) {
+          const fb::Token t(token.high, token.low);
+          const auto reservations = b.CreateVector(std::vector<uint64_t>{blob, 0, UINT64_MAX});
+          return fb::CreateHello(b, wire::kProtocolVersion, &t, 1, reservations).Union();
+        }));
+        ASSERT_TRUE(welcome);
+        ASSERT_EQ(welcome->code(), StatusCode::kOk);
+        const auto put = raw.Ask(PutFrame({.number = 1, .reservation = blob}));
+        ASSERT_TRUE(put);
+        EXPECT_EQ(put->code(), StatusCode::kNotFound) << id.ToString();
+      }
+    }
+    EXPECT_TRUE(HoldsPattern(client_.Get(small), 1, kSmall));
+    EXPECT_TRUE(HoldsPattern(daemon_.Connect().Get(large_), 2, kLarge));
+    EXPECT_EQ(client_.GetStatus().value().objects, 2U);
+  }
+}
+
 // ---- too much
 
 TEST_F(Hostile, AReaderThatNeverDrainsItsSocketHoldsUpNobody) {
