@@ -8,11 +8,12 @@
 
 namespace vineyard::store {
 
-std::vector<uint64_t> PlanChunks(uint64_t size) {
+std::vector<uint64_t> PlanChunks(uint64_t size, uint64_t largest) {
   std::vector<uint64_t> sizes;
   uint64_t left = size;
   for (const uint64_t chunk :
-       {uint64_t{1} << 30, uint64_t{128} << 20, uint64_t{16} << 20, uint64_t{2} << 20}) {
+       {kLargestChunk, uint64_t{128} << 20, uint64_t{16} << 20, uint64_t{2} << 20}) {
+    if (chunk > largest) continue;
     for (; left >= chunk; left -= chunk) sizes.push_back(chunk);
   }
   if (left > 0) sizes.push_back(os::RoundUp(left, os::PageSize()));

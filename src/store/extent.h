@@ -40,9 +40,11 @@ struct Extent {
   uint64_t owner = 0;  // client key, while reserved
 };
 
-/// Sizes of the chunks for an extent: as few as the classes (1 GiB, 128, 16 and 2 MiB) allow, and one
-/// short one of whole pages for the rest.
-std::vector<uint64_t> PlanChunks(uint64_t size);
+inline constexpr uint64_t kLargestChunk = uint64_t{1} << 30;
+
+/// Sizes of the chunks for an extent: as few as the classes (1 GiB, 128, 16 and 2 MiB) up to `largest`
+/// allow, and one short one of whole pages for the rest. The sum depends on `size` only.
+std::vector<uint64_t> PlanChunks(uint64_t size, uint64_t largest = kLargestChunk);
 
 /// Makes memory files of these sizes with every page present and zero, in huge pages where the kernel
 /// has them. kOutOfMemory when the machine has no pages left; nothing is kept then.

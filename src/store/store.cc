@@ -54,12 +54,12 @@ Status Store::OpenLedger() {
 
 Status Store::ReserveMemory() {
   if (!options_.reserve_memory || budget_.free() == 0) return {};
-  auto ballast = Ballast::Make(budget_.free());
-  if (!ballast.ok()) {
+  auto ready = ReadyChunks::Make(budget_.free());
+  if (!ready.ok()) {
     return Status::OutOfMemory(fmt::format("--reserve_memory: {} are not to be had: {}",
-                                           FormatSize(budget_.free()), ballast.status().message()));
+                                           FormatSize(budget_.free()), ready.status().message()));
   }
-  ballast_ = std::move(*ballast);
+  ready_ = std::move(*ready);
   return {};
 }
 
@@ -264,16 +264,14 @@ void Store::Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size
   extent->size = size;
   extent->owner = client;
   const ObjectId blob = extent->blob;
-  std::vector<uint64_t> sizes = PlanChunks(size);
+  std::vector<uint64_t> sizes = PlanChunks(size, ready_ ? ReadyChunks::kLargest : kLargestChunk);
   for (const uint64_t s : sizes) extent->pages += s;
   volume.NoteUsage(extent->pages, 0);
   extents_[blob.value()] = std::move(extent);
   auto made = std::make_shared<Result<std::vector<Chunk>>>(Status::Internal("not made"));
   pool_(
-      [made, sizes, ballast = ballast_, pages = extents_[blob.value()]->pages] {
-        if (ballast) ballast->Yield(pages);
-        *made = MakeChunks(sizes);
-        if (ballast && !made->ok()) ballast->Recover(pages);
+      [made, sizes, ready_chunks = ready_] {
+        *made = ready_chunks ? ready_chunks->Take(sizes) : MakeChunks(sizes);
       },
       [this, made, ticket, blob, client, ready] {
         const auto waiting = waiting_.extract(ticket);
@@ -424,9 +422,9 @@ void Store::Close(std::unique_ptr<Extent> extent) {
       then = [this, shared] {
         os::CrashPoint("free.keeper_dropped");
         pool_(
-            [shared, ballast = ballast_] {
+            [shared, ready_chunks = ready_] {
               shared->chunks.clear();
-              if (ballast) ballast->Recover(shared->pages);
+              if (ready_chunks) ready_chunks->Refill(shared->pages);
             },
             [this, shared] { budget_.Give(shared->pages); });
       };

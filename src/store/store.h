@@ -19,11 +19,11 @@
 
 #include "layout/ledger.h"
 #include "os/mapping.h"
-#include "store/ballast.h"
 #include "store/budget.h"
 #include "store/clients.h"
 #include "store/extent.h"
 #include "store/memory_keeper.h"
+#include "store/ready_chunks.h"
 #include "store/volume.h"
 
 namespace vineyard::store {
@@ -33,7 +33,7 @@ struct StoreOptions {
   uint64_t inline_max = uint64_t{256} << 10;
   uint64_t generation = 1;
   uint64_t instance[2] = {0, 0};
-  bool reserve_memory = false;  // see Ballast
+  bool reserve_memory = false;  // see ReadyChunks
 };
 
 class Store final : public VolumeHost {
@@ -149,7 +149,7 @@ class Store final : public VolumeHost {
   MemoryKeeper& keeper_;
   RunOnPool pool_;
   Budget budget_;
-  std::shared_ptr<Ballast> ballast_;  // shared with work on the pool; null without reserve_memory
+  std::shared_ptr<ReadyChunks> ready_;  // shared with work on the pool; null without reserve_memory
   os::UniqueFd ledger_fd_;
   os::Mapping ledger_mapping_;
   layout::Ledger ledger_;
