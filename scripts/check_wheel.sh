@@ -61,7 +61,11 @@ bin = pathlib.Path(sys.prefix, "bin")
 socket = "/tmp/vineyard.sock"
 subprocess.run([bin / "vineyardd", "--version"], check=True)
 subprocess.run([sys.executable, "-m", "vineyard", "--version"], check=True)
-daemon = subprocess.Popen([bin / "vineyardd", "--socket", socket, "--size", "256Mi"])
+log = pathlib.Path("/vineyardd.log")
+with log.open("w") as out:
+    daemon = subprocess.Popen(
+        [bin / "vineyardd", "--socket", socket, "--size", "256Mi"], stdout=out, stderr=out
+    )
 try:
     deadline = time.monotonic() + 30
     while True:
@@ -81,6 +85,9 @@ try:
     )
     subprocess.run([sys.executable, "-c", reader], check=True)
     subprocess.run([bin / "vineyardctl", "status"], check=True, env={"VINEYARD_IPC_SOCKET": socket})
+except BaseException:
+    sys.stderr.write("".join(log.read_text().splitlines(True)[:20]))
+    raise
 finally:
     daemon.terminate()
 assert daemon.wait(30) == 0, daemon.returncode
