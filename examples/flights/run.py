@@ -56,6 +56,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--vineyardd", metavar="FILE", help="the server; default: the one built")
     parser.add_argument(
+        "--reserve",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="have the server take all its memory before the pipeline starts (default: yes)",
+    )
+    parser.add_argument(
         "--output",
         type=Path,
         default=REPOSITORY / "build" / "demo",

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import machine
-from harness.instance import Instance, find_vineyardd
-from harness.memory import HOW, PeakMemory
+from harness.instance import Instance, describe, find_vineyardd
+from harness.memory import HOW, PeakMemory, touch_memory
 from harness.pipeline import handed_over_bytes, run_pipeline
 from harness.progress import Progress
 from harness.report import differences, not_run, summarise
@@ -41,7 +41,7 @@ class Comparison:
     ----------
     args : argparse.Namespace
         ``rows`` (int or None), ``transports`` (names), ``repeats``, ``vineyardd`` (path or None),
-        ``disk`` (where files on disk go).
+        ``reserve`` (bool), ``disk`` (where files on disk go).
     stack : contextlib.ExitStack
         Ends and removes, when it is left, all that this run started and wrote.
     """
@@ -49,6 +49,7 @@ class Comparison:
     def __init__(self, args: Namespace, stack: ExitStack) -> None:
         self._rows = args.rows
         self._repeats = args.repeats
+        self._reserve = args.reserve
         self._disk = args.disk
         self._names = [name for name in ORDER if name in args.transports]
         self._vineyardd = find_vineyardd(args.vineyardd) if "vineyard" in self._names else None
@@ -127,11 +128,13 @@ class Comparison:
         """Run the pipeline over one transport, and leave nothing of it behind."""
         os.sync()  # what an earlier way left to write must not slow this one
         self._warm_up(10_000)
+        touch_memory(int(total_bytes * 3))
         with ExitStack() as stack:
             memory = PeakMemory()
             if self._vineyardd and name == "vineyard":
-                size = int(total_bytes * 1.25) + 2**28
-                folder = stack.enter_context(Instance(self._vineyardd, size)).volume
+                instance = Instance(self._vineyardd, int(total_bytes), reserve=self._reserve)
+                folder = stack.enter_context(instance).volume
+                self._progress.note(f"flights: vineyardd is ready: {describe(instance.facts)}")
             else:
                 base = self._in_memory if name == "shm_pickle" else self._on_disk
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=base)))
@@ -145,6 +148,8 @@ class Comparison:
                 lambda report: self._progress.finished(name, report),
             )
         entry = summarise(steps, memory.peak_bytes)
+        if name == "vineyard":
+            entry["instance"] = instance.facts
         if name == "disk_cold":
             entry["caches_dropped"] = all(s["caches_dropped"] for s in steps if s["inputs"])
             if not entry["caches_dropped"]:

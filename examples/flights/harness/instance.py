@@ -12,11 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+from harness.sizes import format_bytes, format_seconds
+from harness.stopwatch import Stopwatch
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-READY_WITHIN_S = 30
+READY_WITHIN_S = 60
 END_WITHIN_S = 15
 
 
@@ -30,7 +34,7 @@ def find_vineyardd(named: str | None = None) -> Path:
     Raises
     ------
     InstanceError
-        If it is in none of these places.
+        If it is in none of these places, or the Python package is missing.
     """
     if named is not None:
         if not Path(named).is_file():
@@ -38,7 +42,9 @@ def find_vineyardd(named: str | None = None) -> Path:
         return Path(named)
     places = [REPOSITORY / "build" / "release" / "bin"]
     spec = importlib.util.find_spec("vineyard")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
+    if spec is None:
+        raise InstanceError("the package vineyard is missing: run `make build`, or install it")
+    for folder in spec.submodule_search_locations or []:
         places += [Path(folder) / "bin", Path(folder)]
     places.append(Path(sys.executable).parent)
     for place in places:
@@ -50,6 +56,14 @@ def find_vineyardd(named: str | None = None) -> Path:
     return Path(found)
 
 
+def ask_status(socket_path: Path) -> object:
+    """Ask an instance how it is, and wait for the answer: it may be taking memory still."""
+    import vineyard
+
+    with vineyard.connect(str(socket_path), timeout=READY_WITHIN_S) as client:
+        return client.status
+
+
 class Instance:
     """A running vineyardd with a volume of its own, for the length of a ``with`` block.
 
@@ -57,18 +71,33 @@ class Instance:
     ----------
     binary : Path
         The server to run.
-    size_bytes : int
-        What it may hold.
+    data_bytes : int
+        How much it is going to hold, short of what the store itself needs.
+    reserve : bool
+        Whether it takes all of its memory at the start, as a service on a busy machine would.
+    ask : callable
+        Asks the server at a socket something and returns once it has answered.
 
     Attributes
     ----------
     volume : Path
         The directory below which :mod:`vineyard.csi` paths lie.
+    facts : dict
+        ``size_bytes``, ``reserved``, and ``ready_s``, the seconds until it answered.
     """
 
-    def __init__(self, binary: Path, size_bytes: int) -> None:
+    def __init__(
+        self,
+        binary: Path,
+        data_bytes: int,
+        *,
+        reserve: bool = True,
+        ask: Callable[[Path], object] = ask_status,
+    ) -> None:
         self._binary = binary
-        self._size_bytes = size_bytes
+        self._ask = ask
+        size = int(data_bytes * 1.05) + 2**27
+        self.facts: dict[str, Any] = {"size_bytes": size, "reserved": reserve}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -77,8 +106,10 @@ class Instance:
         self.volume.mkdir()
         self._log = Path(self._folder.name, "vineyardd.log")
         try:
-            self._start()
-            self._wait_until_ready()
+            with Stopwatch() as starting:
+                self._start()
+                self._wait_until_ready()
+            self.facts["ready_s"] = starting.seconds
         except BaseException:
             self.__exit__()
             raise
@@ -98,7 +129,8 @@ class Instance:
         command = [
             str(self._binary),
             f"--socket={self.volume / 'vineyard.sock'}",
-            f"--size={self._size_bytes}",
+            f"--size={self.facts['size_bytes']}",
+            f"--reserve_memory={str(self.facts['reserved']).lower()}",
             f"--exit_with_parent={os.getpid()}",  # also when a SIGKILL ends us
         ]
         with self._log.open("wb") as log:
@@ -120,13 +152,24 @@ class Instance:
             with socket.socket(socket.AF_UNIX) as probe:
                 try:
                     probe.connect(str(self.volume / "vineyard.sock"))
-                    return
+                    break
                 except OSError:
                     time.sleep(0.01)
-        raise InstanceError(
-            f"vineyardd accepts nobody after {READY_WITHIN_S} s: {self._last_words()}"
-        )
+        else:
+            raise InstanceError(f"vineyardd accepts nobody: {self._last_words()}")
+        try:
+            self._ask(self.volume / "vineyard.sock")
+        except (OSError, RuntimeError) as error:
+            raise InstanceError(
+                f"vineyardd does not answer: {error}: {self._last_words()}"
+            ) from error
 
     def _last_words(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
+
+
+def describe(facts: dict[str, Any]) -> str:
+    """Say what an instance took, as from `Instance.facts`."""
+    memory = format_bytes(facts["size_bytes"]) + (" reserved" if facts["reserved"] else " at most")
+    return f"{memory}, after {format_seconds(facts['ready_s'])}"

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Self
@@ -70,3 +72,14 @@ class PeakMemory:
     def _watch(self) -> None:
         while not self._done.wait(self._interval_s):
             self.peak_bytes = max(self.peak_bytes, used_bytes() - self._baseline)
+
+
+def touch_memory(size: int) -> None:
+    """Have another process fill `size` bytes and end.
+
+    Where the machine is a virtual one, its host may provide memory only when it is first touched,
+    and take it back when it is free: the run that comes first would wait for that, the next not.
+    """
+    subprocess.run(
+        [sys.executable, "-c", f"import numpy; numpy.ones({size}, numpy.uint8)"], check=False
+    )

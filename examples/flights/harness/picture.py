@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.instance import describe as describe_instance
 from harness.machine import describe
 from harness.sizes import format_bytes, format_seconds
 from transports import TRANSPORTS
@@ -110,7 +111,14 @@ def _small_print(result: dict[str, Any]) -> str:
     return (
         f"{result['rows']:,} flights as pandas frames and one scikit-learn model; "
         f"interpreter start, imports and computing are not in these times.\n"
-        f"Disk writes end in the page cache (no fsync); cold: page cache dropped before each read.\n"
+        f"{_server(result)}Disk writes end in the page cache (no fsync); cold: page cache dropped before each read.\n"
         f"{describe(result['machine'])}; "
         f"huge pages for shared memory: {result['machine']['shared_huge_pages']}."
     )
+
+
+def _server(result: dict[str, Any]) -> str:
+    facts = result["transports"]["vineyard"].get("instance")
+    if not facts:
+        return ""
+    return f"vineyardd, started before: {describe_instance(facts)}. "
