@@ -16,12 +16,13 @@ decoders=(src/wire/codec.cc src/wire/frame.cc src/layout/record.cc src/layout/le
 
 cmake -Wno-dev --log-level=WARNING -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=Debug \
   -DCMAKE_CXX_COMPILER=clang++-19 -DVINEYARD_FUZZERS=ON -DVINEYARD_TESTS=OFF \
+  -DVINEYARD_SANITIZER=address \
   -DCMAKE_CXX_FLAGS="-fprofile-instr-generate -fcoverage-mapping" >/dev/null
 cmake --build "$build" -j "${JOBS:-$(nproc)}" --target make_corpus "${fuzzers[@]}" >/dev/null
 
 rm -rf "$build/profiles"
 mkdir -p "$build/profiles"
-objects=()
+objects=("$build/fuzzers/${fuzzers[0]}")
 for fuzzer in "${fuzzers[@]}"; do
   inputs=("$build/corpus/$fuzzer")
   [[ -d $learned/$fuzzer ]] && inputs+=("$learned/$fuzzer")
@@ -31,16 +32,20 @@ for fuzzer in "${fuzzers[@]}"; do
 done
 llvm-profdata-19 merge -sparse "$build"/profiles/*.profraw -o "$build/fuzz.profdata"
 llvm-cov-19 export -summary-only -instr-profile "$build/fuzz.profdata" "${objects[@]}" \
-  "${decoders[@]}" >"$build/coverage.json"
-python3 - "$build/coverage.json" "$least" <<'PYTHON'
+  >"$build/coverage.json"
+python3 - "$build/coverage.json" "$least" "${decoders[@]}" <<'PYTHON'
 import json
 import sys
 
-data = json.load(open(sys.argv[1]))["data"][0]
-rows = [(f["filename"], f["summary"]["lines"]) for f in data["files"]]
-rows.append(("all decoders", data["totals"]["lines"]))
-for name, lines in rows:
-    name = name[name.find("src/") :] if "src/" in name else name
-    print(f"{name:24} {lines['covered']:4} of {lines['count']:4} lines  {lines['percent']:5.1f} %")
-sys.exit(rows[-1][1]["percent"] < float(sys.argv[2]))
+report, least, decoders = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
+rows = {}
+for file in json.load(open(report))["data"][0]["files"]:
+    for name in decoders:
+        if file["filename"].endswith("/" + name):
+            rows[name] = (file["summary"]["lines"]["covered"], file["summary"]["lines"]["count"])
+rows["all decoders"] = tuple(map(sum, zip(*rows.values(), strict=True)))
+for name, (covered, count) in rows.items():
+    print(f"{name:24} {covered:4} of {count:4} lines  {100 * covered / count:5.1f} %")
+covered, count = rows["all decoders"]
+sys.exit(len(rows) != len(decoders) + 1 or 100 * covered / count < least)
 PYTHON
