@@ -312,10 +312,19 @@ Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline
   changed_.notify_all();
   if (!pending.done) {
     if (s.Is(StatusCode::kProtocol) || s.Is(StatusCode::kIOError)) broken_ = true;
+    if (!broken_ && !closed_) SendCancel(pending.id);
     return s;
   }
   if (!pending.status.ok()) return pending.status;
   return std::move(pending.answer);
+}
+
+// The instance need not go on waiting for what nobody wants any more. REQUIRES: mutex_ held.
+void Connection::SendCancel(uint64_t id) {
+  const Outgoing cancel{.body = [id](auto& b, uint64_t) { return fb::CreateCancel(b, id).Union(); },
+                        .type = fb::RequestBody::Cancel,
+                        .payload = {}};
+  SendFrame(cancel, 0, 0, os::Clock::now()).IgnoreError();
 }
 
 void Connection::Tell(const Outgoing& outgoing) {

@@ -118,6 +118,7 @@ class Connection {
   Status WaitForChange(Lock& lock, os::TimePoint deadline);
   Result<uint64_t> TakeNumber(Lock& lock, os::TimePoint deadline);
   void RetireSocket();
+  void SendCancel(uint64_t id);
   Status ReadOnce(Lock& lock, os::TimePoint deadline);
   Status TakeFrames();
   Result<std::optional<std::pair<uint64_t, Answer>>> NextAnswer();

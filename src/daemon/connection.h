@@ -55,6 +55,7 @@ class Reply {
   /// The other side is gone, or has asked for no answer.
   void Drop() { request_id_ = 0; }
   [[nodiscard]] std::shared_ptr<Connection> connection() const { return connection_.lock(); }
+  [[nodiscard]] uint64_t request_id() const { return request_id_; }
 
  private:
   std::weak_ptr<Connection> connection_;
@@ -80,8 +81,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Requests of it that are being carried out, or wait.
   [[nodiscard]] size_t requests() const { return requests_; }
 
-  /// Tickets of waits that end with the connection (see Store::CancelReserve).
-  std::vector<uint64_t> tickets;
+  /// A request that waits for memory: it ends with the connection, or when the client gives it up (see
+  /// Store::CancelReserve).
+  struct Wait {
+    uint64_t ticket;
+    std::shared_ptr<Reply> reply;
+  };
+  std::vector<Wait> waits;
 
  private:
   friend class Reply;

@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "base/glob.h"
 #include "daemon/deadline.h"
 #include "daemon/server.h"
 #include "os/memfd.h"
@@ -21,8 +20,6 @@ using store::Extent;
 
 namespace {
 
-constexpr uint32_t kMaxPage = 10'000;
-constexpr size_t kMaxPageBytes = size_t{4} << 20;
 constexpr size_t kMaxExtentsAtOnce = 4096;
 
 std::optional<uint64_t> IfVersion(bool check, uint64_t version) {
@@ -102,9 +99,8 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
   if (args.extent == nullptr) args.id = store_.NextId();
   const uint64_t need =
       layout::RecordSize(static_cast<uint32_t>(args.descriptor.size()), args.bytes.size());
-  auto answer = need > volume->QuotaLeft()
-                    ? Status::OutOfMemory("no room in the volume's quota")
-                    : volume->Put({client, put.number()}, args);
+  auto answer = need > volume->QuotaLeft() ? Status::OutOfMemory("no room in the volume's quota")
+                                           : volume->Put({client, put.number()}, args);
   if (answer.ok()) {
     if (args.extent != nullptr) {
       client->reservations.erase(args.extent->blob.value());
@@ -129,21 +125,44 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
     kept.payload = {bytes + body, frame.payload.size()};
   }
   auto waiting = std::make_shared<Reply>(std::move(reply));
-  const uint64_t ticket = store_.WaitForRoom(
-      *volume, need > volume->QuotaLeft() ? need : room, deadline,
-      [this, connection, copy, kept, deadline, waiting](Status granted) {
-        if (connection->closed()) return waiting->Drop();
-        if (!granted.ok()) return waiting->Fail(granted);
-        TryPut(connection, copy, kept, deadline, std::move(*waiting));
-      });
-  TrackTicket(*connection, ticket);
+  const uint64_t ticket =
+      store_.WaitForRoom(*volume, need > volume->QuotaLeft() ? need : room, deadline,
+                         [this, connection, copy, kept, deadline, waiting](Status granted) {
+                           if (connection->closed()) return waiting->Drop();
+                           if (!granted.ok()) return waiting->Fail(granted);
+                           TryPut(connection, copy, kept, deadline, std::move(*waiting));
+                         });
+  TrackWait(*connection, ticket, waiting);
   ArmTimer();
 }
 
-// The wait ends with the connection.
-void Server::TrackTicket(Connection& connection, uint64_t ticket) {
-  std::erase_if(connection.tickets, [&](uint64_t t) { return !store_.IsWaiting(t); });
-  connection.tickets.push_back(ticket);
+void Server::TrackWait(Connection& connection, uint64_t ticket, std::shared_ptr<Reply> reply) {
+  std::erase_if(connection.waits,
+                [&](const Connection::Wait& w) { return !store_.IsWaiting(w.ticket); });
+  connection.waits.push_back({ticket, std::move(reply)});
+}
+
+// Its place in the queue is for those who still want memory.
+void Server::HandleCancel(Call call, const fb::Cancel& cancel) {
+  call.reply.Drop();
+  std::vector<Connection::Wait> given_up;
+  std::erase_if(call.connection->waits, [&](Connection::Wait& w) {
+    if (w.reply->request_id() != cancel.request_id()) return false;
+    given_up.push_back(std::move(w));
+    return true;
+  });
+  for (Connection::Wait& w : given_up) {
+    w.reply->Drop();
+    store_.CancelReserve(w.ticket);
+  }
+  std::erase_if(name_waiters_, [&](NameWaiter& w) {
+    if (w.reply.request_id() != cancel.request_id() || w.reply.connection() != call.connection) {
+      return false;
+    }
+    w.reply.Drop();
+    return true;
+  });
+  AfterChange();
 }
 
 // ---- reservations
@@ -173,7 +192,7 @@ void Server::HandleReserve(Call call, const fb::Reserve& reserve) {
         const auto reserved = fb::CreateReserved(b, Describe(b, **made));
         reply->Send(b, fb::ReplyBody::Reserved, reserved.Union(), {}, openings.numbers());
       });
-  TrackTicket(*call.connection, ticket);
+  TrackWait(*call.connection, ticket, reply);
   ArmTimer();
 }
 
@@ -198,17 +217,17 @@ void Server::HandleGet(Call call, const fb::Get& get) {
                       get.open_extents(), std::move(call.reply));
   }
   if (get.wait()) return WaitForName(std::move(call), get);
-  call.reply.Fail(Status::NotFound(fmt::format("no name '{}' in volume '{}'",
-                                               get.name()->string_view(), call.volume.name())));
+  call.reply.Fail(Status::NotFound(
+      fmt::format("no name '{}' in volume '{}'", get.name()->string_view(), call.volume.name())));
 }
 
 void Server::SendObject(store::Volume& volume, store::ClientState& client, ObjectId id,
                         uint64_t name_version, bool open_extents, Reply reply) {
   const store::Entry* entry = volume.Find(id);
   if (entry == nullptr) {
-    return reply.Fail(Status::NotFound(
-        fmt::format("no {} {} in volume '{}'", id.is_blob() ? "blob" : "object", id.ToString(),
-                    volume.name())));
+    return reply.Fail(
+        Status::NotFound(fmt::format("no {} {} in volume '{}'", id.is_blob() ? "blob" : "object",
+                                     id.ToString(), volume.name())));
   }
   FlatBufferBuilder b(512);
   Openings openings;
@@ -292,7 +311,7 @@ void Server::HandleReleased(Call call, const fb::Released& released) {
   SendDone(std::move(call.reply), layout::Answer{});
 }
 
-// ---- changes and lists
+// ---- changes
 
 void Server::HandleDelete(Call call, const fb::Delete& del) {
   if (SendRecalled(call, del.number())) return;
@@ -308,40 +327,6 @@ void Server::HandleSetLabels(Call call, const fb::SetLabels& set) {
   for (const fb::Label* l : *set.labels()) labels.push_back({l->key()->str(), l->value()->str()});
   SendDone(std::move(call.reply),
            call.volume.SetLabels({&call.client, set.number()}, ObjectId(set.id()), labels));
-}
-
-void Server::HandleListObjects(Call call, const fb::ListObjects& list) {
-  const uint32_t limit = std::min(list.limit(), kMaxPage);
-  const std::string_view pattern = list.pattern()->string_view();
-  std::vector<std::span<const std::byte>> payload;
-  std::vector<std::unique_ptr<uint64_t>> lengths;
-  size_t bytes = 0;
-  uint32_t count = 0;
-  uint64_t last = list.after();
-  bool more = false;
-  static constexpr std::byte kPadding[8]{};
-  const auto& entries = call.volume.entries();
-  for (auto it = entries.upper_bound(list.after()); it != entries.end(); ++it) {
-    if (it->second.ref.kind() != layout::RecordKind::kObject) break;  // blobs come last
-    if (count >= limit || bytes > kMaxPageBytes || payload.size() > 450) {
-      more = true;
-      break;
-    }
-    last = it->first;
-    if (!list.include_parts() && it->second.parents > 0) continue;
-    const auto head = layout::HeadOf(call.volume.Record(it->second));
-    const auto* d = flatbuffers::GetRoot<fb::Descriptor>(head.data());
-    if (!GlobMatch(pattern, d->type_name()->string_view())) continue;
-    lengths.push_back(std::make_unique<uint64_t>(head.size()));
-    payload.push_back(std::as_bytes(std::span(lengths.back().get(), 1)));
-    payload.push_back(head);
-    payload.push_back(std::span(kPadding).first(wire::Pad8(head.size()) - head.size()));
-    bytes += head.size() + 8;
-    ++count;
-  }
-  FlatBufferBuilder b(128);
-  const auto objects = fb::CreateObjects(b, count, last, more);
-  call.reply.Send(b, fb::ReplyBody::Objects, objects.Union(), std::move(payload));
 }
 
 }  // namespace vineyard::daemon

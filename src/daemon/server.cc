@@ -106,7 +106,8 @@ void Server::ConnectionClosed(Connection& connection) {
   if (keep == connections_.end()) return;
   const std::shared_ptr<Connection> alive = keep->second;
   connections_.erase(keep);
-  for (const uint64_t ticket : connection.tickets) store_.CancelReserve(ticket);
+  for (const Connection::Wait& wait : connection.waits) store_.CancelReserve(wait.ticket);
+  connection.waits.clear();
   std::erase_if(name_waiters_, [&](NameWaiter& w) {
     if (w.reply.connection().get() != &connection) return false;
     w.reply.Drop();

@@ -96,9 +96,11 @@ class Server {
 
   // handlers_object.cc
   void HandlePut(Call call, const fb::Put& put);
-  void TryPut(const std::shared_ptr<Connection>& connection, std::shared_ptr<std::vector<uint64_t>> copy,
-              const wire::Frame& frame, os::TimePoint deadline, Reply reply);
-  void TrackTicket(Connection& connection, uint64_t ticket);
+  void TryPut(const std::shared_ptr<Connection>& connection,
+              std::shared_ptr<std::vector<uint64_t>> copy, const wire::Frame& frame,
+              os::TimePoint deadline, Reply reply);
+  void TrackWait(Connection& connection, uint64_t ticket, std::shared_ptr<Reply> reply);
+  void HandleCancel(Call call, const fb::Cancel& cancel);
   void HandleReserve(Call call, const fb::Reserve& reserve);
   void HandleAbort(Call call, const fb::Abort& abort);
   void HandleGet(Call call, const fb::Get& get);
@@ -107,9 +109,11 @@ class Server {
   void HandleReleased(Call call, const fb::Released& released);
   void HandleDelete(Call call, const fb::Delete& del);
   void HandleSetLabels(Call call, const fb::SetLabels& set);
-  void HandleListObjects(Call call, const fb::ListObjects& list);
   void SendObject(store::Volume& volume, store::ClientState& client, ObjectId id,
                   uint64_t name_version, bool open_extents, Reply reply);
+
+  // handlers_list.cc
+  void HandleListObjects(Call call, const fb::ListObjects& list);
 
   // handlers_name.cc
   void HandlePutName(Call call, const fb::PutName& put);
