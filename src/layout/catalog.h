@@ -58,7 +58,8 @@ struct CatalogHeader {
   std::array<SegmentInfo, kMaxSegments> segments;
 };
 static_assert(sizeof(CatalogHeader) <= kCatalogPage, "must leave the keeper a page of its own");
-static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free,
+static_assert(std::atomic<uint64_t>::is_always_lock_free &&
+                  std::atomic<uint32_t>::is_always_lock_free,
               "atomics in shared memory must not use locks");
 
 /// At kCatalogPage, written by the keeper alone.

@@ -57,18 +57,20 @@ struct RecordFields {
   uint16_t reserved = 0;
   uint32_t head_length = 0;
   uint64_t bytes_length = 0;
-  uint64_t id = 0;       // of the object or blob; of a name: its hash
-  uint64_t value = 0;    // object, blob: size of the own blob; name: the id it points to
-  uint64_t version = 0;  // name: counts from 1
-  uint64_t creator = 0;  // pid, and uid << 32
-  uint64_t checksum = 0; // of the fields above and the head (RecordChecksum)
+  uint64_t id = 0;        // of the object or blob; of a name: its hash
+  uint64_t value = 0;     // object, blob: size of the own blob; name: the id it points to
+  uint64_t version = 0;   // name: counts from 1
+  uint64_t creator = 0;   // pid, and uid << 32
+  uint64_t checksum = 0;  // of the fields above and the head (RecordChecksum)
 };
 static_assert(sizeof(RecordFields) == 56, "lies in shared memory after the sequence");
 
 inline constexpr uint64_t kRecordHeader = 64;
 inline constexpr uint64_t kRecordAlign = 64;
 
-constexpr uint64_t AlignRecord(uint64_t n) { return (n + kRecordAlign - 1) / kRecordAlign * kRecordAlign; }
+constexpr uint64_t AlignRecord(uint64_t n) {
+  return (n + kRecordAlign - 1) / kRecordAlign * kRecordAlign;
+}
 /// Where the bytes begin, from the record's start.
 constexpr uint64_t BytesOffset(uint32_t head_length) {
   return kRecordHeader + AlignRecord(head_length);
