@@ -27,7 +27,8 @@ Result<const T*> Decode(std::span<const std::byte> bytes, const char* what) {
 // builder aligns no elements where there are none.)
 template <typename T>
 bool IsAligned(const flatbuffers::Vector<T>* vector) {
-  return vector == nullptr || vector->size() == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % 8 == 0;
+  return vector == nullptr || vector->size() == 0 ||
+         reinterpret_cast<uintptr_t>(vector->Data()) % 8 == 0;
 }
 
 bool IsSound(const fb::Request& request) {

@@ -30,7 +30,8 @@ struct FrameHeader {
   uint32_t magic = kFrameMagic;
   uint32_t body_length = 0;  // unpadded
   uint64_t request_id = 0;   // chosen by who asks; the answer carries it. 0: no answer
-  uint64_t acknowledged = 0; // client: it has the answers of its changing requests up to this number
+  uint64_t acknowledged =
+      0;  // client: it has the answers of its changing requests up to this number
   uint64_t payload_length = 0;  // unpadded
   uint32_t fd_count = 0;        // descriptors that come with this frame
   uint32_t reserved = 0;
