@@ -23,24 +23,24 @@ namespace vineyard {
 /// What went wrong, in terms of what the caller may do. The numbers cross the wire and never change.
 enum class StatusCode : uint8_t {
   kOk = 0,
-  kInvalid = 1,             ///< An argument has no meaning here. Mend the call.
-  kNotFound = 2,            ///< No such object, blob, name or volume (any more).
-  kAlreadyExists = 3,       ///< The name is taken. Choose another, or say that it may be replaced.
-  kOutOfMemory = 4,         ///< Does not fit: never (larger than the limit) or not by the deadline.
-  kDeadlineExceeded = 5,    ///< The time given ran out. The call may be repeated.
-  kUnavailable = 6,         ///< No instance answers at the socket. Start one, or name another.
-  kPermissionDenied = 7,    ///< The socket, or this user, may not do that.
-  kNotSupported = 8,        ///< Understood, but not built. The message says what to do instead.
-  kNeedsCluster = 9,        ///< Has a meaning only with other instances; this one runs alone.
-  kCorrupted = 10,          ///< Bytes that were read contradict themselves. Nothing was served.
-  kConflict = 11,           ///< A compare-and-set saw another version. Read again, then repeat.
-  kFailedPrecondition = 12, ///< Not in the present state (sealed already, still referred to, …).
-  kInternal = 13,           ///< A fault of ours. Please report the message.
-  kIOError = 14,            ///< A system call failed for a reason outside the store.
-  kCancelled = 15,          ///< The caller, or the end of the process, called it off.
-  kLimitExceeded = 16,      ///< A limit other than memory: message size, connections, descriptors.
-  kTypeMismatch = 17,       ///< The object is of another type than the one asked for.
-  kProtocol = 18,           ///< The peer speaks another version, or no sense at all.
+  kInvalid = 1,           ///< An argument has no meaning here. Mend the call.
+  kNotFound = 2,          ///< No such object, blob, name or volume (any more).
+  kAlreadyExists = 3,     ///< The name is taken. Choose another, or say that it may be replaced.
+  kOutOfMemory = 4,       ///< Does not fit: never (larger than the limit) or not by the deadline.
+  kDeadlineExceeded = 5,  ///< The time given ran out. The call may be repeated.
+  kUnavailable = 6,       ///< No instance answers at the socket. Start one, or name another.
+  kPermissionDenied = 7,  ///< The socket, or this user, may not do that.
+  kNotSupported = 8,      ///< Understood, but not built. The message says what to do instead.
+  kNeedsCluster = 9,      ///< Has a meaning only with other instances; this one runs alone.
+  kCorrupted = 10,        ///< Bytes that were read contradict themselves. Nothing was served.
+  kConflict = 11,         ///< A compare-and-set saw another version. Read again, then repeat.
+  kFailedPrecondition = 12,  ///< Not in the present state (sealed already, still referred to, …).
+  kInternal = 13,            ///< A fault of ours. Please report the message.
+  kIOError = 14,             ///< A system call failed for a reason outside the store.
+  kCancelled = 15,           ///< The caller, or the end of the process, called it off.
+  kLimitExceeded = 16,       ///< A limit other than memory: message size, connections, descriptors.
+  kTypeMismatch = 17,        ///< The object is of another type than the one asked for.
+  kProtocol = 18,            ///< The peer speaks another version, or no sense at all.
 };
 
 /// "not found", "out of memory", …: the code in words, for messages and logs.
@@ -161,18 +161,20 @@ class [[nodiscard]] Result {
 #define VY_CONCAT(a, b) VY_CONCAT_INNER(a, b)
 
 /// Leaves the function with the Status of `expr` unless it is OK.
-#define VY_RETURN_IF_ERROR(expr)                         \
-  do {                                                   \
-    ::vineyard::Status vy_status_ = (expr);              \
-    if (!vy_status_.ok()) [[unlikely]] return vy_status_; \
+#define VY_RETURN_IF_ERROR(expr)            \
+  do {                                      \
+    ::vineyard::Status vy_status_ = (expr); \
+    if (!vy_status_.ok()) [[unlikely]]      \
+      return vy_status_;                    \
   } while (false)
 
 /// `VY_ASSIGN_OR_RETURN(auto x, F());`: x is F's value, or the function is left with its Status.
 #define VY_ASSIGN_OR_RETURN(lhs, expr) \
   VY_ASSIGN_OR_RETURN_IMPL(VY_CONCAT(vy_result_, __LINE__), lhs, expr)
-#define VY_ASSIGN_OR_RETURN_IMPL(result, lhs, expr)              \
-  auto result = (expr);                                          \
-  if (!result.ok()) [[unlikely]] return std::move(result).status(); \
+#define VY_ASSIGN_OR_RETURN_IMPL(result, lhs, expr) \
+  auto result = (expr);                             \
+  if (!result.ok()) [[unlikely]]                    \
+    return std::move(result).status();              \
   lhs = std::move(result).value()
 
 /// Ends the process when a contract between our own functions is broken.

@@ -41,11 +41,11 @@ class LinkedKeeper final : public store::MemoryKeeper {
   }
   void HoldAndTell(const store::HeldItem& item, const os::UniqueFd& fd,
                    std::function<void()> held) override {
-    auto sent = link_.Hold(ToMessage(item), fd.get(),
-                           [this, held = std::move(held)](const Status& status) {
-                             if (!status.ok()) return broken_(status);
-                             held();
-                           });
+    auto sent =
+        link_.Hold(ToMessage(item), fd.get(), [this, held = std::move(held)](const Status& status) {
+          if (!status.ok()) return broken_(status);
+          held();
+        });
     if (!sent.ok()) broken_(sent.status());
   }
   void Drop(store::HeldKind kind, uint64_t a, uint64_t b, std::function<void()> dropped) override {
@@ -108,8 +108,7 @@ class Engine {
         listeners_[m.a] = std::move(item.fd);
         continue;
       }
-      held.push_back({{m.kind, m.a, m.b, m.c, m.d, m.e, m.f},
-                      std::move(item.fd)});
+      held.push_back({{m.kind, m.a, m.b, m.c, m.d, m.e, m.f}, std::move(item.fd)});
     }
     inventory_.items.clear();
     recovery_ = std::make_unique<store::Recovery>(*store_, std::move(held));
@@ -143,12 +142,11 @@ class Engine {
   void Report() {
     const store::RecoveryReport& r = recovery_->report();
     if (r.from_generation != 0) {
-      log::Info("took over from the engine before",
-                {{"generation", inventory_.generation},
-                 {"volumes", r.volumes},
-                 {"objects", r.objects},
-                 {"names", r.names},
-                 {"clients", r.clients}});
+      log::Info("took over from the engine before", {{"generation", inventory_.generation},
+                                                     {"volumes", r.volumes},
+                                                     {"objects", r.objects},
+                                                     {"names", r.names},
+                                                     {"clients", r.clients}});
     }
     for (const std::string& line : r.set_aside) log::Error("set aside", {{"what", line}});
     if (r.set_aside_count > r.set_aside.size()) {

@@ -155,8 +155,7 @@ void Server::Dispatch(Call call, const fb::Request& request) {
       ForgetClient(call.client.key);
       return;
     }
-    case fb::RequestBody::Cancel:
-      return HandleCancel(std::move(call), *request.body_as_Cancel());
+    case fb::RequestBody::Cancel: return HandleCancel(std::move(call), *request.body_as_Cancel());
     case fb::RequestBody::Hello:
     case fb::RequestBody::NONE: break;
   }

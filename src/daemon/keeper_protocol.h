@@ -38,9 +38,10 @@ enum class KeeperOp : uint32_t {
 
 /// Why an engine is started.
 enum class KeeperStart : uint64_t {
-  kFirst = 0,     // the instance begins
-  kAfterFault = 1,  // the last one ended by a fault signal (SEGV, ABRT, BUS, ILL, FPE) or an exit code
-  kAfterKill = 2,   // by SIGKILL, or it was asked to make room for a newer program
+  kFirst = 0,  // the instance begins
+  kAfterFault =
+      1,  // the last one ended by a fault signal (SEGV, ABRT, BUS, ILL, FPE) or an exit code
+  kAfterKill = 2,  // by SIGKILL, or it was asked to make room for a newer program
 };
 
 /// What is held, and what a … f of a message mean for it.

@@ -21,7 +21,8 @@ constexpr milliseconds kLingerCheckWanted{20};  // somebody waits for memory
 constexpr milliseconds kLingerCheckIdle{500};
 constexpr size_t kMaxRequests = 4096;  // of one connection at a time
 
-std::unique_ptr<asio::posix::stream_descriptor> Watch(asio::io_context& io, const os::UniqueFd& fd) {
+std::unique_ptr<asio::posix::stream_descriptor> Watch(asio::io_context& io,
+                                                      const os::UniqueFd& fd) {
   auto copy = fd.Duplicate();
   if (!copy.ok()) return nullptr;
   return std::make_unique<asio::posix::stream_descriptor>(io, copy->Release());
@@ -93,8 +94,8 @@ void Server::AcceptAll(uint64_t volume) {
     }
     auto peer = os::GetPeer(*socket);
     if (!peer.ok()) continue;  // gone already
-    auto connection = std::make_shared<Connection>(*this, std::move(*socket), volume,
-                                                   std::move(*peer));
+    auto connection =
+        std::make_shared<Connection>(*this, std::move(*socket), volume, std::move(*peer));
     connections_[connection.get()] = connection;
     connection->Start();
   }
@@ -238,7 +239,8 @@ void Server::OnTimer() {
     it = next;
   }
   for (NameWaiter& w : expired) {
-    w.reply.Fail(Status::DeadlineExceeded("nobody put the name '" + w.name + "' in the time given"));
+    w.reply.Fail(
+        Status::DeadlineExceeded("nobody put the name '" + w.name + "' in the time given"));
   }
   ArmTimer();
 }

@@ -31,8 +31,7 @@ class Mapping {
  public:
   Mapping() = default;
   Mapping(Mapping&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)),
-        size_(std::exchange(other.size_, 0)),
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)),
         reserved_(std::exchange(other.reserved_, nullptr)),
         reserved_size_(std::exchange(other.reserved_size_, 0)) {}
   Mapping& operator=(Mapping&& other) noexcept;

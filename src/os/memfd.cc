@@ -79,14 +79,14 @@ bool HasFixedSize(const UniqueFd& fd) {
 }
 
 Result<uint64_t> FileSize(const UniqueFd& fd) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd.get(), &info) != 0) return ErrnoStatus("cannot ask for a memory file's size");
   return static_cast<uint64_t>(info.st_size);
 }
 
 Result<uint64_t> BytesPresent(const UniqueFd& fd) {
   constexpr uint64_t kBlock = 512;
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd.get(), &info) != 0) return ErrnoStatus("cannot ask for a memory file's pages");
   return static_cast<uint64_t>(info.st_blocks) * kBlock;
 }
@@ -124,7 +124,7 @@ Status Punch(const UniqueFd& fd, uint64_t offset, uint64_t length) {
 }
 
 Result<uint64_t> FileIdentity(const UniqueFd& fd) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd.get(), &info) != 0) return ErrnoStatus("cannot identify a memory file");
   return static_cast<uint64_t>(info.st_ino);
 }

@@ -42,7 +42,7 @@ class ReadyChunks {
   void GiveUp(uint64_t bytes);
   static std::vector<uint64_t> Mix(uint64_t bytes);
 
-  std::mutex mutex_;  // guards all below
+  std::mutex mutex_;                               // guards all below
   std::map<uint64_t, std::vector<Chunk>> chunks_;  // by size
   uint64_t bytes_ = 0;
 };

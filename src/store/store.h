@@ -155,7 +155,7 @@ class Store final : public VolumeHost {
   layout::Ledger ledger_;
   std::unique_ptr<ClientTable> clients_;
   std::map<uint64_t, std::unique_ptr<Volume>> volumes_;
-  uint64_t next_volume_ = 2;  // 1 is 'default'
+  uint64_t next_volume_ = 2;                                         // 1 is 'default'
   std::unordered_map<uint64_t, std::unique_ptr<Extent>> extents_;    // by blob
   std::unordered_map<uint64_t, std::unique_ptr<Extent>> lingering_;  // by blob
   uint64_t lingering_bytes_ = 0;

@@ -35,7 +35,7 @@ struct Entry {
   layout::Ref ref;
   uint32_t parents = 0;  // objects that have it as a member, or a buffer in it
   uint32_t names = 0;
-  bool owned = false;    // was put with a name: goes with its last name
+  bool owned = false;  // was put with a name: goes with its last name
 };
 
 struct NameEntry {
@@ -99,7 +99,9 @@ class Volume {
   [[nodiscard]] const Entry* Find(ObjectId id) const;
   [[nodiscard]] const NameEntry* FindName(std::string_view name) const;
   [[nodiscard]] const std::map<uint64_t, Entry>& entries() const { return entries_; }
-  [[nodiscard]] const std::map<std::string, NameEntry, std::less<>>& names() const { return names_; }
+  [[nodiscard]] const std::map<std::string, NameEntry, std::less<>>& names() const {
+    return names_;
+  }
   /// The record, as it lies in the arena; valid until the next change.
   [[nodiscard]] const std::byte* Record(const Entry& entry) const { return arenas_.At(entry.ref); }
   /// Extents that the object's buffers (or the blob itself) lie in.
