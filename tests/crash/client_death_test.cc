@@ -43,6 +43,19 @@ size_t OpenDescriptors(pid_t pid) {
   return count;
 }
 
+// When it has taken what is on its way to it.
+size_t SettledDescriptors(pid_t pid) {
+  size_t count = 0;
+  int same = 0;
+  Eventually([&] {
+    const size_t now = OpenDescriptors(pid);
+    same = now == count ? same + 1 : 0;
+    count = now;
+    return same > 10;
+  });
+  return count;
+}
+
 // What a victim does until it is killed. It rings when it has got there.
 int DieHalfWay(const std::string& socket, int how, const Bell& there) {
   const auto stay = [&] {
@@ -75,8 +88,8 @@ TEST(ClientDeath, FiveHundredTimesBetweenReserveAndSealLeavesNothing) {
   Client client = daemon.Connect();
   ASSERT_OK(PutPattern(client, 1, kMiB, "stays"));
   const InstanceStatus start = client.GetStatus().value();
-  const size_t engine_fds = OpenDescriptors(daemon.engine());
-  const size_t keeper_fds = OpenDescriptors(daemon.keeper());
+  const size_t engine_fds = SettledDescriptors(daemon.engine());
+  const size_t keeper_fds = SettledDescriptors(daemon.keeper());
   const int rounds = 500 * testing::Scale();
   constexpr int kAtOnce = 5;
   for (int i = 0; i < rounds; i += kAtOnce) {

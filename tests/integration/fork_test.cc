@@ -188,7 +188,10 @@ TEST_F(Fork, MemoryThatAStubbornChildKeepsMappedIsEmptiedAndCounted) {
       },
       [&](Bell&) {
         const std::span<const std::byte> bytes(mapped, 2 * kMiB);
-        return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; }) ? 0 : 1;
+        const auto is_empty = [&] {
+          return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
+        };
+        return Eventually(is_empty) ? 0 : 1;
       });
   orphan.KillParent();
   EXPECT_TRUE(Eventually([&] {

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -96,6 +98,18 @@ void AttackEveryWay(const std::string& path, const std::string& what, bool may_w
 }
 
 std::string PathOf(int fd) { return fmt::format("/proc/self/fd/{}", fd); }
+
+// Of all memory files that a process has open: where they are, and what they are.
+std::vector<std::pair<std::string, std::string>> MemoryFiles(pid_t pid) {
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const auto& entry : fs::directory_iterator(fmt::format("/proc/{}/fd", pid))) {
+    std::error_code error;
+    const std::string target = fs::read_symlink(entry.path(), error).string();
+    if (!target.starts_with("/memfd:vineyard-")) continue;
+    files.emplace_back(entry.path().string(), target.substr(0, target.find(' ')));
+  }
+  return files;
+}
 
 class Protection : public ::testing::Test {
  protected:
@@ -181,24 +195,24 @@ TEST_F(Protection, NotEvenTheInstancesOwnDescriptorsChangeWhatIsStored) {
   auto reserved = client_.CreateBlob(2 * kMiB);
   ASSERT_OK(reserved);
   const pid_t engine = daemon_.engine();
+  // The keeper takes what it is sent in its own time.
+  ASSERT_TRUE(testing::Eventually([&] {
+    const auto files = MemoryFiles(daemon_.keeper());
+    return std::ranges::count(files, "/memfd:vineyard-chunk",
+                              &std::pair<std::string, std::string>::second) >= 3;
+  }));
   daemon_.PauseEngine();
   daemon_.PauseKeeper();
   std::map<std::string, int> met;
   for (const pid_t pid : {engine, daemon_.keeper()}) {
-    const std::string folder = fmt::format("/proc/{}/fd", pid);
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      std::error_code error;
-      std::string target = fs::read_symlink(entry.path(), error).string();
-      if (!target.starts_with("/memfd:vineyard-")) continue;
-      target = target.substr(0, target.find(' '));
+    for (const auto& [path, target] : MemoryFiles(pid)) {
       ++met[target];
-      const os::UniqueFd fd(::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC));
+      const os::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
       ASSERT_TRUE(fd.valid());
       auto sealed = os::IsSealedForever(fd);
-      const bool is_reserved = target == "/memfd:vineyard-chunk" && sealed.ok() && !*sealed;
+      const bool is_open = target == "/memfd:vineyard-chunk" && sealed.ok() && !*sealed;
       const bool is_ledger = target == "/memfd:vineyard-ledger";  // no client ever gets it
-      AttackEveryWay(entry.path(), fmt::format("{} of process {}", target, pid),
-                     is_reserved || is_ledger);
+      AttackEveryWay(path, fmt::format("{} of process {}", target, pid), is_open || is_ledger);
     }
   }
   EXPECT_GE(met["/memfd:vineyard-chunk"], 6);
