@@ -37,8 +37,8 @@ thread_safety() {
 
 tidy() {
   run-clang-tidy-19 -quiet -p build/tidy -j "$jobs" "$PWD/src/.*(?<!_test)\.cc$" 2>/dev/null |
-    grep -vE '^(clang-tidy-19|\[ *[0-9]+/[0-9]+\]|[0-9]+ warnings generated)' || true
-  return "${PIPESTATUS[0]}"
+    grep -vE '^(clang-tidy-19|\[ *[0-9]+/[0-9]+\]|[0-9]+ warnings generated)' ||
+    return "${PIPESTATUS[0]}"
 }
 
 run "layers" "$python" scripts/check_layers.py
