@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <random>
 #include <thread>
 
@@ -17,44 +16,10 @@
 #include "testing/raw_client.h"
 #include "testing/test_daemon.h"
 
-namespace vineyard {
+namespace vineyard::testing {
 namespace {
 
-namespace fs = std::filesystem;
-using testing::Bell;
-using testing::Builder;
-using testing::Child;
-using testing::Eventually;
-using testing::FreshToken;
-using testing::HoldsPattern;
-using testing::MakeFrame;
-using testing::Pattern;
-using testing::PutPattern;
-using testing::RawClient;
-using testing::TestDaemon;
-
 constexpr size_t kMiB = size_t{1} << 20;
-
-size_t OpenDescriptors(pid_t pid) {
-  size_t count = 0;
-  for ([[maybe_unused]] const auto& fd : fs::directory_iterator(fmt::format("/proc/{}/fd", pid))) {
-    ++count;
-  }
-  return count;
-}
-
-// When it has taken what is on its way to it.
-size_t SettledDescriptors(pid_t pid) {
-  size_t count = 0;
-  int same = 0;
-  Eventually([&] {
-    const size_t now = OpenDescriptors(pid);
-    same = now == count ? same + 1 : 0;
-    count = now;
-    return same > 10;
-  });
-  return count;
-}
 
 // What a victim does until it is killed. It rings when it has got there.
 int DieHalfWay(const std::string& socket, int how, const Bell& there) {
@@ -88,9 +53,9 @@ TEST(ClientDeath, FiveHundredTimesBetweenReserveAndSealLeavesNothing) {
   Client client = daemon.Connect();
   ASSERT_OK(PutPattern(client, 1, kMiB, "stays"));
   const InstanceStatus start = client.GetStatus().value();
-  const size_t engine_fds = SettledDescriptors(daemon.engine());
-  const size_t keeper_fds = SettledDescriptors(daemon.keeper());
-  const int rounds = 500 * testing::Scale();
+  const size_t engine_fds = Settled([&] { return OpenDescriptors(daemon.engine()); });
+  const size_t keeper_fds = Settled([&] { return OpenDescriptors(daemon.keeper()); });
+  const int rounds = 500 * Scale();
   constexpr int kAtOnce = 5;
   for (int i = 0; i < rounds; i += kAtOnce) {
     Bell there;
@@ -120,7 +85,7 @@ TEST(ClientDeath, AtAnyInstantLeavesOnlyWhatWasPublished) {
   Client client = daemon.Connect();
   const uint64_t start = client.GetStatus().value().memory_usage;
   std::mt19937 random(3);
-  for (int i = 0; i < 40 * testing::Scale(); ++i) {
+  for (int i = 0; i < 40 * Scale(); ++i) {
     Child victim([&] {
       Client mine = daemon.Connect();
       for (uint64_t n = 0;; ++n) {
@@ -132,7 +97,7 @@ TEST(ClientDeath, AtAnyInstantLeavesOnlyWhatWasPublished) {
     auto object = client.Get("n");
     if (object.status().Is(StatusCode::kNotFound)) continue;
     ASSERT_OK(object);
-    EXPECT_TRUE(testing::IsPattern(object->buffers()[0].bytes(), 5));
+    EXPECT_TRUE(IsPattern(object->buffers()[0].bytes(), 5));
     EXPECT_LE(client.GetStatus().value().objects, 1U);
   }
   EXPECT_TRUE(HoldsPattern(client.Get(*PutPattern(client, 6, 10, "n")), 6, 10));
@@ -164,7 +129,7 @@ TEST(ClientDeath, ADisconnectAloneFreesNothing) {
   TestDaemon daemon;
   Client client = daemon.Connect();
   const uint64_t start = client.GetStatus().value().memory_usage;
-  const testing::Token token = FreshToken();
+  const Token token = FreshToken();
   const auto reserve = MakeFrame(fb::RequestBody::Reserve, [](Builder& b) {
     return fb::CreateReserve(b, kMiB, 1000).Union();
   });
@@ -184,4 +149,4 @@ TEST(ClientDeath, ADisconnectAloneFreesNothing) {
 }
 
 }  // namespace
-}  // namespace vineyard
+}  // namespace vineyard::testing

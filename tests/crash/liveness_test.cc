@@ -11,19 +11,10 @@
 #include "base/testing.h"
 #include "testing/test_daemon.h"
 
-namespace vineyard {
+namespace vineyard::testing {
 namespace {
 
 using std::chrono::milliseconds;
-using testing::Eventually;
-using testing::HoldsPattern;
-using testing::IsPattern;
-using testing::Pattern;
-using testing::PutPattern;
-using testing::TestDaemon;
-
-constexpr size_t kSmall = 1000;
-constexpr size_t kLarge = size_t{1} << 20;
 
 // One that has read "small" and "large" so often that it asks nobody any more.
 class HotReader : public ::testing::Test {
@@ -153,4 +144,4 @@ TEST_F(HotReader, AWaitEndsWithTheInstance) {
 }
 
 }  // namespace
-}  // namespace vineyard
+}  // namespace vineyard::testing

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <thread>
 
@@ -155,6 +156,23 @@ bool Eventually(const std::function<bool()>& condition) {
     std::this_thread::sleep_for(pause);
   }
   return condition();
+}
+
+uint64_t Settled(const std::function<uint64_t()>& ask) {
+  uint64_t last = 0;
+  int same = 0;
+  Eventually([&] {
+    const uint64_t now = ask();
+    same = now == last ? same + 1 : 0;
+    last = now;
+    return same > 10;
+  });
+  return last;
+}
+
+uint64_t OpenDescriptors(pid_t pid) {
+  const fs::directory_iterator all("/proc/" + std::to_string(pid) + "/fd");
+  return static_cast<uint64_t>(std::distance(begin(all), end(all)));
 }
 
 // ---- TestDaemon

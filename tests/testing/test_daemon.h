@@ -79,6 +79,10 @@ class Bell {
 
 /// Asks again and again; false if it does not become true in a minute (several where instrumented).
 bool Eventually(const std::function<bool()>& condition);
+/// Asks until the answer stays the same for a while: the answer.
+uint64_t Settled(const std::function<uint64_t()>& ask);
+/// How many descriptors a process has.
+uint64_t OpenDescriptors(pid_t pid);
 
 struct DaemonOptions {
   std::string size = "256Mi";
@@ -132,6 +136,10 @@ class TestDaemon {
 };
 
 // ---- values
+
+constexpr size_t kSmall = 1000;                 // lies in a record
+constexpr size_t kLarge = size_t{1} << 20;      // in an extent of one chunk
+constexpr size_t kTwoChunks = size_t{3} << 20;  // in an extent of two
 
 /// Bytes that no other seed or size gives.
 std::vector<std::byte> Pattern(uint64_t seed, size_t size);

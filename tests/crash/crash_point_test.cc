@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// The engine dies at each place the source has a name for: whatever was acknowledged is there, clients
+// go on, and every request takes effect once.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "base/testing.h"
+#include "crash/workload.h"
+#include "testing/test_daemon.h"
+
+namespace vineyard::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The same changes without any crash: how much memory they leave in use.
+Figures UndisturbedFigures() {
+  const TestDaemon daemon;
+  Client client = daemon.Connect();
+  Workload work(client);
+  work.First();
+  work.Second();
+  work.Check(client);
+  const Figures settled = FiguresOf(client);
+  EXPECT_TRUE(Eventually([&] { return FiguresOf(client).lingering == 0; }));
+  return {settled.usage, settled.objects, settled.blobs, settled.names, 0, 0};
+}
+
+struct Place {
+  const char* name;
+  int times;       // the engine dies when it passes there for the n-th time
+  int generation;  // the engine that dies; of the second, the first is killed at half-time
+};
+
+std::ostream& operator<<(std::ostream& out, const Place& place) {
+  return out << place.name << ":" << place.times << "@" << place.generation;
+}
+
+// Every name in the source; EveryPlaceInTheSourceIsTried compares.
+constexpr const char* kNames[] = {"reserve.made",
+                                  "reserve.between_holds",
+                                  "reserve.held",
+                                  "keeper.hold",
+                                  "keeper.held",
+                                  "keeper.drop",
+                                  "put.staged",
+                                  "record.written",
+                                  "commit.before",
+                                  "commit.published",
+                                  "commit.between_changes",
+                                  "commit.applied",
+                                  "commit.noted",
+                                  "commit.cleared",
+                                  "reply.before",
+                                  "reply.after",
+                                  "delete.committed",
+                                  "free.begin",
+                                  "free.keeper_dropped",
+                                  "recovery.before_serving",
+                                  "recovery.serving"};
+
+std::vector<Place> AllPlaces() {
+  std::vector<Place> places;
+  for (const char* name : kNames) {
+    places.push_back({name, 1, 1});
+    places.push_back({name, 1, 2});
+    if (std::string_view(name).starts_with("recovery")) continue;  // passed once
+    places.push_back({name, 2, 1});
+    places.push_back({name, 2, 2});
+    for (int i = 3; i < 3 * Scale(); ++i) places.push_back({name, i, 1});
+  }
+  return places;
+}
+
+class EngineKilledAt : public ::testing::TestWithParam<Place> {};
+
+TEST_P(EngineKilledAt, NothingAcknowledgedIsLostAndEverythingHappensOnce) {
+  const Place place = GetParam();
+  const Figures wanted = UndisturbedFigures();
+  TestDaemon daemon(
+      {.environment = {{"VINEYARD_CRASH_AT", fmt::format("{}:{}", place.name, place.times)},
+                       {"VINEYARD_CRASH_GENERATION", std::to_string(place.generation)}}});
+  Client client = daemon.Connect();
+  const uint64_t at_start = FiguresOf(client).usage;
+  Workload work(client);
+  work.First();
+  if (place.generation == 2) daemon.KillEngine();
+  work.Second();
+  work.Check(client);
+  Client other = daemon.Connect();
+  work.Check(other);
+  Figures now;
+  EXPECT_TRUE(Eventually([&] { return (now = FiguresOf(client)) == wanted; }))
+      << "now:    " << now << "\nwanted: " << wanted;
+  work.DeleteAll();
+  EXPECT_TRUE(Eventually([&] {
+    now = FiguresOf(client);
+    return now.usage == at_start && now.lingering == 0 && now.objects == 0 && now.names == 0;
+  })) << now;
+  auto status = client.GetStatus();
+  ASSERT_OK(status);
+  EXPECT_EQ(status->generation, static_cast<uint64_t>(place.generation) + 1)
+      << "it did not die there";
+  EXPECT_EQ(daemon.log().find("set aside"), std::string::npos) << daemon.log();
+  EXPECT_EQ(daemon.Stop(), 0);
+}
+
+std::string NameOf(const ::testing::TestParamInfo<Place>& test) {
+  std::string name =
+      fmt::format("{}_{}_ofEngine{}", test.param.name, test.param.times, test.param.generation);
+  std::ranges::replace(name, '.', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryPlace, EngineKilledAt, ::testing::ValuesIn(AllPlaces()), NameOf);
+
+TEST(EngineDeath, EveryPlaceInTheSourceIsTried) {
+  std::set<std::string> in_source;
+  const std::regex call(R"re(CrashPoint\("([a-z_.]+)"\))re");
+  for (const auto& entry : fs::recursive_directory_iterator(VINEYARD_SOURCE_DIR "/src")) {
+    const std::string path = entry.path().string();
+    if (!path.ends_with(".cc") || path.ends_with("_test.cc")) continue;
+    std::ifstream in(entry.path());
+    std::ostringstream text;
+    text << in.rdbuf();
+    const std::string source = text.str();
+    for (std::sregex_iterator it(source.begin(), source.end(), call), end; it != end; ++it) {
+      in_source.insert((*it)[1]);
+    }
+  }
+  EXPECT_EQ(in_source, std::set<std::string>(std::begin(kNames), std::end(kNames)));
+}
+
+}  // namespace
+}  // namespace vineyard::testing
