@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Too much of anything: what one client piles up is bounded, and holds up nobody else.
+#include <cstdint>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/testing.h"
+#include "hostile/hostile.h"
+#include "os/fd.h"
+
+namespace vineyard::testing {
+namespace {
+
+TEST_F(Hostile, AReaderThatNeverDrainsItsSocketHoldsUpNobody) {
+  const size_t size = size_t{200} << 10;
+  auto id = PutPattern(client_, 9, size);
+  ASSERT_OK(id);
+  RawClient raw = Raw();
+  const Bytes get = MakeFrame(fb::RequestBody::Get, [&](Builder& b) {
+    return fb::CreateGet(b, id->value(), 0, false, 0, false).Union();
+  });
+  const pid_t engine = daemon_.engine();
+  const uint64_t before = ResidentBytes(engine);
+  // Until neither side takes any more.
+  uint64_t sent = 0;
+  for (int quiet = 0; quiet < 20;) {
+    const size_t now = raw.SendSome(get);
+    if (now == 0) {
+      ++quiet;
+      ASSERT_TRUE(HoldsPattern(client_.Get("large"), 2, kLarge));
+      ASSERT_OK(client_.GetStatus());
+    } else {
+      ASSERT_EQ(now, get.size());
+      ++sent;
+      quiet = 0;
+    }
+  }
+  ExpectUnharmed();
+  if (!IsInstrumented()) {
+    EXPECT_LT(ResidentBytes(engine), before + (uint64_t{64} << 20));
+  }
+  // Late, but all there.
+  for (uint64_t i = 0; i < sent; ++i) {
+    const auto reply = raw.Receive();
+    ASSERT_TRUE(reply);
+    ASSERT_EQ(reply->code(), StatusCode::kOk);
+  }
+}
+
+TEST_F(Hostile, WaitsDoNotPileUpWithoutEnd) {
+  RawClient raw = Raw();
+  constexpr int kMany = 20'000;
+  Bytes frames;
+  for (uint64_t i = 1; i <= kMany; ++i) {
+    const Bytes frame = GetByNameFrame("nobody puts this", true, i);
+    frames.insert(frames.end(), frame.begin(), frame.end());
+  }
+  const Bytes last = StatusFrame(kMany + 1);
+  frames.insert(frames.end(), last.begin(), last.end());
+  ASSERT_TRUE(raw.Send(frames));
+  uint64_t refused = 0;
+  while (true) {
+    const auto reply = raw.Receive();
+    ASSERT_TRUE(reply);
+    if (reply->id == kMany + 1) break;
+    EXPECT_EQ(reply->code(), StatusCode::kLimitExceeded);
+    ++refused;
+  }
+  EXPECT_GT(refused, 0U);
+  EXPECT_LT(client_.GetStatus().value().waiting, static_cast<uint64_t>(kMany));
+  raw.Close();
+  EXPECT_TRUE(Eventually([&] { return client_.GetStatus().value().waiting == 0; }));
+  ExpectUnharmed();
+}
+
+TEST_F(Hostile, ReservationsOfNothingDoNotPileUpWithoutEnd) {
+  RawClient raw = Raw();
+  constexpr int kMany = 20'000;
+  const Bytes reserve = ReserveFrame(1);
+  int refused = 0;
+  for (int i = 0; i < kMany && refused == 0; ++i) {
+    const auto reply = raw.Ask(reserve);
+    ASSERT_TRUE(reply);
+    if (reply->code() == StatusCode::kOk) continue;
+    EXPECT_EQ(reply->code(), StatusCode::kLimitExceeded);
+    ++refused;
+  }
+  EXPECT_EQ(refused, 1);
+  ExpectUnharmed();
+}
+
+TEST_F(Hostile, ManyConnectionsAreServedAndForgotten) {
+  os::RaiseFdLimit();
+  const uint64_t before = client_.GetStatus().value().connections;
+  {
+    std::vector<RawClient> silent;
+    for (int i = 0; i < 600; ++i) silent.emplace_back(daemon_.socket());
+    std::vector<RawClient> greeted;
+    for (int i = 0; i < 600; ++i) greeted.push_back(Raw());
+    for (RawClient& raw : greeted) {
+      const auto reply = raw.Ask(StatusFrame());
+      ASSERT_TRUE(reply);
+      ASSERT_EQ(reply->code(), StatusCode::kOk);
+    }
+    ExpectUnharmed();
+    EXPECT_GE(client_.GetStatus().value().connections, 1200U);
+  }
+  EXPECT_TRUE(Eventually([&] { return client_.GetStatus().value().connections == before; }));
+  ExpectUnharmed();
+}
+
+TEST_F(Hostile, OneThatWaitsHoldsUpNobodyOnItsOwnConnection) {
+  RawClient raw = Raw();
+  raw.Send(GetByNameFrame("later", true, 5));
+  raw.Send(StatusFrame(6));
+  const auto status = raw.Receive();
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->id, 6U);
+  ASSERT_OK(PutPattern(client_, 1, 10, "later"));
+  const auto got = raw.Receive();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->id, 5U);
+  EXPECT_EQ(got->code(), StatusCode::kOk);
+}
+
+}  // namespace
+}  // namespace vineyard::testing

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Well-formed requests that contradict themselves, come too early, or bring what nobody asked for.
+#include <poll.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/testing.h"
+#include "hostile/hostile.h"
+#include "os/memfd.h"
+#include "wire/frame.h"
+
+namespace vineyard::testing {
+namespace {
+
+TEST_F(Hostile, TheFirstRequestMustBeHello) {
+  RawClient raw(daemon_.socket());
+  const auto reply = raw.Ask(StatusFrame());
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->code(), StatusCode::kProtocol);
+  EXPECT_TRUE(raw.IsDropped());
+  RawClient other_version(daemon_.socket());
+  const auto refused = other_version.Ask(HelloFrame(FreshToken(), 1, 77));
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->code(), StatusCode::kProtocol);
+  EXPECT_NE(refused->body().message()->str().find("77"), std::string::npos);
+  RawClient twice = Raw();
+  const auto second = twice.Ask(HelloFrame(FreshToken()));
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->code(), StatusCode::kProtocol);
+  ExpectUnharmed();
+}
+
+TEST_F(Hostile, PutsThatContradictThemselvesAreRefused) {
+  const auto code = [&](const PutFields& put) {
+    RawClient raw = Raw();
+    const auto reply = raw.Ask(PutFrame(put));
+    EXPECT_TRUE(reply);
+    return reply ? reply->code() : StatusCode::kInternal;
+  };
+  EXPECT_EQ(code({.descriptor_length = 1}), StatusCode::kProtocol);
+  EXPECT_EQ(code({.descriptor_length = UINT64_MAX}), StatusCode::kProtocol);
+  EXPECT_EQ(code({.descriptor_length = UINT64_MAX - 6}), StatusCode::kProtocol);
+  EXPECT_EQ(code({.bytes_length = 1}), StatusCode::kProtocol);
+  EXPECT_EQ(code({.bytes_length = UINT64_MAX}), StatusCode::kProtocol);
+  EXPECT_EQ(code({.size = 1}), StatusCode::kInvalid);
+  EXPECT_EQ(code({.size = UINT64_MAX}), StatusCode::kInvalid);
+  EXPECT_EQ(code({.bytes = Pattern(1, size_t{300} << 10), .buffers = {}}), StatusCode::kInvalid);
+  EXPECT_EQ(code({.buffers = {{ObjectId(), 1, 100}}}), StatusCode::kInvalid);
+  EXPECT_EQ(code({.buffers = {{ObjectId(), UINT64_MAX, 2}}}), StatusCode::kInvalid);
+  EXPECT_EQ(code({.buffers = {{ObjectId(), 2, UINT64_MAX}}}), StatusCode::kInvalid);
+  EXPECT_EQ(code({.buffers = {{large_.own_blob(), 0, kLarge + 1}}}), StatusCode::kInvalid);
+  EXPECT_EQ(code({.buffers = {{large_, 0, 1}}}), StatusCode::kNotFound);
+  EXPECT_EQ(code({.buffers = {{ObjectId(12).own_blob(), 0, 1}}}), StatusCode::kNotFound);
+  EXPECT_EQ(code({.members = {{"x", ObjectId(12)}}}), StatusCode::kNotFound);
+  EXPECT_EQ(code({.type_name = ""}), StatusCode::kInvalid);
+  EXPECT_EQ(code({.type_name = std::string(5000, 't')}), StatusCode::kInvalid);
+  EXPECT_EQ(code({.name = std::string(5000, 'n')}), StatusCode::kInvalid);
+  EXPECT_EQ(code({.name = std::string("a\0b", 3)}), StatusCode::kInvalid);
+  EXPECT_EQ(code({.reservation = large_.own_blob().value()}), StatusCode::kNotFound);
+  EXPECT_EQ(code({.reservation = 12}), StatusCode::kNotFound);
+  EXPECT_EQ(code({.number = 0}), StatusCode::kProtocol);
+  EXPECT_EQ(code({.kind = fb::PutKind::Blob, .descriptor_length = 8}), StatusCode::kProtocol);
+  ExpectUnharmed();
+}
+
+TEST_F(Hostile, UnsealedMemoryIsNotPublished) {
+  const uint64_t before = client_.GetStatus().value().memory_usage;
+  {
+    RawClient raw = Raw();
+    const auto reserved = raw.Ask(ReserveFrame(kLarge));
+    ASSERT_TRUE(reserved);
+    ASSERT_EQ(reserved->code(), StatusCode::kOk);
+    const uint64_t blob = reserved->body().body_as_Reserved()->extent()->blob();
+    PutFields put{.bytes = {}, .buffers = {{ObjectId(), 0, kLarge}}, .reservation = blob};
+    put.size = kLarge;
+    EXPECT_EQ(raw.Ask(PutFrame(put))->code(), StatusCode::kFailedPrecondition);
+    // Another client's, though that one knows its id.
+    RawClient thief = Raw();
+    EXPECT_EQ(thief.Ask(PutFrame(put))->code(), StatusCode::kNotFound);
+    ASSERT_OK(os::SealForever(reserved->fds[0]));
+    EXPECT_EQ(thief.Ask(PutFrame(put))->code(), StatusCode::kNotFound);
+    put.size = kLarge + 1;
+    put.buffers = {};
+    EXPECT_EQ(raw.Ask(PutFrame(put))->code(), StatusCode::kInvalid);
+    put.size = UINT64_MAX;
+    EXPECT_EQ(raw.Ask(PutFrame(put))->code(), StatusCode::kInvalid);
+    const auto goodbye = MakeFrame(fb::RequestBody::Goodbye,
+                                   [](Builder& b) { return fb::CreateGoodbye(b).Union(); });
+    raw.Send(goodbye);
+    EXPECT_TRUE(raw.IsDropped());
+  }
+  EXPECT_TRUE(Eventually([&] { return client_.GetStatus().value().memory_usage == before; }));
+  ExpectUnharmed();
+}
+
+TEST_F(Hostile, DescriptorsThatNobodyAskedForAreClosed) {
+  RawClient raw = Raw();
+  for (const bool announced : {false, true}) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    const os::UniqueFd read_end(ends[0]);
+    {
+      const os::UniqueFd write_end(ends[1]);
+      const std::vector<int> fds(7, write_end.get());
+      Bytes frame = StatusFrame();
+      if (announced) {
+        wire::FrameHeader header;
+        std::memcpy(&header, frame.data(), sizeof header);
+        header.fd_count = 7;
+        std::memcpy(frame.data(), &header, sizeof header);
+      }
+      ASSERT_TRUE(raw.Send(frame, fds));
+      const auto reply = raw.Receive();
+      ASSERT_TRUE(reply);
+      EXPECT_EQ(reply->code(), StatusCode::kOk);
+    }
+    // Nobody has the other end any more: hung up.
+    pollfd p{read_end.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&p, 1, 60'000), 1) << (announced ? "announced" : "not announced");
+    EXPECT_NE(p.revents & POLLHUP, 0);
+  }
+  ExpectUnharmed();
+}
+
+}  // namespace
+}  // namespace vineyard::testing
