@@ -58,14 +58,6 @@ Status Run(Session& session, std::vector<std::string> args) {
 
 }  // namespace
 
-CLI::App& AddCommand(CLI::App& parent, const CommandText& text) {
-  CLI::App* app = parent.add_subcommand(std::string(text.name), std::string(text.description));
-  std::string footer;
-  if (!text.json.empty()) footer = fmt::format("-o json prints\n  {}\n\n", text.json);
-  app->footer(footer + fmt::format("example: {}", text.example));
-  return *app;
-}
-
 std::unique_ptr<CLI::App> BuildApp(Session& session) {
   auto app = std::make_unique<CLI::App>(
       "vineyardctl looks after a vineyard instance: its objects, names and volumes.",

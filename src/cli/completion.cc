@@ -4,6 +4,7 @@
 
 #include "cli/completion_scripts.h"
 #include "cli/nouns.h"
+#include "cli/verbs.h"
 
 namespace vineyard::cli {
 

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
-#include <memory>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/nouns.h"
-#include "cli/table.h"
+#include "cli/verbs.h"
 
 namespace vineyard::cli {
 
@@ -14,6 +12,10 @@ namespace {
 
 nlohmann::json NameJson(const NameInfo& info) {
   return {{"name", info.name}, {"id", info.id.ToString()}, {"version", info.version}};
+}
+
+std::vector<std::string> NameCells(const NameInfo& info) {
+  return {info.name, info.id.ToString(), fmt::to_string(info.version)};
 }
 
 struct LsOptions {
@@ -26,7 +28,7 @@ struct LsOptions {
 Status Ls(Session& session, const LsOptions& options) {
   ListNamesOptions list;
   VY_ASSIGN_OR_RETURN(const size_t limit, ParseLimit(options.limit));
-  list.limit = limit == SIZE_MAX ? limit : limit + 1;  // one more tells whether there are more
+  list.limit = OneMoreThan(limit);
   list.prefix = !options.prefix.empty();
   list.regex = options.regex;
   if (list.prefix && (list.regex || options.pattern != "*")) {
@@ -34,24 +36,12 @@ Status Ls(Session& session, const LsOptions& options) {
   }
   list.pattern = list.prefix ? options.prefix : options.pattern;
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
-  VY_ASSIGN_OR_RETURN(std::vector<NameInfo> names, client.ListNames(list));
-  const bool more = names.size() > limit;
-  if (more) names.resize(limit);
-
-  if (session.wants_json()) {
-    nlohmann::json array = nlohmann::json::array();
-    for (const NameInfo& info : names) array.push_back(NameJson(info));
-    session.PrintJson({{"names", std::move(array)}, {"more", more}});
-  } else if (!names.empty()) {
-    Table table({{"NAME"}, {"ID"}, {"VERSION", Align::kRight}});
-    for (const NameInfo& info : names) {
-      table.AddRow({info.name, info.id.ToString(), fmt::to_string(info.version)});
-    }
-    session.Print(table.ToString());
-  } else {
-    Session::Say("no such names");
-  }
-  if (more) Session::Say(fmt::format("there are more than these {}", limit));
+  VY_ASSIGN_OR_RETURN(const std::vector<NameInfo> names, client.ListNames(list));
+  const ListForm<NameInfo> form = {.things = "names",
+                                   .columns = {{"NAME"}, {"ID"}, {"VERSION", Align::kRight}},
+                                   .json = NameJson,
+                                   .cells = NameCells};
+  PrintListUpTo(session, form, names, limit);
   return Status::OK();
 }
 
@@ -91,27 +81,16 @@ Status Put(Session& session, const PutArguments& arguments) {
   return Status::OK();
 }
 
-// Goes on after a name that is not there, and fails in the end.
 Status Rm(Session& session, const std::vector<std::string>& names) {
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
-  nlohmann::json dropped = nlohmann::json::array();
-  Status failure;
-  for (const std::string& name : names) {
-    const Status status = client.DropName(name);
-    if (status.ok()) {
-      dropped.push_back(name);
-      continue;
-    }
-    if (!failure.ok()) Session::Say(failure.message());
-    failure = status;
-    if (!status.Is(StatusCode::kNotFound)) break;
-  }
+  const Done dropped =
+      DoToEach(names, [&](const std::string& name) { return client.DropName(name); });
   if (session.wants_json()) {
-    session.PrintJson({{"dropped", std::move(dropped)}});
-  } else if (!dropped.empty()) {
-    Session::Say(fmt::format("dropped {}", Count(dropped.size(), "name")));
+    session.PrintJson({{"dropped", dropped.names}});
+  } else if (!dropped.names.empty()) {
+    Session::Say(fmt::format("dropped {}", Count(dropped.names.size(), "name")));
   }
-  return failure;
+  return dropped.failure;
 }
 
 void AddLs(CLI::App& name, Session& session) {
@@ -124,16 +103,13 @@ void AddLs(CLI::App& name, Session& session) {
   vineyardctl name ls --prefix experiment-7/
   vineyardctl name ls 'experiment-?/*' -o json | jq '.names | length')"});
   ls.alias("list");
-  auto options = std::make_shared<LsOptions>();
-  ls.add_option("PATTERN", options->pattern, "a glob with *, ? and [...]; all if left out");
-  ls.add_flag("--regex", options->regex, "PATTERN is a regular expression (ECMAScript)");
-  ls.add_option("--prefix", options->prefix, "names that begin so, instead of PATTERN")
+  LsOptions& options = RunWhenChosen(ls, session, Ls);
+  ls.add_option("PATTERN", options.pattern, "a glob with *, ? and [...]; all if left out");
+  ls.add_flag("--regex", options.regex, "PATTERN is a regular expression (ECMAScript)");
+  ls.add_option("--prefix", options.prefix, "names that begin so, instead of PATTERN")
       ->type_name("TEXT");
-  ls.add_option("--limit", options->limit, "at most so many, 0 for all; all by default")
+  ls.add_option("--limit", options.limit, "at most so many, 0 for all; all by default")
       ->type_name("N");
-  ls.callback([&session, options] {
-    session.action = [&session, options] { return Ls(session, *options); };
-  });
 }
 
 void AddGet(CLI::App& name, Session& session) {
@@ -143,12 +119,9 @@ void AddGet(CLI::App& name, Session& session) {
                         .json = R"({"name", "id", "version"})",
                         .example = R"(wait for a name, at most five minutes
   vineyardctl name get weights --wait --timeout 5m)"});
-  auto arguments = std::make_shared<GetArguments>();
-  get.add_option("NAME", arguments->name, "as 'vineyardctl name ls' shows it")->required();
-  get.add_flag("--wait", arguments->wait, "until the name exists, for as long as --timeout allows");
-  get.callback([&session, arguments] {
-    session.action = [&session, arguments] { return Get(session, *arguments); };
-  });
+  GetArguments& arguments = RunWhenChosen(get, session, Get);
+  get.add_option("NAME", arguments.name, "as 'vineyardctl name ls' shows it")->required();
+  get.add_flag("--wait", arguments.wait, "until the name exists, for as long as --timeout allows");
 }
 
 void AddPut(CLI::App& name, Session& session) {
@@ -161,12 +134,9 @@ void AddPut(CLI::App& name, Session& session) {
        .json = R"({"name", "id", "version"})",
        .example = R"ex(give an object a second name
   vineyardctl name put best-weights "$(vineyardctl name get weights)")ex"});
-  auto arguments = std::make_shared<PutArguments>();
-  put.add_option("NAME", arguments->name, "any text")->required();
-  put.add_option("ID", arguments->id, "as 'vineyardctl object ls' shows it")->required();
-  put.callback([&session, arguments] {
-    session.action = [&session, arguments] { return Put(session, *arguments); };
-  });
+  PutArguments& arguments = RunWhenChosen(put, session, Put);
+  put.add_option("NAME", arguments.name, "any text")->required();
+  put.add_option("ID", arguments.id, "as 'vineyardctl object ls' shows it")->required();
 }
 
 void AddRm(CLI::App& name, Session& session) {
@@ -180,10 +150,8 @@ void AddRm(CLI::App& name, Session& session) {
   vineyardctl name rm -- -odd-)"});
   rm.alias("delete");
   rm.alias("drop");
-  auto names = std::make_shared<std::vector<std::string>>();
-  rm.add_option("NAME", *names, "as 'vineyardctl name ls' shows it")->required();
-  rm.callback(
-      [&session, names] { session.action = [&session, names] { return Rm(session, *names); }; });
+  std::vector<std::string>& names = RunWhenChosen(rm, session, Rm);
+  rm.add_option("NAME", names, "as 'vineyardctl name ls' shows it")->required();
 }
 
 }  // namespace

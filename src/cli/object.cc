@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
-#include <memory>
+#include <chrono>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/nouns.h"
 #include "cli/object_text.h"
-#include "cli/table.h"
+#include "cli/verbs.h"
 
 namespace vineyard::cli {
 
 namespace {
+
+std::vector<std::string> ObjectCells(const ObjectInfo& info) {
+  const bool known = info.created_unix_ns != 0;  // not of a blob
+  const std::chrono::nanoseconds age(UnixNow() - info.created_unix_ns);
+  return {info.id.ToString(), info.type_name, FormatBytes(info.nbytes),
+          known ? FormatAge(age) : "-"};
+}
 
 struct LsOptions {
   std::string pattern = "*";
@@ -23,33 +30,18 @@ struct LsOptions {
 Status Ls(Session& session, const LsOptions& options) {
   ListOptions list;
   VY_ASSIGN_OR_RETURN(const size_t limit, ParseLimit(options.limit));
-  list.limit = limit == SIZE_MAX ? limit : limit + 1;  // one more tells whether there are more
+  list.limit = OneMoreThan(limit);
   list.pattern = options.pattern;
   list.regex = options.regex;
   list.include_parts = options.parts;
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
-  VY_ASSIGN_OR_RETURN(std::vector<ObjectInfo> objects, client.List(list));
-  const bool more = objects.size() > limit;
-  if (more) objects.resize(limit);
-
-  if (session.wants_json()) {
-    nlohmann::json array = nlohmann::json::array();
-    for (const ObjectInfo& info : objects) array.push_back(ObjectJson(info));
-    session.PrintJson({{"objects", std::move(array)}, {"more", more}});
-  } else if (!objects.empty()) {
-    Table table({{"ID"}, {"TYPE"}, {"SIZE", Align::kRight}, {"AGE", Align::kRight}});
-    const int64_t now = UnixNow();
-    for (const ObjectInfo& info : objects) {
-      table.AddRow({info.id.ToString(), info.type_name, FormatBytes(info.nbytes),
-                    FormatAge(std::chrono::nanoseconds(now - info.created_unix_ns))});
-    }
-    session.Print(table.ToString());
-  } else {
-    Session::Say("no such objects");
-  }
-  if (more) {
-    Session::Say(fmt::format("there are more than these {}; --limit 0 shows all", limit));
-  }
+  VY_ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, client.List(list));
+  const ListForm<ObjectInfo> form = {
+      .things = "objects",
+      .columns = {{"ID"}, {"TYPE"}, {"SIZE", Align::kRight}, {"AGE", Align::kRight}},
+      .json = ObjectJson,
+      .cells = ObjectCells};
+  PrintListUpTo(session, form, objects, limit);
   return Status::OK();
 }
 
@@ -134,16 +126,13 @@ void AddLs(CLI::App& object, Session& session) {
   vineyardctl object ls '*ndarray*' --limit 0
   vineyardctl object ls -o json | jq '.objects[] | {id, nbytes}')"});
   ls.alias("list");
-  auto options = std::make_shared<LsOptions>();
-  ls.add_option("PATTERN", options->pattern,
+  LsOptions& options = RunWhenChosen(ls, session, Ls);
+  ls.add_option("PATTERN", options.pattern,
                 "of type names: a glob with *, ? and [...]; all if left out");
-  ls.add_flag("--regex", options->regex, "PATTERN is a regular expression (ECMAScript)");
-  ls.add_option("--limit", options->limit, "at most so many, 0 for all; 100 by default")
+  ls.add_flag("--regex", options.regex, "PATTERN is a regular expression (ECMAScript)");
+  ls.add_option("--limit", options.limit, "at most so many, 0 for all; 100 by default")
       ->type_name("N");
-  ls.add_flag("--parts", options->parts, "also members of other objects, and blobs");
-  ls.callback([&session, options] {
-    session.action = [&session, options] { return Ls(session, *options); };
-  });
+  ls.add_flag("--parts", options.parts, "also members of other objects, and blobs");
 }
 
 void AddGet(CLI::App& object, Session& session) {
@@ -158,13 +147,10 @@ void AddGet(CLI::App& object, Session& session) {
        .example = R"(by id, and by the name that points to it
   vineyardctl object get o0000000000000001
   vineyardctl object get --name weights -o json | jq .metadata)"});
-  auto arguments = std::make_shared<GetArguments>();
-  get.add_option("ID", arguments->id, "as 'vineyardctl object ls' shows it");
-  get.add_option("--name", arguments->name, "the object that this name points to")
+  GetArguments& arguments = RunWhenChosen(get, session, Get);
+  get.add_option("ID", arguments.id, "as 'vineyardctl object ls' shows it");
+  get.add_option("--name", arguments.name, "the object that this name points to")
       ->type_name("NAME");
-  get.callback([&session, arguments] {
-    session.action = [&session, arguments] { return Get(session, *arguments); };
-  });
 }
 
 void AddRm(CLI::App& object, Session& session) {
@@ -178,14 +164,10 @@ void AddRm(CLI::App& object, Session& session) {
   vineyardctl object rm --force o0000000000000002)"});
   rm.alias("delete");
   rm.alias("del");
-  auto options = std::make_shared<RmOptions>();
-  rm.add_option("ID", options->ids, "as 'vineyardctl object ls' shows it")->required();
-  rm.add_flag("--force", options->force, "objects that these are members of go too");
-  rm.add_flag("--shallow", options->shallow,
-              "members stay, also where nothing else refers to them");
-  rm.callback([&session, options] {
-    session.action = [&session, options] { return Rm(session, *options); };
-  });
+  RmOptions& options = RunWhenChosen(rm, session, Rm);
+  rm.add_option("ID", options.ids, "as 'vineyardctl object ls' shows it")->required();
+  rm.add_flag("--force", options.force, "objects that these are members of go too");
+  rm.add_flag("--shallow", options.shallow, "members stay, also where nothing else refers to them");
 }
 
 }  // namespace

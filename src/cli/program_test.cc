@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing.h"
 #include "cli/test_program.h"
 
 namespace vineyard::cli {
@@ -89,6 +90,15 @@ TEST_F(ProgramTest, AShallowDeleteLeavesTheMembers) {
   EXPECT_EQ(RunJson({"object", "ls"})["objects"][0]["id"], leaf.ToString());
 }
 
+TEST_F(ProgramTest, ABlobOfUnknownAgeIsListedWithoutOne) {
+  Client client = Connected();
+  ASSERT_OK_AND_ASSIGN(MutableBlob writable, client.CreateBlob(100));
+  ASSERT_OK_AND_ASSIGN(const Blob blob, client.Seal(std::move(writable)));
+  const Ran ran = Run({"object", "ls", "--parts"});
+  EXPECT_THAT(ran.out, HasSubstr(blob.id().ToString()));
+  EXPECT_THAT(ran.out, HasSubstr("100 B    -\n"));
+}
+
 TEST_F(ProgramTest, NamesArePutListedReadAndDropped) {
   const ObjectId id = Put(ObjectBuilder("test::thing"), "experiment/1");
   EXPECT_EQ(RunJson({"name", "put", "experiment/2", id.ToString()})["version"], 1);
@@ -98,6 +108,7 @@ TEST_F(ProgramTest, NamesArePutListedReadAndDropped) {
   EXPECT_EQ(RunJson({"name", "ls", "*[12]"})["names"].size(), 2U);
   EXPECT_EQ(RunJson({"name", "ls", "^o", "--regex"})["names"].size(), 1U);
   EXPECT_EQ(RunJson({"name", "ls", "--limit", "2"})["more"], true);
+  EXPECT_THAT(Run({"name", "ls", "--limit", "2"}).err, HasSubstr("--limit 0 shows all"));
   EXPECT_EQ(Run({"name", "get", "other"}).out, id.ToString() + "\n");
   EXPECT_EQ(RunJson({"name", "get", "other"})["name"], "other");
 

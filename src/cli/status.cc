@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
-#include <memory>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/nouns.h"
-#include "cli/table.h"
+#include "cli/verbs.h"
 
 namespace vineyard::cli {
 
@@ -87,12 +85,10 @@ void AddStatus(CLI::App& root, Session& session) {
        .example = R"(wait until an instance answers, then see how much is free
   vineyardctl status --socket /tmp/vineyard.sock --wait 10s
   vineyardctl status -o json | jq '.memory_limit - .memory_usage')"});
-  auto wait = std::make_shared<std::string>("0");
-  status.add_option("--wait", *wait, "go on trying so long while nothing listens at the socket")
+  std::string& wait = RunWhenChosen(status, session, ShowStatus);
+  wait = "0";
+  status.add_option("--wait", wait, "go on trying so long while nothing listens at the socket")
       ->type_name("DURATION");
-  status.callback([&session, wait] {
-    session.action = [&session, wait] { return ShowStatus(session, *wait); };
-  });
 }
 
 }  // namespace vineyard::cli

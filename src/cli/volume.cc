@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
+#include <algorithm>
 #include <filesystem>
-#include <memory>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/size.h"
 #include "cli/nouns.h"
-#include "cli/table.h"
+#include "cli/verbs.h"
 
 namespace vineyard::cli {
 
@@ -26,6 +26,16 @@ nlohmann::json VolumeJson(const VolumeInfo& info) {
           {"objects", info.objects},
           {"names", info.names},
           {"connections", info.connections}};
+}
+
+std::vector<std::string> VolumeCells(const VolumeInfo& info) {
+  return {info.name,
+          FormatBytes(info.memory_usage),
+          info.quota == 0 ? "none" : FormatBytes(info.quota),
+          fmt::to_string(info.objects),
+          fmt::to_string(info.names),
+          fmt::to_string(info.connections),
+          info.socket};
 }
 
 Result<fs::path> Absolute(const fs::path& path) {
@@ -70,8 +80,8 @@ Status Create(Session& session, const CreateArguments& arguments) {
   const bool was_there = fs::exists(folder, error);
   const Result<VolumeInfo> info = client.CreateVolume(arguments.name, folder.string(), *quota);
   if (!info.ok()) {
-    if (!was_there)
-      fs::remove(folder, error);  // the client may have made it; if not empty it stays
+    // The client may have made it. One that is not empty stays.
+    if (!was_there) fs::remove(folder, error);
     return info.status();
   }
   if (session.wants_json()) {
@@ -84,28 +94,22 @@ Status Create(Session& session, const CreateArguments& arguments) {
   return Status::OK();
 }
 
-Status Ls(Session& session) {
+struct LsOptions {};
+
+Status Ls(Session& session, const LsOptions&) {
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
   VY_ASSIGN_OR_RETURN(const std::vector<VolumeInfo> volumes, client.ListVolumes());
-  if (session.wants_json()) {
-    nlohmann::json array = nlohmann::json::array();
-    for (const VolumeInfo& info : volumes) array.push_back(VolumeJson(info));
-    session.PrintJson({{"volumes", std::move(array)}});
-    return Status::OK();
-  }
-  Table table({{"NAME"},
-               {"USED", Align::kRight},
-               {"QUOTA", Align::kRight},
-               {"OBJECTS", Align::kRight},
-               {"NAMES", Align::kRight},
-               {"CONNECTIONS", Align::kRight},
-               {"SOCKET"}});
-  for (const VolumeInfo& info : volumes) {
-    table.AddRow({info.name, FormatBytes(info.memory_usage),
-                  info.quota == 0 ? "none" : FormatBytes(info.quota), fmt::to_string(info.objects),
-                  fmt::to_string(info.names), fmt::to_string(info.connections), info.socket});
-  }
-  session.Print(table.ToString());
+  const ListForm<VolumeInfo> form = {.things = "volumes",
+                                     .columns = {{"NAME"},
+                                                 {"USED", Align::kRight},
+                                                 {"QUOTA", Align::kRight},
+                                                 {"OBJECTS", Align::kRight},
+                                                 {"NAMES", Align::kRight},
+                                                 {"CONNECTIONS", Align::kRight},
+                                                 {"SOCKET"}},
+                                     .json = VolumeJson,
+                                     .cells = VolumeCells};
+  PrintList(session, form, std::span(volumes));
   return Status::OK();
 }
 
@@ -118,35 +122,22 @@ void RemoveFolder(const std::string& volume_socket, const std::string& instance_
   fs::remove(folder, error);  // one that is not empty stays
 }
 
-Status RemoveOne(Client& client, const std::vector<VolumeInfo>& volumes, const std::string& name) {
-  VY_RETURN_IF_ERROR(client.RemoveVolume(name));
-  for (const VolumeInfo& info : volumes) {
-    if (info.name != name) continue;
-    RemoveFolder(info.socket, client.socket());
-    Session::Say(fmt::format("removed volume '{}' with {} and {}", name,
-                             Count(info.objects, "object"), Count(info.names, "name")));
-  }
-  return Status::OK();
-}
-
-// Goes on after a volume that is not there, and fails in the end.
 Status Rm(Session& session, const std::vector<std::string>& names) {
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
   VY_ASSIGN_OR_RETURN(const std::vector<VolumeInfo> volumes, client.ListVolumes());
-  nlohmann::json removed = nlohmann::json::array();
-  Status failure;
-  for (const std::string& name : names) {
-    const Status status = RemoveOne(client, volumes, name);
-    if (status.ok()) {
-      removed.push_back(name);
-      continue;
+  const Done removed = DoToEach(names, [&](const std::string& name) -> Status {
+    VY_RETURN_IF_ERROR(client.RemoveVolume(name));
+    const auto info = std::ranges::find(volumes, name, &VolumeInfo::name);
+    if (info == volumes.end()) return Status::OK();  // made since they were listed
+    RemoveFolder(info->socket, client.socket());
+    if (!session.wants_json()) {
+      Session::Say(fmt::format("removed volume '{}' with {} and {}", name,
+                               Count(info->objects, "object"), Count(info->names, "name")));
     }
-    if (!failure.ok()) Session::Say(failure.message());
-    failure = status;
-    if (!status.Is(StatusCode::kNotFound)) break;
-  }
-  if (session.wants_json()) session.PrintJson({{"removed", std::move(removed)}});
-  return failure;
+    return Status::OK();
+  });
+  if (session.wants_json()) session.PrintJson({{"removed", removed.names}});
+  return removed.failure;
 }
 
 void AddCreate(CLI::App& volume, Session& session) {
@@ -160,19 +151,16 @@ void AddCreate(CLI::App& volume, Session& session) {
        .example = R"ex(a volume of 4 GiB, and a value in it
   data=$(vineyardctl volume create data --size 4Gi)
   python3 -c "import vineyard.csi as csi, sys; csi.write(42, sys.argv[1] + '/answer')" "$data")ex"});
-  auto arguments = std::make_shared<CreateArguments>();
-  create.add_option("NAME", arguments->name, "of the volume, and of its folder")->required();
+  CreateArguments& arguments = RunWhenChosen(create, session, Create);
+  create.add_option("NAME", arguments.name, "of the volume, and of its folder")->required();
   create
-      .add_option("--size", arguments->size,
+      .add_option("--size", arguments.size,
                   "what it may hold, such as 4Gi; the instance's size by default")
       ->type_name("SIZE");
   create
-      .add_option("--dir", arguments->directory,
+      .add_option("--dir", arguments.directory,
                   "the folder; volumes/NAME beside the instance's socket by default")
       ->type_name("DIR");
-  create.callback([&session, arguments] {
-    session.action = [&session, arguments] { return Create(session, *arguments); };
-  });
 }
 
 void AddLs(CLI::App& volume, Session& session) {
@@ -186,7 +174,7 @@ void AddLs(CLI::App& volume, Session& session) {
   vineyardctl volume ls
   vineyardctl volume ls -o json | jq -r '.volumes[] | select(.name == "data").socket')"});
   ls.alias("list");
-  ls.callback([&session] { session.action = [&session] { return Ls(session); }; });
+  RunWhenChosen(ls, session, Ls);
 }
 
 void AddRm(CLI::App& volume, Session& session) {
@@ -198,10 +186,8 @@ void AddRm(CLI::App& volume, Session& session) {
                           .example = R"(a volume
   vineyardctl volume rm data)"});
   rm.alias("delete");
-  auto names = std::make_shared<std::vector<std::string>>();
-  rm.add_option("NAME", *names, "as 'vineyardctl volume ls' shows it")->required();
-  rm.callback(
-      [&session, names] { session.action = [&session, names] { return Rm(session, *names); }; });
+  std::vector<std::string>& names = RunWhenChosen(rm, session, Rm);
+  rm.add_option("NAME", names, "as 'vineyardctl volume ls' shows it")->required();
 }
 
 }  // namespace
