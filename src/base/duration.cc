@@ -57,14 +57,16 @@ Result<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
 }
 
 std::string FormatDuration(std::chrono::nanoseconds duration) {
-  if (duration.count() < 0) return "-" + FormatDuration(std::chrono::nanoseconds(0) - duration);
-  const auto count = static_cast<uint64_t>(duration.count());
+  // Counted without a sign: the least duration has no opposite.
+  const std::string_view sign = duration.count() < 0 ? "-" : "";
+  const auto bits = static_cast<uint64_t>(duration.count());
+  const uint64_t count = sign.empty() ? bits : uint64_t{0} - bits;
   if (count == 0) return "0s";
   for (const Unit& unit : kUnits) {
     if (count < unit.nanoseconds) continue;
     // Fits: 1000 days are below 2^64 nanoseconds.
     const uint64_t thousandths = count % unit.nanoseconds * 1000 / unit.nanoseconds;
-    std::string text = fmt::format("{}.{:03}", count / unit.nanoseconds, thousandths);
+    std::string text = fmt::format("{}{}.{:03}", sign, count / unit.nanoseconds, thousandths);
     text.erase(text.find_last_not_of('0') + 1);
     if (text.back() == '.') text.pop_back();
     return text.append(unit.name);

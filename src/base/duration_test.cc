@@ -50,6 +50,7 @@ TEST(FormatDuration, TheUnitSuitsTheLength) {
   EXPECT_EQ(FormatDuration(1234567ns), "1.234ms");
   EXPECT_EQ(FormatDuration(100s - 40s), "1m");
   EXPECT_EQ(FormatDuration(-5s), "-5s");
+  EXPECT_EQ(FormatDuration(std::chrono::nanoseconds::min()), "-106751.991d");
 }
 
 TEST(FormatDuration, WhatItWritesCanBeReadAgain) {
