@@ -50,7 +50,9 @@ HugePageState PrepareHugePages(HugePageMode mode, const std::string& root) {
     state.middle = Enable(path, may_write, &state.changed) || state.middle;
   }
   if (!state.large) {
-    state.hint = "run as root once: echo advise > " + root + "/shmem_enabled";
+    const std::string path = root + "/shmem_enabled";
+    state.hint = Selected(path).empty() ? "use a kernel that has " + path
+                                        : "run as root once: echo advise > " + path;
   }
   return state;
 }

@@ -19,7 +19,7 @@ struct HugePageState {
   bool large = false;    ///< 2 MiB pages are to be had
   bool middle = false;   ///< 64 KiB … 1 MiB pages are to be had
   bool changed = false;  ///< this call switched them on
-  std::string hint;      ///< what a person could do, when there are none
+  std::string hint;      ///< without large ones: what a person could do
 };
 
 /// kAuto, kOn: switches "never" to "advise" where this process may write there. `root` is

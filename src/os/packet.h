@@ -22,7 +22,7 @@ enum class Sent {
   kBusy,  ///< the kernel is short of memory, or of descriptors on their way: wait some milliseconds
 };
 
-/// `fd` may be -1. Once this has returned kSent the descriptor is safe in the socket, whatever happens
+/// REQUIRES: `packet` is not empty (an empty one looks like the end). `fd` may be -1. Once this has returned kSent the descriptor is safe in the socket, whatever happens
 /// to the sender. kUnavailable when the other side is gone.
 Result<Sent> SendPacket(const UniqueFd& socket, std::span<const std::byte> packet, int fd);
 

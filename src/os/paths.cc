@@ -22,7 +22,7 @@ Status RemoveSocket(const std::string& path) {
   if (::lstat(path.c_str(), &info) != 0) {
     return errno == ENOENT ? Status() : ErrnoStatus("cannot look at '" + path + "'");
   }
-  if (!S_ISSOCK(info.st_mode)) return Status::Invalid("'" + path + "' is no socket");
+  if (!S_ISSOCK(info.st_mode)) return Status::Invalid("'" + path + "' is no socket, and stays");
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus("cannot remove the socket '" + path + "'");
   }
@@ -30,14 +30,14 @@ Status RemoveSocket(const std::string& path) {
 }
 
 Result<std::string> MakeDirectories(const std::string& path) {
-  if (path.empty()) return Status::Invalid("a folder has a name");
+  if (path.empty()) return Status::Invalid("'' is no path of a folder; name one");
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) return ErrnoStatus("cannot make the folder '" + path + "'", error.value());
   const auto real = std::filesystem::canonical(path, error);
   if (error) return ErrnoStatus("cannot resolve '" + path + "'", error.value());
   if (!std::filesystem::is_directory(real, error)) {
-    return Status::Invalid("'" + path + "' is no folder");
+    return Status::Invalid("'" + path + "' is no folder; name another");
   }
   return real.string();
 }

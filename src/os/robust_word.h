@@ -4,8 +4,8 @@
 // RobustWord: a word in shared memory that the kernel marks when the thread that holds it dies.
 //
 // It is a process-shared robust mutex that its holder locks once, and unlocks only before it takes the
-// mapping away. However the holder ends (SIGKILL included), the kernel sets FUTEX_OWNER_DIED in the word, and a reader sees that
-// with one load through a read-only mapping. Readers never lock.
+// mapping away. However the holder ends (SIGKILL included), the kernel sets FUTEX_OWNER_DIED in the
+// word, and a reader sees that with one load through a read-only mapping. Readers never lock.
 #pragma once
 
 #include <pthread.h>

@@ -33,7 +33,7 @@ Status CannotRead(const std::string& path, int error) {
 Result<std::string> ReadTextFile(const std::string& path) {
   constexpr size_t kMost = size_t{1} << 20;
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd.get() < 0) return CannotRead(path, errno);
+  if (!fd.valid()) return CannotRead(path, errno);
   std::string text;
   char buffer[4096];
   while (true) {
