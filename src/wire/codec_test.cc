@@ -7,20 +7,10 @@
 #include <random>
 
 #include "base/testing.h"
+#include "wire/test_object.h"
 
 namespace vineyard::wire {
 namespace {
-
-ObjectInfo Example() {
-  ObjectInfo info;
-  info.type_name = "vineyard::Tensor<double>";
-  info.metadata = R"({"shape_":[2,3]})";
-  info.buffers = {{ObjectId(), 0, 48}, {ObjectId(ObjectId::kBlobBit | 5), 64, 100}};
-  info.members = {{"left", ObjectId(3)}, {"right", ObjectId(4)}};
-  info.labels = {{"team", "grapes"}};
-  info.creator.pod = "default/step-1";
-  return info;
-}
 
 // Aligned to 8, as whoever decodes must provide.
 class Aligned {
@@ -29,6 +19,8 @@ class Aligned {
       : words_((bytes.size() + 7) / 8), size_(bytes.size()) {
     if (!bytes.empty()) std::memcpy(words_.data(), bytes.data(), bytes.size());
   }
+  explicit Aligned(const flatbuffers::FlatBufferBuilder& finished)
+      : Aligned(std::as_bytes(std::span(finished.GetBufferPointer(), finished.GetSize()))) {}
   [[nodiscard]] std::span<std::byte> bytes() {
     return std::as_writable_bytes(std::span(words_)).first(size_);
   }
@@ -54,7 +46,7 @@ TEST(Codec, NoBytesAreNoMessage) {
 }
 
 TEST(Codec, EveryTruncationIsRefusedOrWhole) {
-  const std::vector<std::byte> bytes = EncodeDescriptor(Example());
+  const std::vector<std::byte> bytes = EncodeDescriptor(ExampleObject());
   for (size_t n = 0; n < bytes.size(); ++n) {
     Aligned cut(std::span<const std::byte>(bytes).first(n));
     const auto decoded = DecodeDescriptor(cut.bytes());
@@ -63,7 +55,7 @@ TEST(Codec, EveryTruncationIsRefusedOrWhole) {
 }
 
 TEST(Codec, EveryFlippedBitIsRefusedOrReadable) {
-  const std::vector<std::byte> bytes = EncodeDescriptor(Example());
+  const std::vector<std::byte> bytes = EncodeDescriptor(ExampleObject());
   size_t refused = 0;
   for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     Aligned flipped(bytes);
@@ -94,7 +86,7 @@ TEST(Codec, RandomBytesAreRefusedOrReadable) {
 TEST(Codec, ADescriptorWithoutItsRequiredFieldsIsRefused) {
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(flatbuffers::Offset<void>(builder.EndTable(builder.StartTable())));
-  Aligned bytes(std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())));
+  Aligned bytes(builder);
   EXPECT_CODE(kProtocol, DecodeDescriptor(bytes.bytes()));
   EXPECT_CODE(kProtocol, DecodeRequest(bytes.bytes()));
   EXPECT_OK(DecodeReply(bytes.bytes()));  // an OK without a body
@@ -104,13 +96,13 @@ TEST(Codec, ARequestOfAKindFromTheFutureIsReadableAndUnknown) {
   flatbuffers::FlatBufferBuilder builder;
   const auto body = fb::CreateGetStatus(builder);
   builder.Finish(fb::CreateRequest(builder, static_cast<fb::RequestBody>(200), body.Union()));
-  Aligned bytes(std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())));
+  Aligned bytes(builder);
   ASSERT_OK_AND_ASSIGN(const fb::Request* request, DecodeRequest(bytes.bytes()));
   EXPECT_GT(request->body_type(), fb::RequestBody::MAX);
 }
 
 TEST(Codec, ADescriptorComesBackAsItWas) {
-  const ObjectInfo info = Example();
+  const ObjectInfo info = ExampleObject();
   Aligned bytes(EncodeDescriptor(info));
   ASSERT_OK(DecodeDescriptor(bytes.bytes()));
   StampDescriptor(bytes.bytes(), fb::Stamp(9, 1'000, 123, 1000));
@@ -137,7 +129,7 @@ TEST(Codec, ADescriptorComesBackAsItWas) {
 
 // SetLabels encodes what was decoded: nothing but the labels may change on the way.
 TEST(Codec, EncodingWhatWasDecodedKeepsTheStampAndTheOwnBuffers) {
-  Aligned bytes(EncodeDescriptor(Example()));
+  Aligned bytes(EncodeDescriptor(ExampleObject()));
   StampDescriptor(bytes.bytes(), fb::Stamp(9, 1'000, 123, 1000));
   const ObjectInfo info = ToObjectInfo(**DecodeDescriptor(bytes.bytes()));
   Aligned again(EncodeDescriptor(info));
@@ -176,7 +168,7 @@ TEST(Codec, ElementsThatAreMisalignedAreRefused) {
     const auto vector = builder.CreateVector(halves).o;
     const auto body = fb::CreateDelete(builder, 1, vector);
     builder.Finish(fb::CreateRequest(builder, fb::RequestBody::Delete, body.Union()));
-    Aligned bytes(std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())));
+    Aligned bytes(builder);
     const uint32_t written[] = {4, 5, 0, 6, 0};
     const auto length = std::ranges::search(bytes.bytes(), std::as_bytes(std::span(written)));
     ASSERT_FALSE(length.empty());
@@ -195,7 +187,7 @@ TEST(Codec, ElementsThatAreMisalignedAreRefused) {
 TEST(Codec, AReplyThatLacksTheBodyItNamesIsRefused) {
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(fb::CreateReply(builder, 0, 0, fb::ReplyBody::Volumes));
-  Aligned bytes(std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())));
+  Aligned bytes(builder);
   EXPECT_CODE(kProtocol, DecodeReply(bytes.bytes()));
 }
 
@@ -203,7 +195,7 @@ TEST(Codec, AReplyCarriesAStatus) {
   for (int code = 0; code <= 255; ++code) {
     flatbuffers::FlatBufferBuilder builder;
     builder.Finish(fb::CreateReplyDirect(builder, static_cast<uint8_t>(code), "why"));
-    Aligned bytes(std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())));
+    Aligned bytes(builder);
     ASSERT_OK_AND_ASSIGN(const fb::Reply* reply, DecodeReply(bytes.bytes()));
     const Status status = ToStatus(*reply);
     if (code == 0) {

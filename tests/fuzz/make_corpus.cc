@@ -17,6 +17,7 @@
 #include "os/memfd.h"
 #include "wire/codec.h"
 #include "wire/frame.h"
+#include "wire/test_object.h"
 
 namespace vineyard {
 namespace {
@@ -41,17 +42,6 @@ class Corpus {
   fs::path folder_;
   int count_ = 0;
 };
-
-ObjectInfo Example() {
-  ObjectInfo info;
-  info.type_name = "vineyard::Tensor<double>";
-  info.metadata = R"({"shape_":[2,3]})";
-  info.buffers = {{ObjectId(), 0, 48}, {ObjectId(ObjectId::kBlobBit | 5), 64, 100}};
-  info.members = {{"left", ObjectId(3)}, {"right", ObjectId(4)}};
-  info.labels = {{"team", "grapes"}};
-  info.creator.pod = "default/step-1";
-  return info;
-}
 
 // A frame as it is sent, after the two bytes that say how it is cut.
 std::string Framed(char first_piece, char second_piece, std::string_view body,
@@ -156,7 +146,7 @@ void AddRecords(Corpus& corpus) {
   struct alignas(64) Slot {
     std::byte bytes[2048] = {};
   };
-  const auto descriptor = wire::EncodeDescriptor(Example());
+  const auto descriptor = wire::EncodeDescriptor(wire::ExampleObject());
   const std::vector<ChunkEntry> chunks{{2 << 20}, {4096}};
   const std::string_view name = "a name";
   const std::span<const std::byte> heads[] = {descriptor, std::as_bytes(std::span(chunks)),
@@ -192,7 +182,7 @@ void AddLedgers(Corpus& corpus) {
 
 int Main(const fs::path& folder) {
   Corpus corpus(folder);
-  const auto descriptor = wire::EncodeDescriptor(Example());
+  const auto descriptor = wire::EncodeDescriptor(wire::ExampleObject());
   const std::string text(reinterpret_cast<const char*>(descriptor.data()), descriptor.size());
   corpus.Add("descriptor_fuzz", descriptor);
   corpus.Add("descriptor_fuzz", wire::EncodeDescriptor({}));
