@@ -38,7 +38,11 @@ Result<Address> MakeAddress(const std::string& path) {
     const size_t slash = text.rfind('/');
     const std::string folder = slash == std::string::npos ? "." : text.substr(0, slash + 1);
     result.directory = UniqueFd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!result.directory.valid()) return ErrnoStatus("cannot open the folder of '" + path + "'");
+    if (!result.directory.valid()) {
+      const bool absent = errno == ENOENT || errno == ENOTDIR;
+      Status failure = ErrnoStatus("cannot open the folder of '" + path + "'");
+      return absent ? Status::NotFound(failure.message()) : std::move(failure);
+    }
     text = "/proc/self/fd/" + std::to_string(result.directory.get()) + "/" +
            (slash == std::string::npos ? path : path.substr(slash + 1));
     if (text.size() >= sizeof result.address.sun_path) {
@@ -58,10 +62,14 @@ Result<UniqueFd> NewSocket() {
 }  // namespace
 
 Result<UniqueFd> ConnectUnix(const std::string& path) {
-  VY_ASSIGN_OR_RETURN(Address address, MakeAddress(path));
+  const Result<Address> address = MakeAddress(path);
+  if (!address.ok()) {
+    const Status& failure = address.status();
+    return failure.Is(StatusCode::kNotFound) ? Status::Unavailable(failure.message()) : failure;
+  }
   VY_ASSIGN_OR_RETURN(UniqueFd fd, NewSocket());
-  const auto* raw = reinterpret_cast<const sockaddr*>(&address.address);
-  while (::connect(fd.get(), raw, sizeof address.address) != 0) {
+  const auto* raw = reinterpret_cast<const sockaddr*>(&address->address);
+  while (::connect(fd.get(), raw, sizeof address->address) != 0) {
     if (errno == EINTR) continue;
     if (errno == EACCES || errno == EPERM) {
       return Status::PermissionDenied("may not connect to '" + path + "': " + std::strerror(errno));

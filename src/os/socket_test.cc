@@ -103,6 +103,15 @@ TEST_F(Socket, PathsOfAnyLengthWork) {
   EXPECT_CODE(kAlreadyExists, ListenUnix(path, 0600));
 }
 
+TEST_F(Socket, NobodyListensInAFolderThatIsNotThereHoweverLongThePath) {
+  for (const size_t length : {10, 200}) {
+    const std::string folder = Path(std::string(length, 'd'));
+    EXPECT_CODE(kUnavailable, ConnectUnix(folder + "/vineyard.sock")) << length;
+    std::ofstream{folder} << "a file";
+    EXPECT_CODE(kUnavailable, ConnectUnix(folder + "/vineyard.sock")) << length;
+  }
+}
+
 TEST_F(Socket, PathsAroundTheKernelsLimitWork) {
   for (size_t length = 104; length <= 112; ++length) {
     const std::string path = Path(std::string(length - folder_.string().size() - 1, 'n'));
