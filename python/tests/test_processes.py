@@ -2,16 +2,41 @@
 # Copyright The Vineyard Authors.
 """Several processes and threads, signals, death, and a store that is full."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
 import numpy as np
 import pytest
 import vineyard
+
+
+@contextlib.contextmanager
+def running(source, socket):
+    """Another process with a ``client``, which has printed "ready"; killed at the end."""
+    begin = "import os, sys, vineyard\nclient = vineyard.connect(sys.argv[1])\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", begin + textwrap.dedent(source), socket],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:  # closes the pipes, which ends whoever reads from them
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until_nothing_is_held(client):
+    while client.status.memory_usage:  # the test's watchdog bounds this
+        time.sleep(0.01)
 
 
 def test_another_process_reads_what_was_put(client, socket, name, python):
@@ -112,8 +137,6 @@ def test_ctrl_c_ends_a_wait(own_instance, own_client, what):
     own_client.put(1)  # so that there is room for small things
     holder = own_client.create_blob(100 << 20)
     source = f"""
-import os, sys, vineyard
-client = vineyard.connect(sys.argv[1])
 print("ready", flush=True)
 try:
     {WAITING[what]}
@@ -123,19 +146,13 @@ assert client.get(client.put(1)) == 1
 sys.stdout.flush()
 os._exit(0)
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", source, own_instance.socket],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "ready\n"
-    while process.poll() is None:
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        if process.stdout.readline() == "interrupted\n":
-            break
-    assert process.wait() == 0
-    process.stdout.close()
+    with running(source, own_instance.socket) as process:
+        while process.poll() is None:
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            if process.stdout.readline() == "interrupted\n":
+                break
+        assert process.wait() == 0
     holder.abort()
 
 
@@ -165,27 +182,15 @@ def test_a_put_that_does_not_fit_now_waits_until_its_deadline(own_client, own_in
 
 def test_a_client_killed_between_reserve_and_seal_leaves_nothing(own_instance, own_client):
     source = """
-import sys, vineyard
-client = vineyard.connect(sys.argv[1])
-builders = [client.create_blob(1 << 20) for _ in range(5)]
-memoryview(builders[0])[:5] = b"hello"
-print("ready", flush=True)
-sys.stdin.read()
-"""
+        builders = [client.create_blob(1 << 20) for _ in range(5)]
+        memoryview(builders[0])[:5] = b"hello"
+        print("ready", flush=True)
+        sys.stdin.read()
+        """
     for _ in range(5):
-        process = subprocess.Popen(
-            [sys.executable, "-c", source, own_instance.socket],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        process.stdout.readline()
-        assert own_client.status.memory_usage >= 5 << 20
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
-        while own_client.status.memory_usage:  # the test's watchdog bounds this
-            time.sleep(0.01)
+        with running(source, own_instance.socket):
+            assert own_client.status.memory_usage >= 5 << 20
+        wait_until_nothing_is_held(own_client)
 
 
 def test_a_value_outlives_the_instance(own_instance, own_client):
@@ -218,30 +223,20 @@ def _engine_of(keeper):
 
 def test_a_child_of_a_dead_client_keeps_no_reservation(own_instance, own_client):
     source = """
-import os, sys, vineyard
-client = vineyard.connect(sys.argv[1])
-builder = client.create_blob(20 << 20)
-memoryview(builder)[:5] = b"hello"
-child = os.fork()
-if child == 0:
-    sys.stdin.read()
-    os._exit(0)
-print("ready", flush=True)
-sys.stdin.read()
-"""
-    process = subprocess.Popen(
-        [sys.executable, "-c", source, own_instance.socket],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    process.stdout.readline()
-    assert own_client.status.memory_usage >= 20 << 20
-    process.kill()
-    process.wait()
-    while own_client.status.memory_usage:  # the test's watchdog bounds this
-        time.sleep(0.01)
-    process.stdin.close()  # ends the child
-    process.stdout.close()
+        builder = client.create_blob(20 << 20)
+        memoryview(builder)[:5] = b"hello"
+        child = os.fork()
+        if child == 0:
+            sys.stdin.read()
+            os._exit(0)
+        print("ready", flush=True)
+        sys.stdin.read()
+        """
+    with running(source, own_instance.socket) as process:
+        assert own_client.status.memory_usage >= 20 << 20
+        process.kill()
+        process.wait()
+        wait_until_nothing_is_held(own_client)  # though the child lives: it waits for its stdin
 
 
 def test_a_reader_keeps_its_bytes_through_overwriting(client, name):
