@@ -242,6 +242,105 @@ def test_objects_are_composed_of_members_and_blobs(client):
     assert not client.exists(part)
 
 
+def _pair(client):
+    builder = client.create_blob(5)
+    builder.copy(0, b"hello")
+    meta = vineyard.ObjectMeta()
+    meta["typename"] = "test::Pair"
+    meta["first_"] = client.put(np.zeros(100))
+    meta["second_"] = builder.seal(client)
+    return meta
+
+
+def test_a_description_has_its_keys_before_and_after_it_is_stored(client):
+    meta = _pair(client)
+    stored = client.create_metadata(meta)
+    for m in (meta, stored):
+        assert {"first_", "second_", "typename"} <= set(m)
+        assert len(m) == len(list(m)) == len(m.items())
+        assert "second_" in m
+        assert bytes(m["second_"]) == b"hello"
+    stored["first_"] = 5
+    assert stored["first_"] == 5
+    stored["second_"] = client.put(7)
+    assert client.get(stored["second_"].id) == 7
+    stored.reset_key("second_")
+    assert "second_" not in stored
+    client.delete(stored.id)
+
+
+def test_a_description_from_the_store_makes_another_object(client):
+    stored = client.create_metadata(_pair(client))
+    stored["note"] = "x"
+    stored["third_"] = stored["second_"].slice(1, 3)
+    again = client.create_metadata(stored)
+    assert again.id != stored.id
+    assert again["note"] == "x"
+    assert bytes(again["second_"]) == b"hello"
+    assert bytes(again["third_"]) == b"ell"
+    array = client.put(np.arange(5))
+    copy = client.create_metadata(client.get_meta(array))
+    client.delete(array)
+    assert np.array_equal(client.get(copy.id), np.arange(5))
+    client.delete([stored.id, again.id, copy.id])
+
+
+def test_a_description_can_be_pickled(own_client):
+    stored = own_client.create_metadata(_pair(own_client))
+    own_client.label(stored.id, "step", "train")
+    stored = own_client.get_meta(stored.id)
+    back = pickle.loads(pickle.dumps(stored))
+    assert (back.id, back.typename, back.nbytes) == (stored.id, stored.typename, stored.nbytes)
+    assert (back.labels, back.timestamp) == ({"step": "train"}, stored.timestamp)
+    assert own_client.get_meta(back).id == stored.id
+    with pytest.raises(ValueError, match="client"):
+        back["second_"]
+    with pytest.raises(TypeError, match="Blob"):
+        pickle.dumps(_pair(own_client))
+
+
+def test_memory_is_counted_once(client):
+    part = client.put(np.zeros(1000))
+    meta = vineyard.ObjectMeta()
+    meta["typename"] = "test::Twice"
+    meta["a"] = meta["b"] = part
+    builder = client.create_blob(24)
+    meta["c"] = builder.seal(client).id
+    stored = client.create_metadata(meta)
+    assert stored.memory_usage == 8024
+    assert stored.memory_usage_details() == {"": 0, "a": 8000, "b": 8000, "c": 24}
+    client.delete(stored.id)
+
+
+def test_a_name_may_point_to_a_blob(client, name):
+    builder = client.create_blob(np.int64(5))
+    builder.copy(0, b"hello")
+    client.put_name(builder.seal(client), name)
+    assert bytes(client.get(name=name)) == b"hello"
+    client.delete(client.get_name(name))
+
+
+def test_texts_without_utf_8_are_refused(own_client):
+    meta = _pair(own_client)
+    meta.add_member("\ud800", own_client.put(1))
+    typed = vineyard.ObjectMeta()
+    typed["typename"] = "\ud800"
+    for call in (
+        lambda: own_client.label(meta["first_"], "k", "\ud800"),
+        lambda: own_client.create_metadata(meta),
+        lambda: own_client.create_metadata(typed),
+        lambda: own_client.list_objects("\ud800"),
+        lambda: own_client.list_names("\ud800"),
+    ):
+        with pytest.raises(ValueError, match="Unicode"):
+            call()
+
+
+def test_what_is_not_stored_is_no_part_of_a_value(client):
+    with pytest.raises(TypeError, match="not stored yet"):
+        client.put([vineyard.ObjectMeta()])
+
+
 def test_sequences_may_hold_objects(client):
     a, b = client.put(np.arange(3)), client.put("text")
     ref = client.put((a, client.get_meta(b), 5))
@@ -291,6 +390,8 @@ def test_status(own_client):
 def test_clear_deletes_everything(own_client):
     own_client.put(1, name="a")
     own_client.put([own_client.put(2)])
+    for size in (5, 1_000_000):
+        own_client.create_blob(size).seal(own_client)
     own_client.clear()
     assert own_client.status.memory_usage == 0
     assert own_client.list_names() == {}
@@ -327,6 +428,62 @@ def test_programs_store_types_of_their_own(client):
         assert client.get(client.put(5)) == 5
     assert type(client.get(ref)) is vineyard.Object
     client.delete(ref)
+
+
+def test_a_builder_or_resolver_of_one_call_need_not_take_keywords(client):
+    ref = client.put(Point(1, 2), builder=lambda client, point: client.put((point.x, point.y)))
+    assert client.get(ref) == (1, 2)
+    assert client.get(ref, resolver=lambda obj: obj.typename) == "vineyard::Sequence"
+    assert client.get(ref, resolver=lambda obj, scale: scale, scale=3) == 3
+    with pytest.raises(TypeError, match="colour"):
+        client.get(ref, resolver=lambda obj: obj, colour="red")
+    client.delete(ref)
+
+
+def _describe(client, point):
+    meta = vineyard.ObjectMeta()
+    meta["typename"], meta["x_"] = "test::Point", point.x
+    meta["y_"] = client.put(point.y)
+    return meta
+
+
+def _store(client, point):
+    ref = client.create_metadata(_describe(client, point)).id
+    client.label(ref, "made by", "a builder")
+    return ref
+
+
+@pytest.mark.parametrize("build", [_describe, _store, lambda c, p: c.put([p.x, p.y])])
+def test_a_name_owns_what_a_builder_makes(own_client, build):
+    for y in (np.zeros(100), np.zeros(10_000), np.zeros(1_000_000)):
+        first = own_client.put(Point(1, y), builder=build, name="x")
+        assert own_client.get_name("x") == first
+        objects = own_client.status.objects
+        second = own_client.put(Point(1, y + 1), builder=build, name="x")
+        assert not own_client.exists(first)
+        assert own_client.status.objects == objects
+        own_client.get(name="x")
+        with pytest.raises(vineyard.ConflictException):
+            own_client.put(Point(1, y), builder=build, name="x", if_version=1)
+        assert own_client.get_name("x") == second
+        if build is _store:
+            assert own_client.labels(second) == {"made by": "a builder"}
+        own_client.drop_name("x")
+        own_client.clear()  # what a builder left when its name was refused
+        assert own_client.status.memory_usage == 0
+
+
+def test_a_name_only_refers_to_what_a_builder_found(client, name):
+    ref = client.put("old")
+    assert client.put(1, builder=lambda client, value: ref, name=name) == ref
+    client.drop_name(name)
+    assert client.get(ref) == "old"
+    client.delete(ref)
+
+
+def test_a_builder_must_say_what_it_stored(client):
+    with pytest.raises(TypeError, match=r"Point.* returned None"):
+        client.put(Point(1, 2), builder=lambda client, value: None)
 
 
 def test_unknown_keyword_arguments_are_refused(client):

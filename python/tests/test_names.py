@@ -47,6 +47,8 @@ def test_versions_are_compared(client, name):
     with pytest.raises(vineyard.ConflictException):
         client.drop_name(name, if_version=1)
     client.drop_name(name, if_version=2)
+    with pytest.raises(ValueError, match="no name"):
+        client.put(1, if_version=0)
 
 
 def test_names_are_listed(client, name):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from vineyard import _core, contexts
@@ -14,8 +15,14 @@ from vineyard.calls.names import NameCalls
 from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.refs import Ref, to_id, to_name
 from vineyard.codecs import NotEncoded, decode, encode
-from vineyard.codecs.tree import corrupted
-from vineyard.errors import InvalidException
+from vineyard.codecs.tree import corrupted, type_name
+from vineyard.contexts import Builder, Resolver
+from vineyard.errors import (
+    FailedPreconditionException,
+    InvalidException,
+    ObjectTypeErrorException,
+    TypeErrorException,
+)
 from vineyard.objects import Object, ObjectMeta
 
 
@@ -61,7 +68,7 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
     def put(
         self,
         value: Any,
-        builder: Any = None,
+        builder: Builder | None = None,
         persist: bool = False,
         name: str | None = None,
         *,
@@ -75,14 +82,16 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         ----------
         value : object
         builder : callable, optional
-            Stores the value instead: ``builder(client, value, **kwargs)``.
+            Stores the value instead: ``builder(client, value, **kwargs)``, which returns an
+            ObjectID, ObjectMeta or Object.
         persist : bool
             Has no effect on one instance: every object is visible to all clients of the volume.
         name : str, optional
             Points this name at the object, in the same step. The name becomes the owner: when it is
             pointed elsewhere or dropped, and nothing else refers to the object, the object goes.
+            What a builder had stored under another name, or before this call, it only refers to.
         if_version : int, optional
-            The version that `name` must have now (0: it must not exist).
+            The version that `name` must have now (0: it must not exist). Needs `name`.
         timeout : float, optional
             Seconds to wait, for memory above all.
         **kwargs
@@ -103,35 +112,74 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         """
         if name is not None:
             name = to_name(name)
+        elif if_version is not None:
+            raise InvalidException(f"if_version={if_version} is about a name, and there is no name")
         if builder is not None or contexts.customised or kwargs:
-            built = self._put_by_builder(value, builder, name, timeout, kwargs)
+            built = self._put_by_builder(value, builder, name, if_version, timeout, kwargs)
             if built is not None:
                 return built
         typename, metadata, buffers, members = encode(value, pickle=self._pickle)
         return self._core.put(typename, metadata, buffers, members, None, name, if_version, timeout)
 
     def _put_by_builder(
-        self, value: Any, builder: Any, name: str | None, timeout: float | None, kwargs: Any
+        self,
+        value: Any,
+        builder: Builder | None,
+        name: str | None,
+        if_version: int | None,
+        timeout: float | None,
+        kwargs: dict[str, Any],
     ) -> ObjectID | None:
         builders = contexts.get_current_builders()
-        builder = builder or builders.find(type(value))
+        if builder is not None:
+            builder = contexts.accepting(builder, "builder")
+        else:
+            builder = builders.find(type(value))
         if builder is None:
             if kwargs:
                 raise TypeError(f"put() got unexpected keyword arguments {sorted(kwargs)}")
             return None
-        made = builder(self, value, builder=builders, **kwargs)
+        core: Any = _NotingCore(self._core)
+        made = builder(self._with_core(core), value, builder=builders, **kwargs)
+        if made is None:
+            raise TypeErrorException(
+                f"the builder for {type_name(type(value))} returned None: it must return the "
+                "ObjectID, ObjectMeta or Object that it stored"
+            )
         if isinstance(made, ObjectMeta) and made.id == ObjectID():
-            made = self.create_metadata(made, timeout=timeout)
+            return self._create(made, name, if_version, timeout)
         ref = to_id(made)
-        if name is not None:
-            self._core.put_name(name, ref, None, timeout)
+        if name is None:
+            return ref
+        if ref in core.made:
+            return self._put_under_name(ref, name, if_version, timeout)
+        self._core.put_name(name, ref, if_version, timeout)
         return ref
+
+    def _with_core(self, core: _core.Client) -> Client:
+        made = Client.__new__(Client)
+        made._core = core
+        made._pickle = self._pickle
+        return made
+
+    def _put_under_name(
+        self, ref: ObjectID, name: str, if_version: int | None, timeout: float | None
+    ) -> ObjectID:
+        """Stores an object of nobody's once more, sharing its bytes, and deletes the first: a name
+        owns only what is put with it."""
+        labels = self._core.get_info(ref, False, timeout).labels
+        parts = self._core.get(ref, False, timeout)
+        try:
+            return self._core.put(*parts, labels, name, if_version, timeout)
+        finally:
+            with contextlib.suppress(FailedPreconditionException):  # the builder made it a member
+                self._core.delete([ref], False, True, timeout)
 
     def get(
         self,
         object_id: Ref | None = None,
         name: str | None = None,
-        resolver: Any = None,
+        resolver: Resolver | None = None,
         fetch: bool = False,
         *,
         wait: bool = False,
@@ -166,7 +214,7 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         PickleRefusedException
             It is a pickle, and this client was told to refuse those.
         """
-        key: Any
+        key: ObjectID | str
         if object_id is None:
             if name is None:
                 raise InvalidException("get needs an id or a name")
@@ -183,7 +231,11 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
                 return resolved[0]
         if kwargs:
             raise TypeError(f"get() got unexpected keyword arguments {sorted(kwargs)}")
-        typename, metadata, buffers, members = self._core.get(key, wait, timeout)
+        try:
+            typename, metadata, buffers, members = self._core.get(key, wait, timeout)
+        except ObjectTypeErrorException:  # the name points to a blob
+            ref = self._core.get_name(key, wait, timeout).id if type(key) is str else key
+            return memoryview(self._core.get_blob(to_id(ref), timeout))
         try:
             if members is None:
                 return decode(typename, metadata, buffers, pickle=self._pickle)
@@ -192,10 +244,13 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
                 metadata,
                 buffers,
                 pickle=self._pickle,
-                member=lambda key: self._member(members, key, timeout),
+                member=lambda member: self._member(members, member, timeout),
             )
         except NotEncoded:
-            return Object(ObjectMeta.from_info(self._core.get_info(key, False, timeout), self))
+            info = self._core.get_info(key, wait, timeout)
+        if (info.typename, info.metadata) != (typename, metadata):  # the name was pointed elsewhere
+            return self.get(object_id, name, wait=wait, timeout=timeout)
+        return Object(ObjectMeta.from_info(info, self))
 
     def _member(self, members: dict[str, ObjectID], key: str, timeout: float | None) -> Any:
         if key not in members:
@@ -203,11 +258,22 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         return self.get(members[key], timeout=timeout)
 
     def _get_by_resolver(
-        self, key: Any, resolver: Any, wait: bool, timeout: float | None, kwargs: Any
+        self,
+        key: ObjectID | str,
+        resolver: Resolver | None,
+        wait: bool,
+        timeout: float | None,
+        kwargs: dict[str, Any],
     ) -> tuple[Any] | None:
-        info = self._core.get_info(key, wait, timeout)
+        """The value in a tuple of its own; None without a resolver for it."""
         resolvers = contexts.get_current_resolvers()
-        found = resolver or resolvers.find(info.typename)
+        if resolver is None and not resolvers:
+            return None
+        info = self._core.get_info(key, wait, timeout)
+        if resolver is not None:
+            found: Resolver | None = contexts.accepting(resolver, "resolver")
+        else:
+            found = resolvers.find(info.typename)
         if found is None:
             return None
         obj = Object(ObjectMeta.from_info(info, self))
@@ -280,6 +346,35 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
     def __repr__(self) -> str:
         state = "" if self.connected else ", closed"
         return f"<vineyard.Client of volume {self.volume!r} at {self.ipc_socket!r}{state}>"
+
+
+class _NotingCore:
+    """A core client that notes what is put through it without a name."""
+
+    def __init__(self, core: _core.Client) -> None:
+        self._core = core
+        self.made: set[ObjectID] = set()
+
+    def put(
+        self,
+        typename: str,
+        metadata: str,
+        buffers: Any,
+        members: Any,
+        labels: Any,
+        name: str | None,
+        if_version: int | None,
+        timeout: float | None,
+    ) -> ObjectID:
+        ref = self._core.put(
+            typename, metadata, buffers, members, labels, name, if_version, timeout
+        )
+        if name is None:
+            self.made.add(ref)
+        return ref
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._core, name)
 
 
 def _reconnect(socket: str, timeout: float, pickle: bool) -> Client:

@@ -34,7 +34,7 @@ class BuilderContext:
         """Stores values of `type_id` and its subclasses by ``builder(client, value, **kwargs)``,
         which returns an ObjectID, ObjectMeta or Object."""
         global customised
-        self._builders[type_id] = _accepting(builder, "builder")
+        self._builders[type_id] = accepting(builder, "builder")
         customised = True
 
     def find(self, t: type) -> Builder | None:
@@ -64,8 +64,12 @@ class ResolverContext:
     def register(self, typename_prefix: str, resolver: Resolver) -> None:
         """Makes values of objects whose typename begins so by ``resolver(object, **kwargs)``."""
         global customised
-        self._resolvers[typename_prefix] = _accepting(resolver, "resolver")
+        self._resolvers[typename_prefix] = accepting(resolver, "resolver")
         customised = True
+
+    def __bool__(self) -> bool:
+        """Whether anything is registered."""
+        return bool(self._resolvers)
 
     def find(self, typename: str) -> Resolver | None:
         """The resolver with the longest prefix of the typename."""
@@ -80,21 +84,23 @@ class ResolverContext:
         return made
 
 
-def _accepting(function: Callable[..., Any], keyword: str) -> Callable[..., Any]:
-    """The function, never called with keywords that it does not take."""
+def accepting(function: Callable[..., Any], keyword: str) -> Callable[..., Any]:
+    """The function, never called with this keyword if it does not take it."""
     import inspect  # slow to import, and only needed here
 
     try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # of a builtin: believe that it takes the value alone
-        return lambda *args, **kwargs: function(*args)
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # a builtin does not know the keyword
+        parameters = []
+    if any(
+        p.kind is p.VAR_KEYWORD
+        or (p.name == keyword and p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
+        for p in parameters
+    ):
         return function
-    names = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if keyword not in names:
-            kwargs.pop(keyword, None)
+        kwargs.pop(keyword, None)
         return function(*args, **kwargs)
 
     return call
@@ -131,7 +137,7 @@ def builder_context(
     builders: dict[type, Builder] | None = None, base: BuilderContext | None = None
 ) -> Iterator[BuilderContext]:
     """Within ``with``, and in this thread, these builders count besides the current ones."""
-    made = (base or get_current_builders()).extend(builders)
+    made = (get_current_builders() if base is None else base).extend(builders)
     _stacks.builders.append(made)
     try:
         yield made
@@ -144,7 +150,7 @@ def resolver_context(
     resolvers: dict[str, Resolver] | None = None, base: ResolverContext | None = None
 ) -> Iterator[ResolverContext]:
     """Within ``with``, and in this thread, these resolvers count besides the current ones."""
-    made = (base or get_current_resolvers()).extend(resolvers)
+    made = (get_current_resolvers() if base is None else base).extend(resolvers)
     _stacks.resolvers.append(made)
     try:
         yield made

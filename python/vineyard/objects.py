@@ -6,14 +6,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from vineyard._core import Blob, BlobBuilder, ObjectID, ObjectInfo
-from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, encodes, loads
+from vineyard.codecs.tree import (
+    Decoder,
+    Encoder,
+    Node,
+    corrupted,
+    decodes,
+    encodes,
+    loads,
+    refuse,
+)
 from vineyard.errors import InvalidException, KeyErrorException
 
 #: Key of the metadata that tells which buffers are members of type Blob: member -> index.
 BLOBS_KEY = "__blobs"
+
+
+class _Info(NamedTuple):
+    """What a description that was pickled keeps of its ObjectInfo."""
+
+    id: ObjectID
+    nbytes: int
+    buffers: list[tuple[ObjectID, int, int]]
+    labels: dict[str, str]
+    created_unix_ns: int
 
 
 class ObjectName(str):
@@ -39,11 +58,12 @@ class ObjectMeta:
     """
 
     def __init__(self, global_: bool = False) -> None:
-        self._info: ObjectInfo | None = None
+        self._info: ObjectInfo | _Info | None = None
         self._client: Any = None  # the Client, where read from a store
+        # A key stands in one of these three.
         self._content: dict[str, Any] = {}
         self._members: dict[str, ObjectID | ObjectMeta] = {}
-        self._blobs: dict[str, Blob] = {}
+        self._blobs: dict[str, Any] = {}  # a Blob, or the index of a buffer of the stored object
         if global_:
             self.set_global(True)
 
@@ -56,6 +76,8 @@ class ObjectMeta:
         content = loads(info.metadata)
         if type(content) is not dict:
             corrupted("its metadata is no JSON object")
+        blobs = content.pop(BLOBS_KEY, None)
+        self._blobs = blobs if type(blobs) is dict else {}
         content.setdefault("nbytes", info.nbytes)
         self._content = {**content, "id": repr(info.id), "typename": info.typename}
         self._members = dict(info.members)
@@ -64,7 +86,7 @@ class ObjectMeta:
     # ---- keys
 
     def __getitem__(self, key: str) -> Any:
-        if key in self._members or key in self._blob_indexes():
+        if key in self._members or key in self._blobs:
             return self.get_member(key)
         try:
             value = self._content[key]
@@ -82,28 +104,30 @@ class ObjectMeta:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise InvalidException(f"metadata key {key!r}: {error}") from None
+        self.reset_key(key)
         self._content[key] = value
 
     def __contains__(self, key: object) -> bool:
-        return key in self._content or key in self._members or key in self._blob_indexes()
+        return key in self._content or key in self._members or key in self._blobs
 
     def __iter__(self) -> Iterator[str]:
-        return iter([*self._content, *self._members])
+        return iter([*self._content, *self._members, *self._blobs])
 
     def __len__(self) -> int:
-        return len(self._content) + len(self._members)
+        return len(self._content) + len(self._members) + len(self._blobs)
 
     def get(self, key: str, default: Any = None) -> Any:
         """``meta[key]``, or `default` where there is no such key."""
         return self[key] if key in self else default  # noqa: SIM401
 
     def items(self) -> list[tuple[str, Any]]:
-        """All keys with their values; of members, their metadata."""
+        """All keys with their values; of members, their metadata; of blobs, the blobs."""
         return [(key, self[key]) for key in self]
 
     def reset_key(self, key: str) -> None:
-        """Takes a key out."""
-        self._content.pop(key, None)
+        """Takes a key out, or a member."""
+        for keys in (self._content, self._members, self._blobs):
+            keys.pop(key, None)
 
     def reset_signature(self) -> None:
         """Kept for programs that call it; objects have no signatures."""
@@ -116,6 +140,7 @@ class ObjectMeta:
             member = member.id
         if isinstance(member, BlobBuilder):
             raise InvalidException(f"member {key!r} is not sealed yet")
+        self.reset_key(key)
         if isinstance(member, Blob):
             self._blobs[key] = member
         elif isinstance(member, ObjectMeta) and member._info is not None:
@@ -126,14 +151,7 @@ class ObjectMeta:
     def get_member(self, key: str) -> Any:
         """The member's metadata; of a blob, the blob."""
         if key in self._blobs:
-            return self._blobs[key]
-        index = self._blob_indexes().get(key)
-        if index is not None and self._info is not None and self._client is not None:
-            buffers = self._info.buffers
-            if type(index) is not int or not 0 <= index < len(buffers):
-                corrupted(f"member {key!r} is buffer {index!r} of {len(buffers)}")
-            blob, offset, length = buffers[index]
-            return self._client.get_blob(blob).slice(offset, length)
+            return self._blob(key)
         member = self._members.get(key)
         if member is None:
             raise KeyErrorException(f"{key!r} is no member of {self!r}")
@@ -145,9 +163,28 @@ class ObjectMeta:
 
     member = get_member
 
-    def _blob_indexes(self) -> dict[str, Any]:
-        indexes = self._content.get(BLOBS_KEY)
-        return indexes if isinstance(indexes, dict) else {}
+    def _blob(self, key: str) -> Blob:
+        found = self._blobs[key]
+        if isinstance(found, Blob):
+            return found
+        if self._info is None or self._client is None:
+            raise InvalidException(f"blob {key!r} can't be got from metadata that has no client")
+        buffers = self._info.buffers
+        if type(found) is not int or not 0 <= found < len(buffers):
+            corrupted(f"member {key!r} is buffer {found!r} of {len(buffers)}")
+        blob, offset, length = buffers[found]
+        return self._client.get_blob(blob).slice(offset, length)  # type: ignore[no-any-return]
+
+    def to_store(self) -> tuple[dict[str, Any], dict[str, ObjectID | ObjectMeta], dict[str, Blob]]:
+        """Content, members and new blobs, as `Client.create_metadata` stores them."""
+        content = {k: v for k, v in self._content.items() if k not in ("id", "typename")}
+        if self._info is not None and content.get("nbytes") == self._info.nbytes:
+            del content["nbytes"]  # says how many bytes that one has
+        new = {key: blob for key, blob in self._blobs.items() if isinstance(blob, Blob)}
+        indexes = {key: index for key, index in self._blobs.items() if key not in new}
+        if indexes:
+            content[BLOBS_KEY] = indexes
+        return content, self._members, new
 
     # ---- what every object has
 
@@ -194,15 +231,39 @@ class ObjectMeta:
     @property
     def memory_usage(self) -> int:
         """Bytes of the buffers of the object and of all its members, each counted once."""
-        return sum(self.memory_usage_details().values())
+        buffers: dict[tuple[ObjectID, int], int] = {}
+        self._add_usage(buffers, set())
+        return sum(buffers.values())
+
+    def _add_usage(self, buffers: dict[tuple[ObjectID, int], int], seen: set[ObjectID]) -> None:
+        for blob, offset, length in self._own_buffers():
+            buffers[blob, offset] = max(length, buffers.get((blob, offset), 0))
+        for key, ref in self._members.items():
+            if isinstance(ref, ObjectID):
+                if ref in seen:
+                    continue
+                seen.add(ref)
+            member = self.get_member(key)
+            if isinstance(member, ObjectMeta):
+                member._add_usage(buffers, seen)
+            elif isinstance(member, Blob):
+                buffers[member.id, 0] = member.size
+
+    def _own_buffers(self) -> list[tuple[ObjectID, int, int]]:
+        own = list(self._info.buffers) if self._info is not None else []
+        new = (blob for blob in self._blobs.values() if isinstance(blob, Blob))
+        return [*own, *((blob.id, blob.offset, blob.size) for blob in new)]
 
     def memory_usage_details(self) -> dict[str, int]:
-        """Bytes of the object's own buffers, and of each member's."""
-        usage = {"": self._info.nbytes if self._info is not None else 0}
+        """Bytes of the object's own buffers (key ``""``), and of each member by itself: what two
+        share is in both."""
+        usage = {"": sum(length for _, _, length in self._own_buffers())}
         for key in self._members:
             member = self.get_member(key)
             if isinstance(member, ObjectMeta):
                 usage[key] = member.memory_usage
+            elif isinstance(member, Blob):
+                usage[key] = member.size
         return usage
 
     def get_buffer(self, blob_id: ObjectID | str | int) -> Blob:
@@ -217,15 +278,20 @@ class ObjectMeta:
         return self
 
     def __reduce__(self) -> Any:
-        return _unpickle_meta, (self._content, self._members)
+        info = self._info
+        if info is not None:
+            info = _Info(info.id, info.nbytes, info.buffers, info.labels, info.created_unix_ns)
+        return _unpickle_meta, (info, self._content, self._members, self._blobs)
 
     def __repr__(self) -> str:
         return f"ObjectMeta({self.id!r}, typename={self.typename!r})"
 
 
-def _unpickle_meta(content: dict[str, Any], members: dict[str, Any]) -> ObjectMeta:
+def _unpickle_meta(
+    info: _Info | None, content: dict[str, Any], members: dict[str, Any], blobs: dict[str, Any]
+) -> ObjectMeta:
     meta = ObjectMeta()
-    meta._content, meta._members = content, members
+    meta._info, meta._content, meta._members, meta._blobs = info, content, members, blobs
     return meta
 
 
@@ -288,8 +354,11 @@ class Object:
 
 @encodes(ObjectID, ObjectMeta, Object)
 def _member_node(encoder: Encoder, value: Any) -> Node:
+    ref = value if isinstance(value, ObjectID) else value.id
+    if ref == ObjectID():
+        refuse(value, "it stands for an object that is not stored yet")
     key = f"__elements_-{len(encoder.members)}"
-    encoder.members[key] = value if isinstance(value, ObjectID) else value.id
+    encoder.members[key] = ref
     return {"codec": "member", "key_": key}
 
 

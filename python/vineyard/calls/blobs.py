@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import SupportsIndex, overload
 
-from vineyard._core import Blob
+from vineyard._core import Blob, BlobBuilder
 from vineyard.calls.refs import Calls, Ref, to_id
 from vineyard.errors import InvalidException
 
@@ -17,18 +18,27 @@ class BlobCalls(Calls):
 
     __slots__ = ()
 
-    def create_blob(self, size: int | Sequence[int], *, timeout: float | None = None) -> Any:
+    @overload
+    def create_blob(self, size: SupportsIndex, *, timeout: float | None = None) -> BlobBuilder: ...
+    @overload
+    def create_blob(
+        self, size: Sequence[SupportsIndex], *, timeout: float | None = None
+    ) -> list[BlobBuilder]: ...
+    def create_blob(
+        self, size: SupportsIndex | Sequence[SupportsIndex], *, timeout: float | None = None
+    ) -> BlobBuilder | list[BlobBuilder]:
         """Memory of `size` bytes, all zero, to be filled and sealed; a list for a list of sizes.
 
         Returns
         -------
         BlobBuilder, or a list of them
         """
-        if not isinstance(size, int):
+        if not isinstance(size, SupportsIndex):
             return [self.create_blob(s, timeout=timeout) for s in size]
-        if not 0 <= size < 2**63:
-            raise InvalidException(f"a blob can't have {size} bytes")
-        return self._core.create_blob(size, timeout)
+        count = operator.index(size)
+        if not 0 <= count < 2**63:
+            raise InvalidException(f"a blob can't have {count} bytes")
+        return self._core.create_blob(count, timeout)
 
     def create_empty_blob(self) -> Blob:
         """A blob of no bytes."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from vineyard._core import ObjectID
-from vineyard.calls.refs import Calls, Ref, to_id, to_name
+from vineyard.calls.refs import Calls, Ref, check_text, to_id, to_name
 from vineyard.errors import InvalidException
 
 
@@ -61,5 +61,6 @@ class NameCalls(Calls):
         """
         if limit is not None and limit < 0:
             raise InvalidException(f"a limit is not negative: {limit}")
+        check_text(pattern, "a pattern")
         infos = self._core.list_names(pattern, regex, prefix, limit, timeout)
         return {info.name: info.id for info in infos}

@@ -7,10 +7,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 from vineyard._core import ObjectID
-from vineyard.calls.refs import Calls, Ref, to_id
+from vineyard.calls.refs import Calls, Ref, check_text, to_id
 from vineyard.codecs.tree import loads
 from vineyard.errors import InvalidException, ObjectNotExistsException, TypeErrorException
 from vineyard.objects import BLOBS_KEY, Object, ObjectMeta
@@ -21,14 +21,31 @@ class ObjectCalls(Calls):
 
     __slots__ = ()
 
+    @overload
+    def create_metadata(
+        self,
+        metadata: ObjectMeta,
+        instance_id: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> ObjectMeta: ...
+    @overload
+    def create_metadata(
+        self,
+        metadata: Sequence[ObjectMeta],
+        instance_id: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> list[ObjectMeta]: ...
     def create_metadata(
         self,
         metadata: ObjectMeta | Sequence[ObjectMeta],
         instance_id: int | None = None,
         *,
         timeout: float | None = None,
-    ) -> Any:
-        """Stores an object that was composed from metadata, members and blobs.
+    ) -> ObjectMeta | list[ObjectMeta]:
+        """Stores an object that was composed from metadata, members and blobs. Metadata that was
+        read from the store makes another object with the same buffers.
 
         Returns
         -------
@@ -36,30 +53,37 @@ class ObjectCalls(Calls):
         """
         if not isinstance(metadata, ObjectMeta):
             return [self.create_metadata(m, timeout=timeout) for m in metadata]
+        return self.get_meta(self._create(metadata, None, None, timeout), timeout=timeout)
+
+    def _create(
+        self,
+        metadata: ObjectMeta,
+        name: str | None,
+        if_version: int | None,
+        timeout: float | None,
+    ) -> ObjectID:
+        """Stores what `create_metadata` describes; under a name, which then owns it."""
         if not metadata.typename:
             raise InvalidException("the metadata has no 'typename'")
-        content = {
-            k: v for k, v in metadata._content.items() if k not in ("id", "typename", BLOBS_KEY)
-        }
+        check_text(metadata.typename, "a typename")
+        content, stored_members, blobs = metadata.to_store()
+        buffers: list[Any] = []
+        if metadata.id != ObjectID():  # read from the store: made again with the same buffers
+            buffers += self._core.get(metadata.id, False, timeout)[2]
+        if blobs:
+            indexes = {key: len(buffers) + i for i, key in enumerate(blobs)}
+            content[BLOBS_KEY] = {**content.get(BLOBS_KEY, {}), **indexes}
+            buffers += blobs.values()
         members = {}
-        for key, member in metadata._members.items():
+        for key, member in stored_members.items():
+            check_text(key, "the key of a member")
             if isinstance(member, ObjectMeta):
-                member = self.create_metadata(member, timeout=timeout).id
+                member = self._create(member, None, None, timeout)
             members[key] = to_id(member)
-        buffers = list(metadata._blobs.values())
-        if buffers:
-            content[BLOBS_KEY] = {key: i for i, key in enumerate(metadata._blobs)}
-        ref = self._core.put(
-            metadata.typename,
-            json.dumps(content, allow_nan=False),
-            buffers,
-            members or None,
-            None,
-            None,
-            None,
-            timeout,
+        text = json.dumps(content, allow_nan=False)
+        return self._core.put(
+            metadata.typename, text, buffers, members or None, None, name, if_version, timeout
         )
-        return self.get_meta(ref, timeout=timeout)
 
     def get_meta(
         self, object_id: Ref, sync_remote: bool = False, *, timeout: float | None = None
@@ -143,6 +167,7 @@ class ObjectCalls(Calls):
         """
         if limit is not None and limit < 0:
             raise InvalidException(f"a limit is not negative: {limit}")
+        check_text(pattern, "a pattern")
         infos = self._core.list(pattern, regex, limit, include_parts, timeout)
         return [ObjectMeta.from_info(info, self) for info in infos]
 
@@ -171,7 +196,10 @@ class ObjectCalls(Calls):
         """Another object with the same buffers and members, and `extra_metadata` besides."""
         typename, metadata, buffers, members = self._core.get(to_id(object_id), False, timeout)
         if extra_metadata:
-            metadata = json.dumps({**loads(metadata), **extra_metadata}, allow_nan=False)
+            try:
+                metadata = json.dumps({**loads(metadata), **extra_metadata}, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise InvalidException(f"extra_metadata: {error}") from None
         return self._core.put(typename, metadata, buffers, members, None, None, None, timeout)
 
     def persist(self, object_id: Ref, *, timeout: float | None = None) -> None:
@@ -197,7 +225,9 @@ class ObjectCalls(Calls):
             labels = dict(key_or_labels)
         for key, text in labels.items():
             if not isinstance(key, str) or not isinstance(text, str):
-                raise TypeErrorException("labels are texts")
+                raise TypeErrorException(f"labels are texts: {key!r} is to be {text!r}")
+            check_text(key, "a label")
+            check_text(text, "a label")
         self._core.set_labels(to_id(object_id), labels, timeout)
 
     def labels(self, object_id: Ref, *, timeout: float | None = None) -> dict[str, str]:
@@ -205,8 +235,12 @@ class ObjectCalls(Calls):
         return self._core.get_info(to_id(object_id), False, timeout).labels
 
     def clear(self, *, timeout: float | None = None) -> None:
-        """Deletes every object and name of this volume; blobs made alone stay."""
+        """Deletes every object, blob and name of this volume."""
         while infos := self._core.list("*", False, 1000, True, timeout):
-            for info in infos:
-                with contextlib.suppress(ObjectNotExistsException):
-                    self._core.delete([info.id], True, True, timeout)
+            ids = [info.id for info in infos]
+            try:
+                self._core.delete(ids, True, True, timeout)
+            except ObjectNotExistsException:  # another client was faster with one of them
+                for ref in ids:
+                    with contextlib.suppress(ObjectNotExistsException):
+                        self._core.delete([ref], True, True, timeout)

@@ -44,8 +44,13 @@ def to_name(name: Any) -> str:
         raise TypeErrorException(f"a name is a str, not a {type(name).__name__}")
     if not name:
         raise InvalidException("a name can't be empty")
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise InvalidException(f"{name!r} can't be a name: it is no Unicode text") from None
+    check_text(name, "a name")
     return name
+
+
+def check_text(text: str, what: str) -> None:
+    """Raises for text with lone surrogates, which has no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidException(f"{text!r} can't be {what}: it is no Unicode text") from None
