@@ -16,8 +16,10 @@ namespace vineyard::cli {
 
 namespace {
 
-constexpr std::string_view kExitCodes =
-    R"(Data goes to stdout, remarks to stderr. The exit code is 0 when all went well, 1 when something
+constexpr std::string_view kFooter =
+    R"('vineyardctl COMMAND VERB --help' explains each, with the keys of its JSON and an example.
+
+Data goes to stdout, remarks to stderr. The exit code is 0 when all went well, 1 when something
 failed, 2 for a wrong command line, 3 when something was not found, 4 when no instance answers.
 
 Without --socket the instance is looked for as programs do: VINEYARD_IPC_SOCKET; the file that
@@ -64,12 +66,12 @@ std::unique_ptr<CLI::App> BuildApp(Session& session) {
       std::string(kProgram));
   app->add_option("--socket", session.socket, "socket of the instance or of a volume")
       ->type_name("PATH");
-  app->add_option("--timeout", session.timeout, "most time to wait for an answer; 60s by default")
+  app->add_option("--timeout", session.timeout, "longest wait for an answer; 60s by default")
       ->type_name("DURATION");
   app->add_option("-o,--output", session.output, "form of the output; table by default")
       ->type_name("table|json");
   app->set_version_flag("--version", std::string(Version()), "print the version");
-  app->footer(std::string(kExitCodes));
+  app->footer(std::string(kFooter));
   AddStatus(*app, session);
   AddObject(*app, session);
   AddName(*app, session);

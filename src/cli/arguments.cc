@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -104,7 +105,7 @@ class Walk {
     return Unknown("flag", "--" + name, known);
   }
 
-  // "-o json", "-ojson", and "-hV".
+  // "-o json" and "-ojson"; switches may be written together.
   Status AddShort(const std::string& arg) {
     for (size_t i = 1; i < arg.size(); ++i) {
       const std::string name(1, arg[i]);
@@ -202,7 +203,7 @@ class Walk {
     const CLI::App& app = *path_.back();
     if (const auto children = ChildrenOf(app); !children.empty()) {
       return Status::Invalid(
-          fmt::format("{} what? say {}{}", PathOf(app), Joined(NamesOf(children)), SeeHelp()));
+          fmt::format("{} what? say {}{}", app.get_name(), Joined(NamesOf(children)), SeeHelp()));
     }
     const std::vector<const CLI::Option*> slots = PositionalsOf(app);
     if (positionals_ < slots.size() && slots[positionals_]->get_required()) {

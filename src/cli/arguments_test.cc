@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 std::string Refused(const std::vector<std::string>& args) {
   Session session;
@@ -47,7 +48,7 @@ TEST(Arguments, AVerbWithoutItsNounNamesTheNouns) {
 }
 
 TEST(Arguments, WhatIsMissingOrTooMuchIsSaid) {
-  EXPECT_THAT(Refused({"object"}), HasSubstr("ls, get or rm"));
+  EXPECT_THAT(Refused({"object"}), StartsWith("object what? say ls, get or rm"));
   EXPECT_THAT(Refused({"object", "rm"}), HasSubstr("ID is missing"));
   EXPECT_THAT(Refused({"name", "put", "a"}), HasSubstr("ID is missing"));
   EXPECT_THAT(Refused({"status", "me"}), HasSubstr("unexpected argument 'me'"));
@@ -124,6 +125,13 @@ void CheckHelp(const CLI::App& app) {
 TEST(Help, OfEveryNounAndVerbEndsWithAnExample) {
   Session session;
   CheckHelp(*BuildApp(session));
+}
+
+TEST(Help, OfTheProgramNamesTheVerbsOfEachNoun) {
+  Session session;
+  const std::string help = HelpText(*BuildApp(session));
+  EXPECT_THAT(help, HasSubstr("\n  object ls|get|rm "));
+  EXPECT_THAT(help, HasSubstr("\n  status "));
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ struct Entry {
   std::vector<std::string> words;  ///< with kWords
 };
 
-// One place in the tree: what may stand there.
+/// One place in the tree: what may stand there.
 struct Place {
   std::string path;  ///< "object ls"; empty for the root, whose options stand everywhere
   std::vector<Entry> children;

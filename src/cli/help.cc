@@ -43,6 +43,15 @@ std::string PositionalLeft(const CLI::Option& option) {
   return left;
 }
 
+// "object ls|get|rm": a noun with its verbs.
+std::string CommandLeft(const CLI::App& app) {
+  std::string left = app.get_name();
+  for (const CLI::App* verb : ChildrenOf(app)) {
+    left += (left == app.get_name() ? " " : "|") + verb->get_name();
+  }
+  return left;
+}
+
 std::string Usage(const CLI::App& app) {
   std::string text = "usage: " + PathOf(app);
   for (const CLI::Option* option : PositionalsOf(app)) {
@@ -76,7 +85,7 @@ std::string HelpText(const CLI::App& app) {
     text += app.get_parent() == nullptr ? "\ncommands:\n" : "\nverbs:\n";
     for (const CLI::App* child : children) {
       const std::string description = child->get_description();
-      AddEntry(child->get_name(), description.substr(0, description.find('\n')), text);
+      AddEntry(CommandLeft(*child), description.substr(0, description.find('\n')), text);
     }
   }
   const CLI::App* root = &app;

@@ -35,6 +35,7 @@ TEST_F(ProgramTest, ExitCodesTellWhatWentWrong) {
   EXPECT_EQ(Run({"object", "ls", "--limit", "many"}).code, 2);
   EXPECT_EQ(Run({"object", "ls", "(", "--regex"}).code, 2);
   EXPECT_EQ(Run({"status", "--timeout", "soon"}).code, 2);
+  EXPECT_EQ(Run({"status", "--socket", ""}).code, 2) << "a variable that was never set";
   EXPECT_EQ(Run({"volume", "create", "a", "--size", "big"}).code, 2);
   EXPECT_EQ(Run({"object", "get", "o00000000000000ff"}).code, 3);
   EXPECT_EQ(Run({"name", "get", "missing"}).code, 3);

@@ -19,7 +19,11 @@
 namespace vineyard::cli {
 
 Result<std::string> Session::FindSocket() const {
-  return cli::FindSocket(socket, SearchPlaces::OfThisProcess());
+  // A script's variable that was never set: the search could find an instance that was not meant.
+  if (socket && socket->empty()) {
+    return Status::Invalid("--socket is empty; write the path of a socket, or leave it out");
+  }
+  return cli::FindSocket(socket.value_or(""), SearchPlaces::OfThisProcess());
 }
 
 Result<Client> Session::Connect(Timeout wait_for_instance) {
@@ -29,7 +33,10 @@ Result<Client> Session::Connect(Timeout wait_for_instance) {
   options.wait_for_instance = wait_for_instance;
   Result<Client> client = Client::Connect(options);
   if (client.ok()) return client;
-  return Status::Unavailable(client.status().message());
+  const bool nobody_listens = client.status().Is(StatusCode::kUnavailable);
+  return Status::Unavailable(
+      client.status().message() +
+      (nobody_listens ? "; start vineyardd there, or name another socket with --socket" : ""));
 }
 
 void Session::PrintJson(const nlohmann::json& document) { data_ += JsonText(document) + "\n"; }
@@ -65,7 +72,8 @@ Result<size_t> ParseLimit(const std::string& text) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, limit);
   if (error != std::errc() || stop != end) {
-    return Status::Invalid(fmt::format("--limit: '{}' is no number; 0 means all", text));
+    return Status::Invalid(
+        fmt::format("--limit: '{}' is no count; write a whole number, 0 for all", text));
   }
   return limit == 0 ? std::numeric_limits<size_t>::max() : limit;
 }

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,7 +25,7 @@ inline constexpr std::string_view kProgram = "vineyardctl";
 class Session {
  public:
   // Options of every command, as they were written.
-  std::string socket;
+  std::optional<std::string> socket;
   std::string timeout = "60s";
   std::string output = "table";
 
