@@ -99,7 +99,6 @@ format:
 	@$(VENV)/ruff check -q --fix .
 
 .PHONY: asan tsan
-asan tsan: JOBS := $(JOBS)
 asan:
 	@scripts/setup.sh build test
 	@$(CMAKE) --preset asan >/dev/null

@@ -31,8 +31,8 @@ target_include_directories(vineyard_spdlog SYSTEM INTERFACE
   $<BUILD_INTERFACE:$<TARGET_PROPERTY:spdlog::spdlog_header_only,INTERFACE_INCLUDE_DIRECTORIES>>)
 target_link_libraries(vineyard_spdlog INTERFACE vineyard_fmt)
 
-# vineyard_asio: link this. Whether asio 1.22 finds aligned_alloc depends on what was included before it,
-# so that one file would free what another has allocated otherwise: none uses it.
+# vineyard_asio: link this. Whether asio 1.22 finds aligned_alloc depends on what was included before
+# it, so that one file would free what another has allocated otherwise: none uses it.
 add_library(vineyard_asio INTERFACE)
 target_include_directories(vineyard_asio SYSTEM INTERFACE ${ASIO_INCLUDE_DIR})
 target_compile_definitions(vineyard_asio INTERFACE ASIO_STANDALONE= ASIO_DISABLE_STD_ALIGNED_ALLOC)

@@ -10,11 +10,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 jobs="${1:-$(nproc)}"
 python=.venv/bin/python
 failed=()
+checks=0
 
 # run TITLE COMMAND…: a line with what it took; its output only if it failed.
 run() {
   local title="$1" start=$SECONDS log
   shift
+  ((++checks))
   log="$(mktemp)"
   if "$@" >"$log" 2>&1; then
     printf 'check: %-14s ok      %3d s  %s\n' "$title" $((SECONDS - start)) "$(tail -n 1 "$log")"
@@ -51,7 +53,7 @@ run "thread safety" thread_safety
 run "clang-tidy" tidy
 
 if ((${#failed[@]})); then
-  echo "check: ${#failed[@]} of 8 failed: ${failed[*]}  (make format mends the format)"
+  echo "check: ${#failed[@]} of $checks failed: ${failed[*]}  (make format mends the format)"
   exit 1
 fi
 echo "check: all passed"
