@@ -97,6 +97,32 @@ def test_values_are_read_only_whatever_their_size(client):
             array.flags.writeable = True
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([1, "a", None], object),
+        np.array([[1, "a"], [None, 2]], object, order="F"),
+        np.zeros(3, "i4,f8"),
+        np.zeros(6, "i4,f8")[::2],
+        np.zeros(24).reshape(2, 3, 4).transpose(1, 0, 2),
+    ],
+    ids=lambda a: f"{a.dtype}{a.shape}",
+)
+def test_no_array_can_be_made_writable(own_client, array):
+    back = own_client.get(own_client.put(array))
+    assert np.array_equal(back, array)
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        back.flags.writeable = True
+
+
+def test_strings_of_pandas_that_are_no_arrow_are_read_only(own_client):
+    series = pd.Series(["a", None], dtype=pd.StringDtype("python"))
+    back = own_client.get(own_client.put(series))
+    assert_same(series, back)
+    with pytest.raises(ValueError, match="read-only"):
+        back.array[0] = "b"
+
+
 def test_frames_come_back(client, name):
     n = 100_000
     frame = pd.DataFrame(
@@ -339,6 +365,14 @@ def test_texts_without_utf_8_are_refused(own_client):
 def test_what_is_not_stored_is_no_part_of_a_value(client):
     with pytest.raises(TypeError, match="not stored yet"):
         client.put([vineyard.ObjectMeta()])
+
+
+def test_objects_are_no_keys(client):
+    ref = client.put([1])  # comes back as a list, which has no hash
+    for value in ({ref: 1}, {ref}, frozenset([ref]), {("a", ref): 1}):
+        with pytest.raises(TypeError, match=r"str\(id\)"):
+            client.put(value)
+    client.delete(ref)
 
 
 def test_sequences_may_hold_objects(client):

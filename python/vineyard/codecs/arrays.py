@@ -218,6 +218,8 @@ def array_node(encoder: Encoder, array: NDArray[Any]) -> Node:
 
     if not encoder.pickle:
         refuse(array, f"dtype {array.dtype} has no codec, and pickle was refused")
+    if not (array.flags.c_contiguous or array.flags.f_contiguous):
+        array = array.copy()  # pickle would have it in band, and give it back writable
     return encode_pickle(encoder, array)
 
 
@@ -244,12 +246,11 @@ def _decode_object_tensor(decoder: Decoder, node: dict[str, Any]) -> NDArray[Any
     flat = np.empty(len(items), object)
     for i, item in enumerate(items):
         flat[i] = item
+    flat.flags.writeable = False  # before there is a view: so nobody can switch it back on in that
     try:
-        array = flat.reshape(shape, order=order)
+        return flat.reshape(shape, order=order)
     except ValueError as error:
         corrupted(str(error))
-    array.flags.writeable = False
-    return array
 
 
 #: Metadata of small arrays read before -> (dtype, shape, bytes).

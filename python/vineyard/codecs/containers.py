@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from vineyard.codecs.scalars import text_of
-from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, encodes
+from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, encodes, refuse
 
 PACK_FROM = 32
 
@@ -145,9 +145,21 @@ def _tuple_node(encoder: Encoder, value: tuple[Any, ...]) -> Node:
     return {"codec": "tuple", **items_keys(encoder, value)}
 
 
+def _hashed_keys(encoder: Encoder, values: list[Any], container: Any) -> dict[str, Node]:
+    """`items_keys` of what stands in a set, or for the keys of a dict."""
+    members = len(encoder.members)
+    keys = items_keys(encoder, values)
+    if len(encoder.members) > members:
+        refuse(
+            container,
+            "an ObjectID in it would come back as the value of that object; put str(id) instead",
+        )
+    return keys
+
+
 @encodes(dict)
 def _dict_node(encoder: Encoder, value: dict[Any, Any]) -> Node:
-    keys = {"codec": "keys", **items_keys(encoder, list(value.keys()))}
+    keys = {"codec": "keys", **_hashed_keys(encoder, list(value.keys()), value)}
     return {"codec": "dict", "keys_": keys, **items_keys(encoder, list(value.values()))}
 
 
@@ -160,12 +172,12 @@ def _sorted_if_possible(values: Iterable[Any]) -> list[Any]:
 
 @encodes(set)
 def _set_node(encoder: Encoder, value: set[Any]) -> Node:
-    return {"codec": "set", **items_keys(encoder, _sorted_if_possible(value))}
+    return {"codec": "set", **_hashed_keys(encoder, _sorted_if_possible(value), value)}
 
 
 @encodes(frozenset)
 def _frozenset_node(encoder: Encoder, value: frozenset[Any]) -> Node:
-    return {"codec": "frozenset", **items_keys(encoder, _sorted_if_possible(value))}
+    return {"codec": "frozenset", **_hashed_keys(encoder, _sorted_if_possible(value), value)}
 
 
 @decodes("list")

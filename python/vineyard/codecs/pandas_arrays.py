@@ -280,6 +280,7 @@ def _decode_string(decoder: Decoder, node: dict[str, Any]) -> Any:
     if not all(type(v) is str for v in items[~missing]):
         corrupted("strings that are no strings")
     items[missing] = dtype.na_value
+    items.flags.writeable = False
     return internals.string_array(items, dtype)
 
 
