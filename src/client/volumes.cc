@@ -31,6 +31,12 @@ Result<os::UniqueFd> BindVolumeSocket(const std::string& path) {
   return os::ListenUnix(path, kSocketMode);
 }
 
+// The instance may have carried out the request all the same.
+bool IsWithoutAnswer(const Status& status) {
+  return status.Is(StatusCode::kDeadlineExceeded) || status.Is(StatusCode::kUnavailable) ||
+         status.Is(StatusCode::kCancelled);
+}
+
 }  // namespace
 
 Result<VolumeInfo> Client::CreateVolume(std::string_view name, std::string_view directory,
@@ -49,8 +55,10 @@ Result<VolumeInfo> Client::CreateVolume(std::string_view name, std::string_view 
                         .changing = true,
                         .payload = {},
                         .fd = listener.get()};
-  if (auto made = connection.Call(create, deadline); !made.ok()) {
-    os::RemoveSocket(path).IgnoreError();  // it is ours, and nobody serves it
+  auto made = connection.Call(create, deadline);
+  if (!made.ok()) {
+    // Refused, the socket is ours and nobody serves it. Without an answer somebody may.
+    if (!IsWithoutAnswer(made.status())) os::RemoveSocket(path).IgnoreError();
     return made.status();
   }
   VolumeInfo info;

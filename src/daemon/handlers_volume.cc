@@ -59,14 +59,11 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
   spec.creator = call.client.token;
   spec.creator_number = create.number();
   const uint64_t id = spec.volume;
-  // Repeated after a crash: this client's own volume is its first answer.
+  // Repeated after a crash: this client's own volume, which listens already, is its first answer.
   if (store::Volume* same = store_.FindVolume(name)) {
     const layout::CatalogHeader& h = same->catalog().header();
     if (h.creator_token[0] == spec.creator.high && h.creator_token[1] == spec.creator.low &&
-        h.creator_number == spec.creator_number && !listeners_.contains(same->id())) {
-      auto held = link_.Hold({.kind = KeptKind::kListener, .a = same->id()}, listener->get());
-      Status listening = held.ok() ? Listen(same->id(), std::move(*listener)) : held.status();
-      if (!listening.ok()) return call.reply.Fail(listening);
+        h.creator_number == spec.creator_number && listeners_.contains(same->id())) {
       return SendDone(std::move(call.reply), layout::Answer{create.number(), 0, same->id(), 0});
     }
   }
@@ -132,9 +129,8 @@ void Server::HandleRemoveVolume(Call call, const fb::RemoveVolume& remove) {
   }
   for (const auto& connection : of_it) connection->Close();
   const layout::Answer answer{remove.number(), 0, id, 0};
-  Status removed = store_.RemoveVolume(id);
+  Status removed = store_.RemoveVolume(id, &call.client, answer);
   if (!removed.ok()) return call.reply.Fail(removed);
-  store_.clients().Note(call.client, answer);
   log::Info("a volume was removed", {{"volume", remove.name()->string_view()}});
   SendDone(std::move(call.reply), answer);
   AfterChange();

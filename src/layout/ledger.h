@@ -61,6 +61,10 @@ struct IntentChange {
   uint64_t key;
   uint64_t was;  // Ref
   uint64_t now;  // Ref
+
+  /// The volume goes, with all that is in it.
+  static IntentChange VolumeEnds(uint64_t volume) { return {volume, 0, 0, 0}; }
+  [[nodiscard]] bool ends_volume() const { return was == 0 && now == 0; }
 };
 inline constexpr size_t kMaxChanges = (kIntentArea - sizeof(IntentHeader)) / sizeof(IntentChange);
 

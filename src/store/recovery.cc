@@ -131,6 +131,7 @@ Status Recovery::AdoptVolume(uint64_t id) {
   VY_ASSIGN_OR_RETURN(old.catalog, ReadOldCatalog(mapping.bytes()));
   if (old.catalog.spec.volume != id) return Status::Corrupted("its catalog is another volume's");
   if (old.catalog.state != layout::VolumeState::kLive) return {};  // never finished, or removed
+  if (EndsByIntent(id)) return {};
   CollectEntries(old);
   FinishIntent(old);
 
@@ -212,6 +213,12 @@ void Recovery::CollectEntries(OldVolume& old) {
                            old.catalog.spec.name, number));
     }
   }
+}
+
+bool Recovery::EndsByIntent(uint64_t volume) const {
+  return intent_ && std::ranges::any_of(intent_->changes, [&](const layout::IntentChange& c) {
+           return c.volume == volume && c.ends_volume();
+         });
 }
 
 void Recovery::FinishIntent(OldVolume& old) {

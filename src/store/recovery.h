@@ -55,6 +55,7 @@ class Recovery {
   void AdoptClients();
   Status AdoptVolume(uint64_t id);
   void CollectEntries(OldVolume& old);
+  [[nodiscard]] bool EndsByIntent(uint64_t volume) const;
   void FinishIntent(OldVolume& old);
   bool CheckRecord(OldVolume& old, uint64_t key, layout::Ref ref);
   bool CheckExtent(uint64_t volume, const layout::RecordFields& fields,

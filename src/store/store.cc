@@ -88,7 +88,9 @@ Status Store::CreateVolume(CatalogSpec spec, std::function<void(Result<Volume*>)
       Catalog::Create(spec, budget_, keeper_, [this, id = spec.volume, ready = std::move(ready)] {
         Volume* v = FindVolume(id);
         if (v == nullptr) return ready(Status::Cancelled("the volume was removed meanwhile"));
+        os::CrashPoint("create_volume.held");
         if (Status opened = v->catalog().Open(); !opened.ok()) return ready(std::move(opened));
+        os::CrashPoint("create_volume.opened");
         ready(v);
       });
   if (!catalog.ok()) return catalog.status();
@@ -98,10 +100,18 @@ Status Store::CreateVolume(CatalogSpec spec, std::function<void(Result<Volume*>)
   return {};
 }
 
-Status Store::RemoveVolume(uint64_t id) {
+Status Store::RemoveVolume(uint64_t id, const ClientState* client, const layout::Answer& answer) {
   const auto it = volumes_.find(id);
   if (it == volumes_.end()) return Status::NotFound(fmt::format("no volume {}", id));
+  const auto ends = layout::IntentChange::VolumeEnds(id);
+  os::CrashPoint("remove_volume.before");
+  ledger_.Publish(client ? client->key : 0, answer, {&ends, 1});
+  os::CrashPoint("remove_volume.published");
   it->second->catalog().MarkRemoved();
+  if (client != nullptr) clients_->Note(*client, answer);
+  os::CrashPoint("remove_volume.noted");
+  ledger_.Clear();
+  os::CrashPoint("remove_volume.cleared");
   std::vector<ObjectId> gone;
   for (const auto& [blob, extent] : extents_) {
     if (extent->volume == id && extent->state != ExtentState::kMaking) gone.emplace_back(blob);

@@ -49,7 +49,8 @@ class Store final : public VolumeHost {
 
   /// `ready` is called once the keeper has the catalog, with the volume open. kAlreadyExists at once.
   Status CreateVolume(CatalogSpec spec, std::function<void(Result<Volume*>)> ready);
-  Status RemoveVolume(uint64_t id);
+  /// With all that is in it; `answer` is kept with the removal. `client` null: nobody asked.
+  Status RemoveVolume(uint64_t id, const ClientState* client, const layout::Answer& answer);
   [[nodiscard]] Volume* FindVolume(uint64_t id);
   [[nodiscard]] Volume* FindVolume(std::string_view name);
   [[nodiscard]] const std::map<uint64_t, std::unique_ptr<Volume>>& volumes() const {

@@ -55,7 +55,7 @@ TEST_F(StoreTest, AVolumesNameIsItsAlone) {
   const auto never = [](Result<Volume*>) { ADD_FAILURE(); };
   EXPECT_CODE(kAlreadyExists, store().CreateVolume({.volume = 3, .name = "data"}, never));
   EXPECT_CODE(kAlreadyExists, store().CreateVolume({.volume = 2, .name = "other"}, never));
-  EXPECT_CODE(kNotFound, store().RemoveVolume(77));
+  EXPECT_CODE(kNotFound, store().RemoveVolume(77, nullptr, {}));
 }
 
 // What the catalog could not hold would be another name after a restart.
@@ -77,7 +77,7 @@ TEST_F(StoreTest, ARemovedVolumeLeavesNothingBehind) {
   ASSERT_OK(machine_.Reserve(client_, 3 * kMi, volume));
   ASSERT_OK(volume->Put(machine_.NextRequest(client_),
                         {.own_size = 0, .name = "n", .id = store().NextId()}));
-  ASSERT_OK(store().RemoveVolume(2));
+  ASSERT_OK(store().RemoveVolume(2, nullptr, {}));
   machine_.Run();
   EXPECT_EQ(store().FindVolume(2), nullptr);
   EXPECT_EQ(store().budget().held(), held);
@@ -88,7 +88,7 @@ TEST_F(StoreTest, AVolumeRemovedBeforeItWasOpenSaysSo) {
   StatusCode code = StatusCode::kOk;
   ASSERT_OK(store().CreateVolume({.volume = 2, .name = "data"},
                                  [&](Result<Volume*> made) { code = made.status().code(); }));
-  ASSERT_OK(store().RemoveVolume(2));
+  ASSERT_OK(store().RemoveVolume(2, nullptr, {}));
   machine_.Run();
   EXPECT_EQ(code, StatusCode::kCancelled);
 }
@@ -101,7 +101,7 @@ TEST_F(StoreTest, ReadersOfARemovedVolumeSeeItsWordDead) {
                        os::Mapping::Open(fd, layout::kFirstSegmentOffset, os::Access::kRead));
   const auto* header = reinterpret_cast<const layout::CatalogHeader*>(mapping.data());
   EXPECT_FALSE(os::IsDead(&header->engine));
-  ASSERT_OK(store().RemoveVolume(2));
+  ASSERT_OK(store().RemoveVolume(2, nullptr, {}));
   EXPECT_TRUE(os::IsDead(&header->engine));
   EXPECT_EQ(header->state.load(), static_cast<uint32_t>(layout::VolumeState::kRemoved));
 }
@@ -188,7 +188,7 @@ TEST_F(StoreTest, WhoWaitsForAVolumeThatIsRemovedIsTold) {
   ASSERT_OK_AND_ASSIGN(Extent * first, machine_.Reserve(client_, 40 * kMi));
   Waited memory;
   store().Reserve(*volume, client_, 40 * kMi, kNever, memory.Callback());
-  ASSERT_OK(store().RemoveVolume(2));
+  ASSERT_OK(store().RemoveVolume(2, nullptr, {}));
   store().Abort(*first);
   machine_.Run();
   EXPECT_EQ(memory.calls, 1);
@@ -197,7 +197,7 @@ TEST_F(StoreTest, WhoWaitsForAVolumeThatIsRemovedIsTold) {
   ASSERT_OK(machine_.Reserve(client_, 8 * kMi, small));
   Waited quota;
   store().Reserve(*small, client_, 8 * kMi, kNever, quota.Callback());
-  ASSERT_OK(store().RemoveVolume(3));
+  ASSERT_OK(store().RemoveVolume(3, nullptr, {}));
   store().PumpQuota();
   machine_.Run();
   EXPECT_EQ(quota.calls, 1);

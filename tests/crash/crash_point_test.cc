@@ -67,6 +67,12 @@ constexpr const char* kNames[] = {"reserve.made",
                                   "delete.committed",
                                   "free.begin",
                                   "free.keeper_dropped",
+                                  "create_volume.held",
+                                  "create_volume.opened",
+                                  "remove_volume.before",
+                                  "remove_volume.published",
+                                  "remove_volume.noted",
+                                  "remove_volume.cleared",
                                   "recovery.before_serving",
                                   "recovery.serving"};
 

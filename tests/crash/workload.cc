@@ -40,6 +40,11 @@ void Workload::First() {
     ASSERT_OK(given_back);
   }
   RefersTo(blob);
+  MakeVolume("kept", 70);
+  for (uint64_t i = 0; i < 2; ++i) {
+    MakeVolume("passing", 71 + i);
+    RemoveVolume("passing");
+  }
 }
 
 void Workload::Second() {
@@ -72,6 +77,10 @@ void Workload::Second() {
   ASSERT_OK(one);
   EXPECT_EQ(*one, 1U);
   objects_.erase(plain);
+  RemoveVolume("kept");
+  MakeVolume("kept", 80);
+  MakeVolume("passing", 81);
+  RemoveVolume("passing");
 }
 
 void Workload::Check(Client& client) const {
@@ -90,6 +99,14 @@ void Workload::Check(Client& client) const {
     EXPECT_EQ(blob->size(), value.size);
     EXPECT_TRUE(IsPattern(blob->bytes(), value.seed)) << id.ToString();
   }
+  for (const auto& [name, what] : volumes_) {
+    auto inside = Client::Connect(what.first);
+    ASSERT_OK(inside) << name;
+    EXPECT_TRUE(HoldsPattern(inside->Get(name), what.second.seed, what.second.size)) << name;
+  }
+  auto volumes = client.ListVolumes();
+  ASSERT_OK(volumes);
+  EXPECT_EQ(volumes->size(), volumes_.size() + 1);
   auto names = client.ListNames();
   ASSERT_OK(names);
   EXPECT_EQ(names->size(), names_.size());
@@ -100,6 +117,7 @@ void Workload::Check(Client& client) const {
 }
 
 void Workload::DeleteAll() {
+  while (!volumes_.empty()) RemoveVolume(volumes_.begin()->first);
   auto objects = client_.List({.limit = SIZE_MAX, .include_parts = true});
   ASSERT_OK(objects);
   std::vector<ObjectId> ids;
@@ -164,6 +182,20 @@ void Workload::RefersTo(ObjectId id) {
   view.AddBuffer(blob->Slice(64, 100)).AddBuffer(blob->Slice(0, kLarge));
   ASSERT_OK(client_.Put(view));
   ++referring_;
+}
+
+void Workload::MakeVolume(const std::string& name, uint64_t seed) {
+  auto volume = client_.CreateVolume(name, client_.socket() + ".volumes/" + name, 0);
+  ASSERT_OK(volume);
+  auto inside = Client::Connect(volume->socket);
+  ASSERT_OK(inside);
+  EXPECT_OK(PutPattern(*inside, seed, kLarge, name));
+  volumes_[name] = {volume->socket, {seed, kLarge}};
+}
+
+void Workload::RemoveVolume(const std::string& name) {
+  EXPECT_OK(client_.RemoveVolume(name));
+  volumes_.erase(name);
 }
 
 }  // namespace vineyard::testing

@@ -53,11 +53,15 @@ class Workload {
   void Drop(const std::string& name);
   ObjectId MakeBlob(uint64_t seed, size_t size);
   void RefersTo(ObjectId id);
+  /// With an object in it, under the volume's own name.
+  void MakeVolume(const std::string& name, uint64_t seed);
+  void RemoveVolume(const std::string& name);
 
   Client& client_;
   std::map<ObjectId, Value> objects_;  // of one pattern each
   std::map<std::string, std::pair<ObjectId, uint64_t>> names_;
   std::map<ObjectId, Value> blobs_;
+  std::map<std::string, std::pair<std::string, Value>> volumes_;  // name → socket, what is in it
   size_t referring_ = 0;
 };
 
