@@ -3,9 +3,10 @@
 #include "daemon/connection.h"
 
 #include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
 
 #include <algorithm>
-#include <array>
+#include <chrono>
 
 #include "base/logging.h"
 #include "daemon/server.h"
@@ -14,13 +15,8 @@ namespace vineyard::daemon {
 
 namespace {
 
+constexpr std::chrono::milliseconds kDescriptorsPause{20};
 constexpr int kReceivesInARow = 16;  // then the other connections get their turn
-constexpr std::array<std::byte, 8> kPadding{};
-
-iovec Part(std::span<const std::byte> bytes) {
-  return {const_cast<std::byte*>(bytes.data()), bytes.size()};
-}
-
 }  // namespace
 
 // ---- Reply
@@ -165,24 +161,15 @@ void Connection::Send(uint64_t request_id, Outgoing out) {
 void Connection::SendNow(uint64_t request_id, const Outgoing& out) {
   wire::FrameHeader header;
   header.request_id = request_id;
-  header.body_length = static_cast<uint32_t>(out.body.size());
   header.fd_count = static_cast<uint32_t>(out.fds.size());
-  for (const auto& part : out.payload) header.payload_length += part.size();
-  std::vector<iovec> parts;
-  parts.reserve(out.payload.size() + 4);
-  parts.push_back(Part(std::as_bytes(std::span(&header, 1))));
-  parts.push_back(Part(out.body));
-  parts.push_back(Part(std::span(kPadding).first(wire::Pad8(out.body.size()) - out.body.size())));
-  for (const auto& part : out.payload) parts.push_back(Part(part));
-  parts.push_back(
-      Part(std::span(kPadding).first(wire::Pad8(header.payload_length) - header.payload_length)));
+  const std::vector<iovec> parts = wire::PartsOf(header, out.body, out.payload);
   size_t total = 0;
   for (const iovec& part : parts) total += part.iov_len;
   size_t sent = 0;
   if (queue_.empty() && out.fds.size() <= os::kMaxFdsPerMessage && parts.size() < 512) {
     auto result = os::SendSome(socket_, parts, out.fds);
-    if (!result.ok()) return Close();
-    sent = *result;
+    if (!result.ok() && !result.status().Is(StatusCode::kLimitExceeded)) return Close();
+    sent = result.ok() ? *result : 0;
     if (sent == total) return;
   }
   Enqueue(parts, sent, sent > 0 ? std::span<const int>() : std::span(out.fds));
@@ -216,19 +203,31 @@ void Connection::WaitWritable() {
                       });
 }
 
+// The socket has room, and yet takes nothing: waiting for it would spin.
+void Connection::PauseSending() {
+  waiting_to_write_ = true;
+  auto pause = std::make_shared<asio::steady_timer>(server_.io(), kDescriptorsPause);
+  pause->async_wait([self = shared_from_this(), pause](const asio::error_code&) {
+    self->waiting_to_write_ = false;
+    self->Flush();
+  });
+}
+
 void Connection::Flush() {
   const bool was_congested = Congested();
   while (!queue_.empty() && !closed_) {
     Queued& first = queue_.front();
-    const auto left = std::span<const std::byte>(first.bytes).subspan(first.sent);
-    const iovec part = Part(left);
     // More descriptors than one message carries go in several, each with some of the bytes.
     std::vector<int> fds;
     const size_t count = std::min(first.fds.size(), os::kMaxFdsPerMessage);
     for (size_t i = 0; i < count; ++i) fds.push_back(first.fds[i].get());
-    iovec limited = part;
-    if (first.fds.size() > count) limited.iov_len = 1;
-    auto result = os::SendSome(socket_, std::span(&limited, 1), fds);
+    const auto left = std::span(first.bytes).subspan(first.sent);
+    const iovec part{left.data(), first.fds.size() > count ? 1 : left.size()};
+    auto result = os::SendSome(socket_, std::span(&part, 1), fds);
+    if (result.status().Is(StatusCode::kLimitExceeded)) {
+      PauseSending();
+      break;
+    }
     if (!result.ok()) return Close();
     if (*result == 0) {
       WaitWritable();

@@ -102,6 +102,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Resume();
   bool HandleFrames();
   void WaitWritable();
+  void PauseSending();
   void Flush();
   void SendNow(uint64_t request_id, const Outgoing& out);
   void Enqueue(std::span<const iovec> parts, size_t already_sent, std::span<const int> fds);

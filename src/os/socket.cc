@@ -213,8 +213,10 @@ Result<size_t> SendSome(const UniqueFd& socket, std::span<const iovec> parts,
     const ssize_t n = ::sendmsg(socket.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n >= 0) return static_cast<size_t>(n);
     if (errno == EINTR) continue;
-    // ETOOMANYREFS: descriptors that others have not taken from their sockets yet count against us.
-    if (errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS) return size_t{0};
+    if (errno == EAGAIN || errno == ENOBUFS) return size_t{0};
+    if (errno == ETOOMANYREFS) {
+      return Status::LimitExceeded("too many descriptors lie in sockets whose readers do not read");
+    }
     if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) {
       return Status::Unavailable("the other side has closed the connection");
     }

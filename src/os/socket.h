@@ -62,7 +62,8 @@ struct Peer {
 Result<Peer> GetPeer(const UniqueFd& socket);
 
 /// Bytes sent now; 0 when the socket's buffer is full. The descriptors go with the first byte, so
-/// they have gone when the result is not 0. kUnavailable when the peer is gone.
+/// they have gone when the result is not 0. kUnavailable when the peer is gone; kLimitExceeded while
+/// too many descriptors that this user has sent lie untaken in sockets (no event tells the end of it).
 Result<size_t> SendSome(const UniqueFd& socket, std::span<const iovec> parts,
                         std::span<const int> fds);
 

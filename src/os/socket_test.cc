@@ -287,6 +287,29 @@ TEST_F(Socket, DescriptorsThatDoNotFitIntoTheProcessAreAnError) {
   EXPECT_EQ(Reap(child).value().code, 0);
 }
 
+// Only users without CAP_SYS_RESOURCE and CAP_SYS_ADMIN are limited, each as a whole: a user id of its
+// own for the test.
+TEST_F(Socket, DescriptorsThatNobodyTakesAreLimited) {
+  if (EffectiveUser() != 0) GTEST_SKIP() << "needs root";
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const rlimit few{64, 64};
+    const uid_t nobody = 100'000 + static_cast<uid_t>(::getpid());
+    if (::setrlimit(RLIMIT_NOFILE, &few) != 0 || ::setuid(nobody) != 0) ::_exit(1);
+    auto pair = SocketPair();
+    if (!pair.ok()) ::_exit(2);
+    const int own = pair->first.get();
+    for (int i = 0; i < 200; ++i) {
+      auto sent = Send(pair->first, "x", std::span(&own, 1));
+      if (sent.status().Is(StatusCode::kLimitExceeded)) ::_exit(0);
+      if (!sent.ok() || *sent != 1) ::_exit(3);
+    }
+    ::_exit(4);
+  }
+  EXPECT_EQ(Reap(child).value().code, 0);
+}
+
 TEST_F(Socket, DescriptorsThatNobodyTakesAreClosedWithTheSocket) {
   const size_t before = OpenDescriptors();
   {
