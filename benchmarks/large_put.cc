@@ -4,8 +4,8 @@
 // How fast is the put of a large array, against the least that anybody could do: memcpy into fresh
 // shared pages of the same kind (a new memory file that asks for huge pages), with as many threads?
 //
-// Both are done in turn, several times, in one run; the ratio of each pair is what counts. Starts an
-// instance of its own: large_put VINEYARDD [--benchmark_out=FILE …]
+// Both are done in turn, several times, in one run; the ratio of each pair is what counts. Starts the
+// vineyardd of its own build, with the flags that it was given: large_put [--out=FILE] [FLAG]…
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -13,7 +13,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -56,7 +58,7 @@ int Run(const std::string& socket, const std::string& out) {
   constexpr size_t kSize = size_t{1} << 30;
   constexpr int kRounds = 7;
   auto client = Client::Connect(ConnectOptions{
-      .socket = socket, .wait_for_instance = std::chrono::seconds(10), .interrupted = {}});
+      .socket = socket, .wait_for_instance = std::chrono::seconds(60), .interrupted = {}});
   if (!client.ok()) {
     std::fprintf(stderr, "large_put: %s\n", client.status().ToString().c_str());
     return 1;
@@ -92,21 +94,29 @@ int Run(const std::string& socket, const std::string& out) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string out;
-  for (int i = 1; i < argc; ++i) {
-    const std::string flag = argv[i];
-    if (flag.starts_with("--benchmark_out=")) out = flag.substr(16);
-  }
   const auto here = std::filesystem::canonical("/proc/self/exe").parent_path();
-  const std::string program = here.parent_path() / "bin/vineyardd";
   std::string folder = std::filesystem::temp_directory_path() / "vineyard-bench-XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) return 1;
   const std::string socket = folder + "/vineyard.sock";
+  std::vector<std::string> command = {here.parent_path() / "bin/vineyardd", "--size=4Gi",
+                                      "--log_level=warning"};
+  std::string out;
+  for (const std::string_view flag : std::span(argv, static_cast<size_t>(argc)).subspan(1)) {
+    constexpr std::string_view kOut = "--out=";
+    if (flag.starts_with(kOut)) {
+      out = flag.substr(kOut.size());
+    } else {
+      command.emplace_back(flag);
+    }
+  }
+  command.push_back("--socket=" + socket);
   const pid_t pid = fork();
+  if (pid < 0) return 1;
   if (pid == 0) {
-    const std::string flag = "--socket=" + socket;
-    execl(program.c_str(), program.c_str(), flag.c_str(), "--size=4Gi", "--log_level=warning",
-          nullptr);
+    std::vector<char*> words;
+    for (std::string& word : command) words.push_back(word.data());
+    words.push_back(nullptr);
+    execv(words[0], words.data());
     _exit(127);
   }
   const int code = Run(socket, out);

@@ -20,6 +20,7 @@ int main() {
   int fds[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0) return 1;
   const pid_t child = fork();
+  if (child < 0) return 1;
   char buffer[kBytes] = {};
   if (child == 0) {
     close(fds[0]);

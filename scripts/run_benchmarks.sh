@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
 #
-# Runs the C++ benchmarks of a build, then benchmarks/*.py. Results also go to build/bench/.
+# Runs the C++ benchmarks of a build, then benchmarks/*.py. What they write goes to build/bench/.
 # Usage: run_benchmarks.sh BUILD PYTHON
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,7 +17,7 @@ for benchmark in "$build"/benchmarks/*; do
   [[ -f $benchmark && -x $benchmark ]] || continue
   name="$(basename "$benchmark")"
   echo "== $name"
-  "$benchmark" --benchmark_out="$out/$name.json" --benchmark_out_format=json
+  "$benchmark" --out="$out/$name.json"
 done
 for benchmark in benchmarks/*.py; do
   echo "== $(basename "$benchmark" .py)"

@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "os/socket.h"
 #include "vineyard/status.h"
 
 namespace vineyard::wire {
@@ -45,6 +46,11 @@ struct Frame {
   std::span<const std::byte> body;
   std::span<const std::byte> payload;
 };
+
+/// What to send for one frame, in order, with the padding. Sets the header's lengths; the vector refers to
+/// the header, the body and the payload.
+std::vector<iovec> PartsOf(FrameHeader& header, std::span<const std::byte> body,
+                           std::span<const std::span<const std::byte>> payload);
 
 class FrameReader {
  public:
