@@ -109,24 +109,33 @@ class Connection {
   };
   using Lock = std::unique_lock<std::mutex>;
 
-  Status Reconnect(os::TimePoint deadline);
-  Status SayHello(os::TimePoint deadline);
+  // connecting.cc
+  Status Reconnect(Lock& lock, os::TimePoint deadline);
+  Status KeepConnecting(Lock& lock, os::TimePoint deadline);
+  Status SayHello(Lock& lock, os::TimePoint deadline);
+  Status SendPending(os::TimePoint deadline);
+  void RetireSocket(bool watched);
+  void DropRetired();
+
+  // transfer.cc
   Status SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t number, os::TimePoint deadline);
   Status SendParts(std::span<iovec> parts, int fd, os::TimePoint deadline);
-  Status SendPending(os::TimePoint deadline);
-  void TellReleased(os::TimePoint deadline);
-  Status WaitForChange(Lock& lock, os::TimePoint deadline);
-  Result<uint64_t> TakeNumber(Lock& lock, os::TimePoint deadline);
-  void RetireSocket();
-  void SendCancel(uint64_t id);
   Status ReadOnce(Lock& lock, os::TimePoint deadline);
-  Status TakeFrames();
+  Status Receive();
   Result<std::optional<std::pair<uint64_t, Answer>>> NextAnswer();
   void Deliver(uint64_t id, Answer answer);
   [[nodiscard]] uint64_t Acknowledged() const;
+
+  // connection.cc
+  void TellReleased(os::TimePoint deadline);
+  void SendCancel(uint64_t id);
+  Status WaitForChange(Lock& lock, os::TimePoint deadline);
+  Result<uint64_t> TakeNumber(Lock& lock, os::TimePoint deadline);
+  Status CheckUsable() const;
+
+  // hot_read.cc
   Result<Outcome> ReadWith(const std::function<Outcome()>& read, os::TimePoint deadline);
   Status OpenParts(const CatalogReader::Wanted& wanted, os::TimePoint deadline);
-  Status CheckUsable() const;
 
   const ConnectOptions options_;
   const std::string pod_;
@@ -139,7 +148,8 @@ class Connection {
   os::UniqueFd socket_;
   std::vector<os::UniqueFd> retired_;  // old sockets that a thread may still be waiting for
   bool broken_ = true;
-  bool reading_ = false;
+  bool connecting_ = false;  // a thread is at it
+  bool reading_ = false;     // a thread waits for the socket
   wire::FrameReader reader_;
   std::vector<os::UniqueFd> received_fds_;
   std::list<Pending*> pending_;    // in the order sent
