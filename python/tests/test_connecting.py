@@ -5,6 +5,7 @@
 import os
 import pickle
 import socket as sockets
+import threading
 
 import pytest
 import vineyard
@@ -36,6 +37,34 @@ def test_the_first_that_is_named_counts(run_directory, tmp_path, monkeypatch):
     monkeypatch.setenv("VINEYARD_IPC_SOCKET", "/named/by/environment")
     assert connecting.find_socket() == "/named/by/environment"
     assert connecting.find_socket("/named") == "/named"
+
+
+def test_an_instance_of_this_user_is_found_last(run_directory, tmp_path, monkeypatch):
+    for variable, below in (("HOME", ".local/vineyard"), ("XDG_RUNTIME_DIR", "vineyard")):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+        (tmp_path / variable / below).mkdir(parents=True)
+        assert not (connecting.find_socket() or "").startswith(str(tmp_path / variable))
+        (tmp_path / variable / below / "vineyard.sock").touch()
+        assert connecting.find_socket() == str(tmp_path / variable / below / "vineyard.sock")
+    (run_directory / "vineyard.sock").touch()
+    assert connecting.find_socket() == str(run_directory / "vineyard.sock")
+
+
+def test_connecting_to_one_socket_holds_up_no_other(socket, tmp_path):
+    def wait_for_mute():
+        with pytest.raises(vineyard.VineyardException):
+            connecting.shared_client(str(tmp_path / "mute.sock"))
+
+    with sockets.socket(sockets.AF_UNIX) as mute:
+        mute.bind(str(tmp_path / "mute.sock"))
+        mute.listen()
+        waiting = threading.Thread(target=wait_for_mute)
+        waiting.start()
+        accepted, _ = mute.accept()  # it has connected, and waits for an answer
+        assert connecting.shared_client(socket) is connecting.shared_client(socket)
+        assert waiting.is_alive()
+        accepted.close()
+    waiting.join()
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,18 @@ def test_paths_in_no_volume_are_errors(tmp_path, monkeypatch):
                 call(path)
 
 
+def test_a_path_that_this_user_may_not_look_at_says_so(volume, monkeypatch):
+    def stat(path):
+        if str(path).startswith(str(volume)):
+            raise PermissionError
+        return looked(path)
+
+    looked = os.stat
+    monkeypatch.setattr(csi.os, "stat", stat)
+    with pytest.raises(FileNotFoundError, match=f"may not look into '{volume}'"):
+        csi.read(volume / "a/b")
+
+
 def test_paths_that_name_no_value_are_errors(volume):
     for path in (volume, f"{volume}/", f"{volume}/a/..", volume / "vineyard.sock", "", "a\0b"):
         for call in (csi.read, csi.exists, csi.delete, lambda p: csi.write(1, p)):

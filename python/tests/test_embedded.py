@@ -103,12 +103,71 @@ def test_an_instance_that_can_not_start_says_why():
         Instance.start(socket="/absent/directory/x.sock")
 
 
-def test_what_needs_a_cluster_says_so():
-    with (
-        pytest.raises(vineyard.NeedsClusterException),
-        local.start_vineyardd(meta="etcd"),
-    ):
+@pytest.mark.parametrize("options", [{"meta": "etcd"}, {"rpc": True}])
+def test_what_needs_a_cluster_says_so(options):
+    with pytest.raises(vineyard.NeedsClusterException), local.start_vineyardd(**options):
         pass
+
+
+def test_a_program_that_can_not_be_run_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "program").write_text("")
+    for program in ("program", "absent"):
+        with pytest.raises(vineyard.VineyardServerNotReadyException, match=program):
+            Instance.start(program=str(tmp_path / program))
+    assert [path.name for path in tmp_path.iterdir()] == ["program"]
+
+
+def test_flags_of_vineyardd_are_passed_on():
+    with local.start_vineyardd(size="64Mi", deployment="mine", coredump=False) as (_, socket, _):
+        assert vineyard.connect(socket).status.deployment == "mine"
+
+
+def test_a_forked_child_that_leaves_the_block_ends_nothing(python):
+    python(
+        """
+        import os, sys, vineyard
+        from vineyard.deploy.local import start_vineyardd
+        with start_vineyardd(size="64Mi", huge_pages="off") as (process, socket, _):
+            if os.fork() == 0:
+                sys.exit(0)
+            assert os.wait()[1] == 0
+            assert vineyard.connect(socket).get(vineyard.connect(socket).put(1)) == 1
+        assert not os.path.exists(os.path.dirname(socket))
+        """
+    )
+
+
+def test_only_the_instance_that_was_meant_is_ended(python):
+    python(
+        PROGRAM
+        + """
+from vineyard.deploy import local
+client = vineyard.connect()
+local.shutdown("/some/other.sock")
+assert client.get(client.put(1)) == 1
+local.shutdown(client.ipc_socket)
+assert not os.path.exists(client.ipc_socket)
+"""
+    )
+
+
+def test_a_missing_vineyardd_is_a_connection_error(python):
+    python(
+        PROGRAM
+        + """
+import vineyard.launching
+def absent(name):
+    raise FileNotFoundError(f"the program {name} was not found")
+vineyard.launching.find_program = absent
+try:
+    vineyard.connect()
+except ConnectionError as error:
+    assert "VINEYARD_IPC_SOCKET" in str(error) and "vineyardd was not found" in str(error)
+else:
+    raise AssertionError
+"""
+    )
 
 
 @pytest.mark.parametrize(

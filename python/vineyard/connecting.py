@@ -63,7 +63,8 @@ def connect(
     username, password : str, optional
         Not needed: the socket's permissions decide.
     config : path, optional
-        A YAML file with ``Vineyard: {IPCSocket: ...}``, or a directory that holds one.
+        A YAML file that has ``IPCSocket: ...`` in a line below ``Vineyard:``, or a directory that
+        holds one.
     timeout : float
         Seconds that connecting, and every later call by default, may take.
     pickle : bool
@@ -78,7 +79,7 @@ def connect(
     Raises
     ------
     ConnectionFailedException
-        Nothing listens at the socket (a ConnectionError).
+        Nothing listens at the socket, or no private instance could be started (a ConnectionError).
     NeedsClusterException
         An instance on another node was asked for.
     """
@@ -156,7 +157,7 @@ _ENTRY = re.compile(r"""^\s+IPCSocket\s*:\s*(?:"([^"]*)"|'([^']*)'|([^#]*?))\s*(
 
 
 def _socket_of_config(file: str, required: bool = True) -> str | None:
-    """``Vineyard: {IPCSocket: ...}`` of a file; relative to the file's directory."""
+    """``IPCSocket`` in the section ``Vineyard`` of a file; relative to the file's directory."""
     try:
         with open(file, encoding="utf-8") as opened:
             lines = opened.read().splitlines()
@@ -170,7 +171,9 @@ def _socket_of_config(file: str, required: bool = True) -> str | None:
             if socket := next((group for group in match.groups() if group), ""):
                 return os.path.join(os.path.dirname(file), socket)
     if required:
-        raise InvalidException(f"the configuration '{file}' has no 'IPCSocket' under 'Vineyard'")
+        raise InvalidException(
+            f"the configuration '{file}' has no line 'IPCSocket: …' below 'Vineyard:'"
+        )
     return None
 
 
@@ -178,12 +181,14 @@ def _socket_of_config(file: str, required: bool = True) -> str | None:
 
 _lock = threading.Lock()
 _clients: dict[tuple[str, tuple[int, int]], Client] = {}
-os.register_at_fork(after_in_child=lambda: _renew_lock())
 
 
 def _renew_lock() -> None:
     global _lock
     _lock = threading.Lock()  # whoever held it is not in this process
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _identity(path: str) -> tuple[int, int]:
@@ -198,15 +203,18 @@ def _identity(path: str) -> tuple[int, int]:
 def shared_client(socket: str) -> Client:
     """The client of this process for a socket; connects once for each."""
     key = (socket, _identity(socket))
+    client = _clients.get(key)
+    if client is not None and client.connected:
+        return client
+    made = Client(socket)  # without the lock: this may wait, and others want other sockets
     with _lock:
         client = _clients.get(key)
         if client is not None and client.connected:
             return client
-        client = Client(socket)
         for old in [k for k in _clients if k[0] == socket]:
             del _clients[old]
-        _clients[key] = client
-        return client
+        _clients[key] = made
+        return made
 
 
 def _default_client() -> Client:

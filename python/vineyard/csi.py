@@ -128,12 +128,16 @@ def _split(path: Path) -> tuple[str, str]:
         raise InvalidException(f"{text!r} is no path of a value")
     real = os.path.realpath(text)
     directory = real
-    while not _is_volume(directory):
+    hidden = ""  # the uppermost directory that this user may not look into
+    while not (found := _is_volume(directory)):
+        if found is None:
+            hidden = directory
         parent = os.path.dirname(directory)
         if parent == directory:
             raise VolumeNotFoundException(
                 f"'{text}' lies in no volume: no directory from '{os.path.dirname(real)}' up to '/' "
                 f"holds a {SOCKET} (vineyardctl volume create makes one)"
+                + (f"; this user may not look into '{hidden}'" if hidden else "")
             )
         directory = parent
     name = os.path.relpath(real, directory) if real != directory else ""
@@ -142,10 +146,13 @@ def _split(path: Path) -> tuple[str, str]:
     return directory, name
 
 
-def _is_volume(directory: str) -> bool:
+def _is_volume(directory: str) -> bool | None:
+    """None: this user may not know."""
     try:
         return stat.S_ISSOCK(os.stat(os.path.join(directory, SOCKET)).st_mode)
-    except (OSError, ValueError):
+    except PermissionError:
+        return None
+    except OSError:
         return False
 
 

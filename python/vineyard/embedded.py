@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 
+from vineyard.errors import VineyardServerNotReadyException
 from vineyard.launching import Instance
 
 _lock = threading.Lock()
@@ -36,7 +37,13 @@ def ensure_started() -> str:
     with _lock:
         if _instance is not None and _owner == os.getpid() and _instance.running:
             return _instance.socket
-        instance = Instance.start(exit_with=os.getpid())
+        try:
+            instance = Instance.start(exit_with=os.getpid())
+        except FileNotFoundError as error:
+            raise VineyardServerNotReadyException(
+                f"no instance is configured (VINEYARD_IPC_SOCKET names one), and none can be started "
+                f"for this process: {error}"
+            ) from error
         _instance, _owner = instance, os.getpid()
         os.environ["VINEYARD_IPC_SOCKET"] = instance.socket
         atexit.register(stop)
@@ -48,11 +55,13 @@ def ensure_started() -> str:
         return instance.socket
 
 
-def stop() -> None:
-    """Ends the private instance, if this process started it."""
+def stop(socket: str | None = None) -> None:
+    """Ends the private instance, if this process started it (and it listens at `socket`, if given)."""
     global _instance
     with _lock:
         if _instance is None or _owner != os.getpid():
+            return
+        if socket is not None and socket != _instance.socket:
             return
         if os.environ.get("VINEYARD_IPC_SOCKET") == _instance.socket:
             del os.environ["VINEYARD_IPC_SOCKET"]

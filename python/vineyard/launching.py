@@ -24,7 +24,8 @@ _PREFIX = "vineyard-"
 class Instance:
     """A vineyardd that this process started.
 
-    Use `start`; `stop` ends it and removes the directory that was made for its socket.
+    Use `start`; `stop` ends it and removes the directory that was made for its socket. Both belong to
+    the process that started it: in a forked child `stop` does nothing.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Instance:
         self.process = process
         self.socket = socket
         self._directory = directory
+        self._owner = os.getpid()
 
     @classmethod
     def start(
@@ -68,7 +70,7 @@ class Instance:
         Raises
         ------
         VineyardServerNotReadyException
-            It ended, or did not answer in time; with what it said.
+            It can't be run, ended, or did not answer in time; with what it said.
         """
         program = program or find_program("vineyardd")
         directory = None
@@ -86,14 +88,21 @@ class Instance:
         if exit_with is not None:
             command.append(f"--exit_with_parent={exit_with}")
         with tempfile.TemporaryFile() as log:
-            process = subprocess.Popen(
-                [*command, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log if quiet else None,
-                stderr=log if quiet else None,
-                # A Ctrl-C in the terminal is for the program, not for its store.
-                start_new_session=True,
-            )
+            try:
+                process = subprocess.Popen(
+                    [*command, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log if quiet else None,
+                    stderr=log if quiet else None,
+                    # A Ctrl-C in the terminal is for the program, not for its store.
+                    start_new_session=True,
+                )
+            except OSError as error:
+                if directory is not None:
+                    os.rmdir(directory)
+                raise VineyardServerNotReadyException(
+                    f"'{program}' can't be run: {error.strerror}"
+                ) from error
             made = cls(process, socket, directory)
             try:
                 made._wait_until_ready(timeout, log)
@@ -119,13 +128,17 @@ class Instance:
                     raise VineyardServerNotReadyException(
                         f"vineyardd did not answer within {timeout:g} s ({error}): {_last_lines(log)}"
                     ) from error
+                time.sleep(0.01)  # not every error has waited
 
     @property
     def running(self) -> bool:
+        """Whether it has not ended. Only the process that started it can tell."""
         return self.process.poll() is None
 
     def stop(self, timeout: float = 30.0) -> None:
         """Ends the instance, and waits until it has."""
+        if self._owner != os.getpid():
+            return
         if self.running:
             self.process.terminate()
             try:

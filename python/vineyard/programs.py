@@ -29,15 +29,15 @@ def find_program(name: str) -> str:
         if os.access(candidate, os.X_OK):
             return str(candidate)
     found = shutil.which(name)
-    if found is not None and not _is_python(found):
+    if found is not None and not _is_script(found):
         return found
     raise FileNotFoundError(
         f"the program {name} was not found: in a checkout, 'make build' makes it"
     )
 
 
-def _is_python(path: str) -> bool:
-    """Whether it is the script that a wheel installs, which would look for the program again."""
+def _is_script(path: str) -> bool:
+    """Whether it may be the script that a wheel installs, which would look for the program again."""
     with open(path, "rb") as file:
         return file.read(2) == b"#!"
 

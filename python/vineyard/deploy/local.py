@@ -48,8 +48,12 @@ def start_vineyardd(
         Memory: ``"8Gi"``, ``"50%"``, bytes.
     socket : str, optional
         Where it shall listen; by default in a new directory.
+    rpc : bool
+        True needs a cluster: an instance alone listens at its socket only.
     debug : bool
         Whether its log is shown.
+    etcd_endpoints, etcd_prefix, rpc_socket_port
+        Of clusters; kept for programs that pass them.
     **kwargs
         More flags of vineyardd, by name.
 
@@ -62,11 +66,15 @@ def start_vineyardd(
     """
     if meta not in (None, "local") or etcd_endpoints:
         raise NeedsClusterException(f"meta={meta!r} needs a cluster: an instance alone has 'local'")
+    if rpc:
+        raise NeedsClusterException(
+            "rpc=True needs a cluster: an instance alone has its socket only"
+        )
     instance = Instance.start(
         socket,
         str(size) if size else None,
         exit_with=os.getpid(),
-        arguments=[f"--{name}={value}" for name, value in kwargs.items()],
+        arguments=[_flag(name, value) for name, value in kwargs.items()],
         program=vineyardd_path,
         quiet=not debug,
     )
@@ -74,6 +82,10 @@ def start_vineyardd(
         yield instance.process, instance.socket, None
     finally:
         instance.stop()
+
+
+def _flag(name: str, value: Any) -> str:
+    return f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
 
 
 def init(**kwargs: Any) -> Client:
@@ -92,5 +104,5 @@ def get_current_socket() -> str | None:
 
 
 def shutdown(socket: str | None = None) -> None:
-    """Ends the private instance, if this process started it."""
-    embedded.stop()
+    """Ends the private instance, if this process started it (and it listens at `socket`, if given)."""
+    embedded.stop(socket)
