@@ -16,8 +16,10 @@
 namespace vineyard {
 
 using client::Answer;
+using client::Change;
 using client::Connection;
 using client::Outgoing;
+using client::Question;
 using flatbuffers::FlatBufferBuilder;
 
 namespace {
@@ -180,15 +182,9 @@ Result<uint64_t> Client::Delete(const std::vector<ObjectId>& ids, const DeleteOp
   std::vector<uint64_t> values;
   values.reserve(ids.size());
   for (const ObjectId id : ids) values.push_back(id.value());
-  const Outgoing del{.body =
-                         [&](FlatBufferBuilder& b, uint64_t number) {
-                           return fb::CreateDelete(b, number, b.CreateVector(values), options.deep,
-                                                   options.force)
-                               .Union();
-                         },
-                     .type = fb::RequestBody::Delete,
-                     .changing = true,
-                     .payload = {}};
+  const Outgoing del = Change(fb::RequestBody::Delete, [&](FlatBufferBuilder& b, uint64_t number) {
+    return fb::CreateDelete(b, number, b.CreateVector(values), options.deep, options.force).Union();
+  });
   return DoneValue(connection.Call(del, connection.Deadline(options.timeout)));
 }
 
@@ -203,14 +199,12 @@ Result<std::vector<ObjectInfo>> Client::List(const ListOptions& options) {
     const size_t wanted = options.limit - found.size();
     const auto page = static_cast<uint32_t>(
         options.regex ? kObjectsAPage : std::min<size_t>(wanted, kObjectsAPage));
-    const Outgoing list{.body =
-                            [&](FlatBufferBuilder& b, uint64_t) {
-                              return fb::CreateListObjects(b, b.CreateString(pattern.glob()),
-                                                           options.include_parts, after, page)
-                                  .Union();
-                            },
-                        .type = fb::RequestBody::ListObjects,
-                        .payload = {}};
+    const Outgoing list =
+        Question(fb::RequestBody::ListObjects, [&](FlatBufferBuilder& b, uint64_t) {
+          return fb::CreateListObjects(b, b.CreateString(pattern.glob()), options.include_parts,
+                                       after, page)
+              .Union();
+        });
     VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(list, deadline));
     const fb::Objects* objects = answer.reply().body_as_Objects();
     if (objects == nullptr) return Status::Protocol("the instance's list is none");
@@ -237,18 +231,14 @@ Result<std::vector<ObjectInfo>> Client::List(const ListOptions& options) {
 Status Client::SetLabels(ObjectId id, const std::vector<Label>& labels,
                          const CallOptions& options) {
   Connection& connection = impl_->connection();
-  const Outgoing set{
-      .body =
-          [&](FlatBufferBuilder& b, uint64_t number) {
-            std::vector<flatbuffers::Offset<fb::Label>> list;
-            for (const Label& l : labels) {
-              list.push_back(fb::CreateLabel(b, b.CreateString(l.key), b.CreateString(l.value)));
-            }
-            return fb::CreateSetLabels(b, number, id.value(), b.CreateVector(list)).Union();
-          },
-      .type = fb::RequestBody::SetLabels,
-      .changing = true,
-      .payload = {}};
+  const Outgoing set =
+      Change(fb::RequestBody::SetLabels, [&](FlatBufferBuilder& b, uint64_t number) {
+        std::vector<flatbuffers::Offset<fb::Label>> list;
+        for (const Label& l : labels) {
+          list.push_back(fb::CreateLabel(b, b.CreateString(l.key), b.CreateString(l.value)));
+        }
+        return fb::CreateSetLabels(b, number, id.value(), b.CreateVector(list)).Union();
+      });
   return DoneValue(connection.Call(set, connection.Deadline(options.timeout))).status();
 }
 
@@ -256,17 +246,12 @@ Status Client::SetLabels(ObjectId id, const std::vector<Label>& labels,
 
 Result<uint64_t> Client::PutName(std::string_view name, ObjectId id, const NameOptions& options) {
   Connection& connection = impl_->connection();
-  const Outgoing put{.body =
-                         [&](FlatBufferBuilder& b, uint64_t number) {
-                           const auto text = b.CreateString(name.data(), name.size());
-                           return fb::CreatePutName(b, number, text, id.value(),
-                                                    options.if_version.has_value(),
-                                                    options.if_version.value_or(0))
-                               .Union();
-                         },
-                     .type = fb::RequestBody::PutName,
-                     .changing = true,
-                     .payload = {}};
+  const Outgoing put = Change(fb::RequestBody::PutName, [&](FlatBufferBuilder& b, uint64_t number) {
+    const auto text = b.CreateString(name.data(), name.size());
+    return fb::CreatePutName(b, number, text, id.value(), options.if_version.has_value(),
+                             options.if_version.value_or(0))
+        .Union();
+  });
   return DoneValue(connection.Call(put, connection.Deadline(options.timeout)));
 }
 
@@ -276,17 +261,13 @@ Result<NameInfo> Client::GetName(std::string_view name, const GetOptions& option
 
 Status Client::DropName(std::string_view name, const NameOptions& options) {
   Connection& connection = impl_->connection();
-  const Outgoing drop{.body =
-                          [&](FlatBufferBuilder& b, uint64_t number) {
-                            const auto text = b.CreateString(name.data(), name.size());
-                            return fb::CreateDropName(b, number, text,
-                                                      options.if_version.has_value(),
-                                                      options.if_version.value_or(0))
-                                .Union();
-                          },
-                      .type = fb::RequestBody::DropName,
-                      .changing = true,
-                      .payload = {}};
+  const Outgoing drop =
+      Change(fb::RequestBody::DropName, [&](FlatBufferBuilder& b, uint64_t number) {
+        const auto text = b.CreateString(name.data(), name.size());
+        return fb::CreateDropName(b, number, text, options.if_version.has_value(),
+                                  options.if_version.value_or(0))
+            .Union();
+      });
   return DoneValue(connection.Call(drop, connection.Deadline(options.timeout))).status();
 }
 
@@ -301,16 +282,11 @@ Result<std::vector<NameInfo>> Client::ListNames(const ListNamesOptions& options)
     const size_t wanted = options.limit - found.size();
     const auto page =
         static_cast<uint32_t>(options.regex ? kNamesAPage : std::min<size_t>(wanted, kNamesAPage));
-    const Outgoing list{
-        .body =
-            [&](FlatBufferBuilder& b, uint64_t) {
-              const auto match =
-                  options.prefix && !options.regex ? fb::Match::Prefix : fb::Match::Glob;
-              const auto text = b.CreateString(pattern.glob());
-              return fb::CreateListNames(b, match, text, b.CreateString(after), page).Union();
-            },
-        .type = fb::RequestBody::ListNames,
-        .payload = {}};
+    const Outgoing list = Question(fb::RequestBody::ListNames, [&](FlatBufferBuilder& b, uint64_t) {
+      const auto match = options.prefix && !options.regex ? fb::Match::Prefix : fb::Match::Glob;
+      const auto text = b.CreateString(pattern.glob());
+      return fb::CreateListNames(b, match, text, b.CreateString(after), page).Union();
+    });
     VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(list, deadline));
     const fb::Names* names = answer.reply().body_as_Names();
     if (names == nullptr) return Status::Protocol("the instance's list is none");
@@ -328,10 +304,9 @@ Result<std::vector<NameInfo>> Client::ListNames(const ListNamesOptions& options)
 
 Result<InstanceStatus> Client::GetStatus(const CallOptions& options) {
   Connection& connection = impl_->connection();
-  const Outgoing get{
-      .body = [](FlatBufferBuilder& b, uint64_t) { return fb::CreateGetStatus(b).Union(); },
-      .type = fb::RequestBody::GetStatus,
-      .payload = {}};
+  const Outgoing get = Question(fb::RequestBody::GetStatus, [](FlatBufferBuilder& b, uint64_t) {
+    return fb::CreateGetStatus(b).Union();
+  });
   VY_ASSIGN_OR_RETURN(const Answer answer,
                       connection.Call(get, connection.Deadline(options.timeout)));
   const fb::StatusInfo* s = answer.reply().body_as_StatusInfo();

@@ -95,19 +95,16 @@ void Connection::DropRetired() {
 }
 
 Status Connection::SayHello(Lock& lock, os::TimePoint deadline) {
-  const Outgoing hello{.body =
-                           [&](flatbuffers::FlatBufferBuilder& b, uint64_t) {
-                             const fb::Token token(token_[0], token_[1]);
-                             const std::vector<uint64_t> reserved(reservations_.begin(),
-                                                                  reservations_.end());
-                             const auto reservations = b.CreateVector(reserved);
-                             const auto mapped = b.CreateVector(extents_.mapped());
-                             return fb::CreateHello(b, wire::kProtocolVersion, &token,
-                                                    Acknowledged() + 1, reservations, mapped)
-                                 .Union();
-                           },
-                       .type = fb::RequestBody::Hello,
-                       .payload = {}};
+  const Outgoing hello =
+      Question(fb::RequestBody::Hello, [&](flatbuffers::FlatBufferBuilder& b, uint64_t) {
+        const fb::Token token(token_[0], token_[1]);
+        const std::vector<uint64_t> reserved(reservations_.begin(), reservations_.end());
+        const auto reservations = b.CreateVector(reserved);
+        const auto mapped = b.CreateVector(extents_.mapped());
+        return fb::CreateHello(b, wire::kProtocolVersion, &token, Acknowledged() + 1, reservations,
+                               mapped)
+            .Union();
+      });
   const uint64_t id = next_id_++;
   VY_RETURN_IF_ERROR(SendFrame(hello, id, 0, deadline));
   std::optional<std::pair<uint64_t, Answer>> got;

@@ -17,9 +17,8 @@ Connection::~Connection() { Close(); }
 
 void Connection::Close() {
   if (closed_.exchange(true)) return;
-  const Outgoing goodbye{.body = [](auto& b, uint64_t) { return fb::CreateGoodbye(b).Union(); },
-                         .type = fb::RequestBody::Goodbye,
-                         .payload = {}};
+  const Outgoing goodbye = Question(fb::RequestBody::Goodbye,
+                                    [](auto& b, uint64_t) { return fb::CreateGoodbye(b).Union(); });
   const Lock lock(mutex_);
   if (!broken_) SendFrame(goodbye, 0, 0, os::Clock::now()).IgnoreError();
   RetireSocket(reading_ || connecting_);
@@ -120,9 +119,8 @@ Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline
 
 // The instance need not go on waiting for what nobody wants any more. REQUIRES: mutex_ held.
 void Connection::SendCancel(uint64_t id) {
-  const Outgoing cancel{.body = [id](auto& b, uint64_t) { return fb::CreateCancel(b, id).Union(); },
-                        .type = fb::RequestBody::Cancel,
-                        .payload = {}};
+  const Outgoing cancel = Question(
+      fb::RequestBody::Cancel, [id](auto& b, uint64_t) { return fb::CreateCancel(b, id).Union(); });
   SendFrame(cancel, 0, 0, os::Clock::now()).IgnoreError();
 }
 
@@ -136,11 +134,9 @@ void Connection::Tell(const Outgoing& outgoing) {
 void Connection::TellReleased(os::TimePoint deadline) {
   const std::vector<uint64_t> ids = extents_.TakeReleased();
   if (ids.empty()) return;
-  const Outgoing released{
-      .body = [&ids](auto& b,
-                     uint64_t) { return fb::CreateReleased(b, b.CreateVector(ids)).Union(); },
-      .type = fb::RequestBody::Released,
-      .payload = {}};
+  const Outgoing released = Question(fb::RequestBody::Released, [&ids](auto& b, uint64_t) {
+    return fb::CreateReleased(b, b.CreateVector(ids)).Union();
+  });
   SendFrame(released, 0, 0, deadline)
       .IgnoreError();  // the request that follows meets the same failure
 }

@@ -44,14 +44,27 @@ struct Answer {
   }
 };
 
+using BuildBody =
+    std::function<flatbuffers::Offset<void>(flatbuffers::FlatBufferBuilder&, uint64_t number)>;
+
 /// One request. Everything it refers to stays valid until Call returns.
 struct Outgoing {
-  std::function<flatbuffers::Offset<void>(flatbuffers::FlatBufferBuilder&, uint64_t number)> body;
+  BuildBody body;
   fb::RequestBody type{};
   bool changing = false;  // gets a number
   std::vector<std::span<const std::byte>> payload;
   int fd = -1;  // goes along, if any
 };
+
+/// A request that may take effect twice: it changes nothing, or what nobody claims is freed.
+inline Outgoing Question(fb::RequestBody type, BuildBody body) {
+  return {.body = std::move(body), .type = type, .payload = {}};
+}
+
+/// A request that takes effect once, however often it is sent.
+inline Outgoing Change(fb::RequestBody type, BuildBody body) {
+  return {.body = std::move(body), .type = type, .changing = true, .payload = {}};
+}
 
 class Connection {
  public:

@@ -45,14 +45,11 @@ Result<Outcome> Connection::ReadName(std::string_view name, layout::RecordCopy* 
 }
 
 Status Connection::OpenParts(const CatalogReader::Wanted& wanted, os::TimePoint deadline) {
-  const Outgoing open{
-      .body =
-          [&](flatbuffers::FlatBufferBuilder& b, uint64_t) {
-            const auto arenas = b.CreateVector(wanted.arenas);
-            return fb::CreateOpenCatalog(b, arenas, b.CreateVector(wanted.segments)).Union();
-          },
-      .type = fb::RequestBody::OpenCatalog,
-      .payload = {}};
+  const Outgoing open =
+      Question(fb::RequestBody::OpenCatalog, [&](flatbuffers::FlatBufferBuilder& b, uint64_t) {
+        const auto arenas = b.CreateVector(wanted.arenas);
+        return fb::CreateOpenCatalog(b, arenas, b.CreateVector(wanted.segments)).Union();
+      });
   const uint64_t generation = facts().generation;
   VY_ASSIGN_OR_RETURN(const Answer answer, Call(open, deadline));
   const fb::CatalogParts* parts = answer.reply().body_as_CatalogParts();

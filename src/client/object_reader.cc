@@ -19,6 +19,7 @@ std::optional<ObjectId> Object::member(std::string_view key) const {
 
 namespace vineyard::client {
 
+using flatbuffers::FlatBufferBuilder;
 using layout::RecordCopy;
 
 namespace {
@@ -54,13 +55,6 @@ Status TakeExtents(Connection& connection, Answer& answer, std::vector<SharedExt
   return {};
 }
 
-Outgoing GetRequest(
-    const std::function<flatbuffers::Offset<void>(flatbuffers::FlatBufferBuilder&)>& body) {
-  return {.body = [body](flatbuffers::FlatBufferBuilder& b, uint64_t) { return body(b); },
-          .type = fb::RequestBody::Get,
-          .payload = {}};
-}
-
 struct Asked {
   RecordCopy record;
   ObjectId id;
@@ -81,7 +75,7 @@ Result<Asked> ReadAnswer(Connection& connection, Answer answer) {
 
 Result<Asked> AskById(Connection& connection, ObjectId id, bool open_extents,
                       os::TimePoint deadline) {
-  const auto request = GetRequest([&](flatbuffers::FlatBufferBuilder& b) {
+  const Outgoing request = Question(fb::RequestBody::Get, [&](FlatBufferBuilder& b, uint64_t) {
     return fb::CreateGet(b, id.value(), 0, false, 0, open_extents).Union();
   });
   VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(request, deadline));
@@ -90,7 +84,7 @@ Result<Asked> AskById(Connection& connection, ObjectId id, bool open_extents,
 
 Result<Asked> AskByName(Connection& connection, std::string_view name, bool wait, bool open_extents,
                         os::TimePoint deadline) {
-  const auto request = GetRequest([&](flatbuffers::FlatBufferBuilder& b) {
+  const Outgoing request = Question(fb::RequestBody::Get, [&](FlatBufferBuilder& b, uint64_t) {
     const auto text = b.CreateString(name.data(), name.size());
     return fb::CreateGet(b, 0, text, wait, MillisecondsUntil(deadline), open_extents).Union();
   });
@@ -114,11 +108,9 @@ Result<std::vector<SharedExtent>> OpenExtents(Connection& connection,
     }
   }
   if (missing.empty()) return extents;
-  const Outgoing open{
-      .body = [&](flatbuffers::FlatBufferBuilder& b,
-                  uint64_t) { return fb::CreateOpenExtents(b, b.CreateVector(missing)).Union(); },
-      .type = fb::RequestBody::OpenExtents,
-      .payload = {}};
+  const Outgoing open = Question(fb::RequestBody::OpenExtents, [&](FlatBufferBuilder& b, uint64_t) {
+    return fb::CreateOpenExtents(b, b.CreateVector(missing)).Union();
+  });
   VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(open, deadline));
   VY_RETURN_IF_ERROR(TakeExtents(connection, answer, &extents));
   return extents;

@@ -39,16 +39,13 @@ Result<Blob> Reservation::Seal(os::TimePoint deadline) {
   const uint64_t size = bytes_.size();
   const bool small = extent_.parts.empty();
   const ObjectId blob = extent_.blob;
-  const client::Outgoing put{
-      .body =
-          [&](flatbuffers::FlatBufferBuilder& b, uint64_t number) {
-            return fb::CreatePut(b, number, fb::PutKind::Blob, 0, small ? size : 0, blob.value(),
-                                 size, 0, false, 0, client::MillisecondsUntil(deadline))
-                .Union();
-          },
-      .type = fb::RequestBody::Put,
-      .changing = true,
-      .payload = {small ? std::span<const std::byte>(bytes_) : std::span<const std::byte>()}};
+  client::Outgoing put =
+      client::Change(fb::RequestBody::Put, [&](flatbuffers::FlatBufferBuilder& b, uint64_t number) {
+        return fb::CreatePut(b, number, fb::PutKind::Blob, 0, small ? size : 0, blob.value(), size,
+                             0, false, 0, client::MillisecondsUntil(deadline))
+            .Union();
+      });
+  if (small) put.payload = {bytes_};
   VY_RETURN_IF_ERROR(connection.Call(put, client::WithGrace(deadline)).status());
   connection.RemoveReservation(blob.value());
   done_ = true;

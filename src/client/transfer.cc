@@ -133,10 +133,9 @@ void Connection::Deliver(uint64_t id, Answer answer) {
   // Whoever asked has given up. Memory that was reserved for it goes back.
   if (const fb::Reserved* reserved = answer.reply().body_as_Reserved()) {
     const uint64_t blob = reserved->extent()->blob();
-    const Outgoing abort{
-        .body = [blob](auto& b, uint64_t) { return fb::CreateAbort(b, blob).Union(); },
-        .type = fb::RequestBody::Abort,
-        .payload = {}};
+    const Outgoing abort = Question(fb::RequestBody::Abort, [blob](auto& b, uint64_t) {
+      return fb::CreateAbort(b, blob).Union();
+    });
     SendFrame(abort, 0, 0, os::Clock::now()).IgnoreError();
   }
 }

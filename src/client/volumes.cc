@@ -11,8 +11,10 @@
 namespace vineyard {
 
 using client::Answer;
+using client::Change;
 using client::Connection;
 using client::Outgoing;
+using client::Question;
 using flatbuffers::FlatBufferBuilder;
 
 namespace {
@@ -46,15 +48,12 @@ Result<VolumeInfo> Client::CreateVolume(std::string_view name, std::string_view 
   VY_ASSIGN_OR_RETURN(const std::string folder, os::MakeDirectories(std::string(directory)));
   const std::string path = folder + "/vineyard.sock";
   VY_ASSIGN_OR_RETURN(const os::UniqueFd listener, BindVolumeSocket(path));
-  const Outgoing create{.body =
-                            [&](FlatBufferBuilder& b, uint64_t number) {
-                              const auto text = b.CreateString(name.data(), name.size());
-                              return fb::CreateCreateVolume(b, number, text, quota).Union();
-                            },
-                        .type = fb::RequestBody::CreateVolume,
-                        .changing = true,
-                        .payload = {},
-                        .fd = listener.get()};
+  Outgoing create =
+      Change(fb::RequestBody::CreateVolume, [&](FlatBufferBuilder& b, uint64_t number) {
+        const auto text = b.CreateString(name.data(), name.size());
+        return fb::CreateCreateVolume(b, number, text, quota).Union();
+      });
+  create.fd = listener.get();
   auto made = connection.Call(create, deadline);
   if (!made.ok()) {
     // Refused, the socket is ours and nobody serves it. Without an answer somebody may.
@@ -70,10 +69,9 @@ Result<VolumeInfo> Client::CreateVolume(std::string_view name, std::string_view 
 
 Result<std::vector<VolumeInfo>> Client::ListVolumes(const CallOptions& options) {
   Connection& connection = impl_->connection();
-  const Outgoing list{
-      .body = [](FlatBufferBuilder& b, uint64_t) { return fb::CreateListVolumes(b).Union(); },
-      .type = fb::RequestBody::ListVolumes,
-      .payload = {}};
+  const Outgoing list = Question(fb::RequestBody::ListVolumes, [](FlatBufferBuilder& b, uint64_t) {
+    return fb::CreateListVolumes(b).Union();
+  });
   VY_ASSIGN_OR_RETURN(const Answer answer,
                       connection.Call(list, connection.Deadline(options.timeout)));
   const fb::Volumes* volumes = answer.reply().body_as_Volumes();
@@ -90,14 +88,11 @@ Status Client::RemoveVolume(std::string_view name, const CallOptions& options) {
   Connection& connection = impl_->connection();
   const os::TimePoint deadline = connection.Deadline(options.timeout);
   VY_ASSIGN_OR_RETURN(const std::vector<VolumeInfo> volumes, ListVolumes(options));
-  const Outgoing remove{.body =
-                            [&](FlatBufferBuilder& b, uint64_t number) {
-                              const auto text = b.CreateString(name.data(), name.size());
-                              return fb::CreateRemoveVolume(b, number, text).Union();
-                            },
-                        .type = fb::RequestBody::RemoveVolume,
-                        .changing = true,
-                        .payload = {}};
+  const Outgoing remove =
+      Change(fb::RequestBody::RemoveVolume, [&](FlatBufferBuilder& b, uint64_t number) {
+        const auto text = b.CreateString(name.data(), name.size());
+        return fb::CreateRemoveVolume(b, number, text).Union();
+      });
   VY_RETURN_IF_ERROR(connection.Call(remove, deadline).status());
   for (const VolumeInfo& v : volumes) {
     if (v.name == name && !v.socket.empty()) os::RemoveSocket(v.socket).IgnoreError();

@@ -16,6 +16,8 @@
 
 namespace vineyard::client {
 
+using flatbuffers::FlatBufferBuilder;
+
 namespace {
 
 constexpr uint64_t kBufferAlign = 64;
@@ -88,20 +90,15 @@ Result<ObjectId> SendPut(Connection& connection, const std::vector<std::byte>& d
                          uint64_t own_size, ObjectId reservation,
                          std::vector<std::span<const std::byte>> payload, uint64_t bytes_length,
                          const PutOptions& options, os::TimePoint deadline) {
-  const Outgoing put{
-      .body =
-          [&](flatbuffers::FlatBufferBuilder& b, uint64_t number) {
-            const auto name = options.name.empty() ? flatbuffers::Offset<flatbuffers::String>()
-                                                   : b.CreateString(options.name);
-            return fb::CreatePut(b, number, fb::PutKind::Object, descriptor.size(), bytes_length,
-                                 reservation.value(), own_size, name,
-                                 options.if_version.has_value(), options.if_version.value_or(0),
-                                 MillisecondsUntil(deadline))
-                .Union();
-          },
-      .type = fb::RequestBody::Put,
-      .changing = true,
-      .payload = std::move(payload)};
+  Outgoing put = Change(fb::RequestBody::Put, [&](FlatBufferBuilder& b, uint64_t number) {
+    const auto name = options.name.empty() ? flatbuffers::Offset<flatbuffers::String>()
+                                           : b.CreateString(options.name);
+    return fb::CreatePut(b, number, fb::PutKind::Object, descriptor.size(), bytes_length,
+                         reservation.value(), own_size, name, options.if_version.has_value(),
+                         options.if_version.value_or(0), MillisecondsUntil(deadline))
+        .Union();
+  });
+  put.payload = std::move(payload);
   VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(put, WithGrace(deadline)));
   const fb::Done* done = answer.reply().body_as_Done();
   if (done == nullptr) return Status::Protocol("the instance's answer to a put is none");
@@ -122,23 +119,18 @@ os::TimePoint WithGrace(os::TimePoint deadline) {
 }
 
 Result<ReservedExtent> Reserve(Connection& connection, uint64_t size, os::TimePoint deadline) {
-  const Outgoing reserve{
-      .body =
-          [&](flatbuffers::FlatBufferBuilder& b, uint64_t) {
-            return fb::CreateReserve(b, size, MillisecondsUntil(deadline)).Union();
-          },
-      .type = fb::RequestBody::Reserve,
-      .payload = {}};
+  const Outgoing reserve = Question(fb::RequestBody::Reserve, [&](FlatBufferBuilder& b, uint64_t) {
+    return fb::CreateReserve(b, size, MillisecondsUntil(deadline)).Union();
+  });
   VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(reserve, WithGrace(deadline)));
   return ReadReserved(std::move(answer));
 }
 
 void Abort(Connection& connection, ObjectId blob) {
   connection.RemoveReservation(blob.value());
-  connection.Tell(
-      {.body = [blob](auto& b, uint64_t) { return fb::CreateAbort(b, blob.value()).Union(); },
-       .type = fb::RequestBody::Abort,
-       .payload = {}});
+  connection.Tell(Question(fb::RequestBody::Abort, [blob](FlatBufferBuilder& b, uint64_t) {
+    return fb::CreateAbort(b, blob.value()).Union();
+  }));
 }
 
 // Another thread's fork may hold a copy of the mapping for the moment until its exec or its own end of
