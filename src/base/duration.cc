@@ -21,14 +21,13 @@ struct Unit {
 };
 
 constexpr uint64_t kSecond = 1'000'000'000;
-constexpr std::array kUnits = {  // the largest first, as FormatDuration tries them
-    Unit{"d", 86'400 * kSecond},
-    Unit{"h", 3'600 * kSecond},
-    Unit{"m", 60 * kSecond},
-    Unit{"s", kSecond},
-    Unit{"ms", 1'000'000},
-    Unit{"us", 1'000},
-    Unit{"ns", 1}};
+constexpr std::array kUnits = {Unit{"d", 86'400 * kSecond},
+                               Unit{"h", 3'600 * kSecond},
+                               Unit{"m", 60 * kSecond},
+                               Unit{"s", kSecond},
+                               Unit{"ms", 1'000'000},
+                               Unit{"us", 1'000},
+                               Unit{"ns", 1}};
 constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
 
 const Unit* FindUnit(std::string_view name) {
@@ -54,24 +53,6 @@ Result<std::chrono::nanoseconds> ParseDuration(std::string_view text) {
     return Status::Invalid(fmt::format("'{}' is too long: durations end at 292 years", text));
   }
   return std::chrono::nanoseconds(static_cast<int64_t>(*nanoseconds));
-}
-
-std::string FormatDuration(std::chrono::nanoseconds duration) {
-  // Counted without a sign: the least duration has no opposite.
-  const std::string_view sign = duration.count() < 0 ? "-" : "";
-  const auto bits = static_cast<uint64_t>(duration.count());
-  const uint64_t count = sign.empty() ? bits : uint64_t{0} - bits;
-  if (count == 0) return "0s";
-  for (const Unit& unit : kUnits) {
-    if (count < unit.nanoseconds) continue;
-    // Fits: 1000 days are below 2^64 nanoseconds.
-    const uint64_t thousandths = count % unit.nanoseconds * 1000 / unit.nanoseconds;
-    std::string text = fmt::format("{}{}.{:03}", sign, count / unit.nanoseconds, thousandths);
-    text.erase(text.find_last_not_of('0') + 1);
-    if (text.back() == '.') text.pop_back();
-    return text.append(unit.name);
-  }
-  return "0s";
 }
 
 }  // namespace vineyard

@@ -41,24 +41,5 @@ TEST(ParseDuration, EachUnitIsRead) {
   EXPECT_EQ(ParseDuration("0.3333333333333333333333333s").value(), 333333333ns);
 }
 
-TEST(FormatDuration, TheUnitSuitsTheLength) {
-  EXPECT_EQ(FormatDuration(0ns), "0s");
-  EXPECT_EQ(FormatDuration(999ns), "999ns");
-  EXPECT_EQ(FormatDuration(1500ms), "1.5s");
-  EXPECT_EQ(FormatDuration(250ms), "250ms");
-  EXPECT_EQ(FormatDuration(90s), "1.5m");
-  EXPECT_EQ(FormatDuration(1234567ns), "1.234ms");
-  EXPECT_EQ(FormatDuration(100s - 40s), "1m");
-  EXPECT_EQ(FormatDuration(-5s), "-5s");
-  EXPECT_EQ(FormatDuration(std::chrono::nanoseconds::min()), "-106751.991d");
-}
-
-TEST(FormatDuration, WhatItWritesCanBeReadAgain) {
-  using Durations = std::initializer_list<std::chrono::nanoseconds>;
-  for (const auto d : Durations{1ns, 40us, 250ms, 60s, 5min, 1h, 72h}) {
-    EXPECT_EQ(ParseDuration(FormatDuration(d)).value(), d);
-  }
-}
-
 }  // namespace
 }  // namespace vineyard

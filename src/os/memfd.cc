@@ -112,12 +112,10 @@ Result<bool> IsHeldElsewhere(const UniqueFd& fd) {
 
 void IgnoreLeaseSignals() { std::signal(SIGIO, SIG_IGN); }
 
-Status PunchAll(const UniqueFd& fd, uint64_t size) { return Punch(fd, 0, size); }
-
-Status Punch(const UniqueFd& fd, uint64_t offset, uint64_t length) {
-  if (length == 0) return {};
-  if (::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-                  static_cast<off_t>(length)) != 0) {
+Status PunchAll(const UniqueFd& fd, uint64_t size) {
+  if (size == 0) return {};
+  if (::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                  static_cast<off_t>(size)) != 0) {
     return ErrnoStatus("cannot give a memory file's pages back");
   }
   return {};

@@ -52,9 +52,6 @@ void IgnoreLeaseSignals();
 /// Gives the pages back at once, whoever maps them (they read zeros then). Fails on sealed memory.
 Status PunchAll(const UniqueFd& fd, uint64_t size);
 
-/// The same of a part.
-Status Punch(const UniqueFd& fd, uint64_t offset, uint64_t length);
-
 /// The number that tells one memory file from another.
 Result<uint64_t> FileIdentity(const UniqueFd& fd);
 

@@ -20,6 +20,7 @@ std::string_view TakeLine(std::string_view& text) {
   return line;
 }
 
+// nullopt for "max", which is no limit, and for whatever else is no number.
 std::optional<uint64_t> ParseNumber(std::string_view text) {
   uint64_t value = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -43,7 +44,7 @@ std::optional<uint64_t> LeastLimit(const std::string& mount, std::string path,
   std::optional<uint64_t> least;
   while (true) {
     const Result<std::string> text = ReadTextFile(fmt::format("{}{}/{}", mount, path, file));
-    const std::optional<uint64_t> limit = text.ok() ? ParseCgroupLimit(*text) : std::nullopt;
+    const std::optional<uint64_t> limit = text.ok() ? ParseNumber(*text) : std::nullopt;
     if (limit) least = std::min(least.value_or(*limit), *limit);
     if (path.empty()) return least;
     path.erase(path.rfind('/'));
@@ -82,8 +83,6 @@ CgroupPaths ParseCgroupPaths(std::string_view self_cgroup) {
   }
   return paths;
 }
-
-std::optional<uint64_t> ParseCgroupLimit(std::string_view text) { return ParseNumber(text); }
 
 Result<MemoryInfo> ReadMemoryInfo(const std::string& root) {
   VY_ASSIGN_OR_RETURN(const std::string meminfo, ReadTextFile(root + "/proc/meminfo"));

@@ -34,7 +34,4 @@ struct CgroupPaths {
 };
 CgroupPaths ParseCgroupPaths(std::string_view self_cgroup);
 
-/// memory.max or memory.limit_in_bytes; nullopt for "max" and for what is no number.
-std::optional<uint64_t> ParseCgroupLimit(std::string_view text);
-
 }  // namespace vineyard::os
