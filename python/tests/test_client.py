@@ -464,6 +464,20 @@ def test_programs_store_types_of_their_own(client):
     client.delete(ref)
 
 
+def test_a_resolver_that_fails_is_not_taken_for_damage(client):
+    def fail(obj):
+        raise ZeroDivisionError("of the resolver")
+
+    part = client.put(np.zeros(3))
+    ref = client.put({"deep": [(part,)]})
+    with (
+        vineyard.resolver_context({"vineyard::Tensor": fail}),
+        pytest.raises(ZeroDivisionError, match="of the resolver"),
+    ):
+        client.get(ref)
+    client.delete(ref)
+
+
 def test_a_builder_or_resolver_of_one_call_need_not_take_keywords(client):
     ref = client.put(Point(1, 2), builder=lambda client, point: client.put((point.x, point.y)))
     assert client.get(ref) == (1, 2)

@@ -12,6 +12,7 @@ from vineyard._core import Blob, BlobBuilder, ObjectID, ObjectInfo
 from vineyard.codecs.tree import (
     Decoder,
     Encoder,
+    MemberFailedError,
     Node,
     corrupted,
     decodes,
@@ -366,4 +367,8 @@ def _member_node(encoder: Encoder, value: Any) -> Node:
 def _decode_member(decoder: Decoder, node: dict[str, Any]) -> Any:
     if decoder.member is None:
         corrupted("a member of an object without members")
-    return decoder.member(decoder.need(node, "key_", str))
+    key = decoder.need(node, "key_", str)
+    try:
+        return decoder.member(key)
+    except Exception as error:  # of a resolver, for example
+        raise MemberFailedError from error

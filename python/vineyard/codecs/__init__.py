@@ -23,7 +23,16 @@ import numpy as np
 
 from vineyard.codecs import arrays, containers, pickled, scalars
 from vineyard.codecs.scalars import Encoded
-from vineyard.codecs.tree import VERSION, CycleError, Decoder, Encoder, corrupted, dumps, loads
+from vineyard.codecs.tree import (
+    VERSION,
+    CycleError,
+    Decoder,
+    Encoder,
+    MemberFailedError,
+    corrupted,
+    dumps,
+    loads,
+)
 from vineyard.errors import TypeErrorException, UnknownLayoutException
 
 __all__ = ["Encoded", "NotEncoded", "containers", "decode", "encode"]
@@ -190,6 +199,8 @@ def _decode_tree(
         value = decoder.value(node)
     except RecursionError:
         corrupted("it is nested too deeply")
+    except MemberFailedError as failed:
+        raise failed.__cause__ or failed from None
     if node["codec"] == "tensor" and metadata:
         arrays.remember(metadata, node, value)
     return value

@@ -80,6 +80,10 @@ class CycleError(Exception):
     """The value contains itself; only pickle can hold that."""
 
 
+class MemberFailedError(Exception):
+    """Getting the value of a member failed: for the reason that is its cause, which is not damage."""
+
+
 class Encoder:
     """Collects the buffers and members of one value while its tree is built.
 
@@ -191,7 +195,7 @@ class Decoder:
             )
         try:
             value = decode(self, node)
-        except (VineyardException, ImportError, MemoryError, RecursionError):
+        except (VineyardException, MemberFailedError, ImportError, MemoryError, RecursionError):
             raise
         except Exception as error:  # a lie that no check has foreseen is still a lie
             corrupted(f"codec {codec!r}: {type(error).__name__}: {error}")
