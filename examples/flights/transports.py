@@ -14,6 +14,8 @@ from typing import Any
 
 import pandas as pd
 
+from harness.stopwatch import Stopwatch
+
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
@@ -57,8 +59,6 @@ class Vineyard(Transport):
     title = "vineyard"
 
     def start(self, path: str) -> dict[str, float]:
-        from harness.stopwatch import Stopwatch
-
         with Stopwatch() as importing:
             from vineyard import csi
         self._csi = csi
