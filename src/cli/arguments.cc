@@ -84,7 +84,12 @@ class Walk {
   Status Unknown(std::string_view what, const std::string& word,
                  const std::vector<std::string>& known) const {
     std::string hint = Hint(word, known);
-    if (hint.empty()) hint = SeeHelp();
+    if (hint.empty()) {
+      hint = SeeHelp();
+      if (word.starts_with('-') && !PositionalsOf(*path_.back()).empty()) {
+        hint += "; an argument that begins with a dash goes behind --";
+      }
+    }
     return Status::Invalid(fmt::format("unknown {} '{}'{}", what, word, hint));
   }
 

@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 std::string Refused(const std::vector<std::string>& args) {
@@ -40,6 +41,8 @@ TEST(Arguments, WithoutANearestWordTheHelpIsNamed) {
   EXPECT_THAT(Refused({"xyzzy"}), HasSubstr("'vineyardctl --help'"));
   EXPECT_THAT(Refused({"name", "rm", "--xyzzy"}), HasSubstr("'vineyardctl name rm --help'"));
   EXPECT_THAT(Refused({"name", "rm", "-x"}), HasSubstr("unknown flag '-x'"));
+  EXPECT_THAT(Refused({"name", "rm", "-x"}), HasSubstr("behind --"));
+  EXPECT_THAT(Refused({"status", "-x"}), Not(HasSubstr("behind --"))) << "it has no arguments";
 }
 
 TEST(Arguments, AVerbWithoutItsNounNamesTheNouns) {
