@@ -34,7 +34,8 @@ Status Hello(const std::string& socket) {
 }
 
 int main(int argc, char** argv) {
-  Status status = Hello(argc > 1 ? argv[1] : FindSocket().value_or("/var/run/vineyard.sock"));
+  Result<std::string> socket = argc > 1 ? argv[1] : FindSocket();
+  Status status = socket.ok() ? Hello(*socket) : socket.status();
   if (!status.ok()) std::cerr << status.ToString() << "\n";
   return status.ok() ? 0 : 1;
 }

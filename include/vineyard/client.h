@@ -195,9 +195,24 @@ class Client {
   std::shared_ptr<Impl> impl_;  // shared with unsealed blobs, which must give their memory back
 };
 
-/// Where a program finds its instance when no socket is named: VINEYARD_IPC_SOCKET, else the first
-/// of /var/run/vineyard.sock and /var/run/vineyard/vineyard.sock that exists; nullopt: none.
-std::optional<std::string> FindSocket();
+/// What a program was told about its instance, if anything.
+struct SocketSearch {
+  std::optional<std::string> socket;
+  std::optional<std::string> config;  ///< As VINEYARD_CONFIG.
+};
+
+/// The socket that Python's connect() and vineyardctl use too. The first that is named counts:
+///   1. `socket`
+///   2. VINEYARD_IPC_SOCKET
+///   3. `config`, or VINEYARD_CONFIG: a YAML file with `Vineyard: {IPCSocket: …}`, or a folder that
+///      holds one as vineyard-config.yaml or vineyard/vineyard-config.yaml
+///   4. the same two files below /var/run; one that names no socket, or one that is not there, is passed
+///   5. /var/run/vineyard.sock, /var/run/vineyard/vineyard.sock
+///   6. $XDG_RUNTIME_DIR/vineyard/vineyard.sock, ~/.local/vineyard/vineyard.sock
+/// What was named in 1 to 3 is used or fails. kUnavailable when nothing is named and nothing found,
+/// kInvalid when a named configuration makes no sense, kNeedsCluster when only VINEYARD_RPC_ENDPOINT is
+/// set. Whether anybody listens there is not looked at.
+Result<std::string> FindSocket(const SocketSearch& search = {});
 
 /// "1.0.0"
 std::string_view Version();

@@ -14,7 +14,6 @@
 
 #include "base/duration.h"
 #include "cli/escape.h"
-#include "cli/find_socket.h"
 
 namespace vineyard::cli {
 
@@ -23,7 +22,7 @@ Result<std::string> Session::FindSocket() const {
   if (socket && socket->empty()) {
     return Status::Invalid("--socket is empty; write the path of a socket, or leave it out");
   }
-  return cli::FindSocket(socket.value_or(""), SearchPlaces::OfThisProcess());
+  return vineyard::FindSocket({.socket = socket, .config = {}});
 }
 
 Result<Client> Session::Connect(Timeout wait_for_instance) {

@@ -11,7 +11,6 @@
 #include "client/fork.h"
 #include "client/impl.h"
 #include "client/reservation.h"
-#include "os/paths.h"
 
 namespace vineyard {
 
@@ -331,16 +330,6 @@ Result<InstanceStatus> Client::GetStatus(const CallOptions& options) {
   status.connections = s->connections();
   status.waiting = s->waiting();
   return status;
-}
-
-std::optional<std::string> FindSocket() {
-  if (const char* named = std::getenv("VINEYARD_IPC_SOCKET"); named != nullptr && *named != '\0') {
-    return std::string(named);
-  }
-  for (const char* path : {"/var/run/vineyard.sock", "/var/run/vineyard/vineyard.sock"}) {
-    if (os::IsSocket(path)) return std::string(path);
-  }
-  return std::nullopt;
 }
 
 std::string_view Version() { return VINEYARD_VERSION; }

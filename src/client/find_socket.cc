@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
-#include "cli/find_socket.h"
+#include "client/find_socket.h"
 
 #include <array>
 #include <cstdlib>
@@ -10,7 +10,7 @@
 
 #include "os/text_file.h"
 
-namespace vineyard::cli {
+namespace vineyard::client {
 
 namespace {
 
@@ -139,20 +139,27 @@ std::optional<std::string> SocketInYaml(std::string_view text) {
   return std::nullopt;
 }
 
-Result<std::string> FindSocket(const std::string& named, const SearchPlaces& places) {
-  if (!named.empty()) return named;
+Result<std::string> FindSocket(const SocketSearch& search, const SearchPlaces& places) {
+  if (search.socket) {
+    if (!search.socket->empty()) return *search.socket;
+    return Status::Invalid("the path of the socket is empty");
+  }
   if (std::optional<std::string> socket = places.environment("VINEYARD_IPC_SOCKET")) {
     return *std::move(socket);
   }
-  if (const std::optional<std::string> config = places.environment("VINEYARD_CONFIG")) {
-    const auto fail = [](const Status& status) {
-      return Status::Invalid(fmt::format("VINEYARD_CONFIG: {}", status.message()));
-    };
+  const std::optional<std::string> config =
+      search.config ? search.config : places.environment("VINEYARD_CONFIG");
+  if (config) {
     const Result<fs::path> file = ConfigFile(*config);
-    if (!file.ok()) return fail(file.status());
-    Result<std::string> socket = SocketOfConfig(*file);
-    if (!socket.ok()) return fail(socket.status());
-    return socket;
+    const Result<std::string> socket = file.ok() ? SocketOfConfig(*file) : file.status();
+    if (socket.ok()) return socket;
+    return Status::Invalid(fmt::format("{}: {}",
+                                       search.config ? "the configuration" : "VINEYARD_CONFIG",
+                                       socket.status().message()));
+  }
+  if (places.environment("VINEYARD_RPC_ENDPOINT")) {
+    return Status::NeedsCluster(
+        "VINEYARD_RPC_ENDPOINT is set, and no socket: connecting to another node needs a cluster");
   }
   for (const char* name : kConfigNames) {
     const Result<std::string> socket = SocketOfConfig(fs::path(places.run_directory) / name);
@@ -160,8 +167,15 @@ Result<std::string> FindSocket(const std::string& named, const SearchPlaces& pla
   }
   if (std::optional<std::string> socket = UsualSocket(places)) return *std::move(socket);
   return Status::Unavailable(
-      "no instance was found: start vineyardd, or name a socket with --socket or "
-      "VINEYARD_IPC_SOCKET");
+      "no instance was found: start vineyardd, or name its socket (VINEYARD_IPC_SOCKET, --socket)");
 }
 
-}  // namespace vineyard::cli
+}  // namespace vineyard::client
+
+namespace vineyard {
+
+Result<std::string> FindSocket(const SocketSearch& search) {
+  return client::FindSocket(search, client::SearchPlaces::OfThisProcess());
+}
+
+}  // namespace vineyard

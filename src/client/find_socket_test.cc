@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
-#include "cli/find_socket.h"
+#include "client/find_socket.h"
 
 #include <filesystem>
 #include <fstream>
@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vineyard::cli {
+namespace vineyard::client {
 namespace {
 
 namespace fs = std::filesystem;
@@ -32,7 +32,7 @@ class FindSocketTest : public ::testing::Test {
     return path.string();
   }
 
-  Result<std::string> Find(const std::string& named = "") {
+  Result<std::string> Find(const std::optional<std::string>& named = {}) {
     SearchPlaces places;
     places.run_directory = run().string();
     places.environment = [this](const std::string& name) -> std::optional<std::string> {
@@ -40,15 +40,16 @@ class FindSocketTest : public ::testing::Test {
       if (found == variables_.end()) return std::nullopt;
       return found->second;
     };
-    return FindSocket(named, places);
+    return FindSocket({.socket = named, .config = config_}, places);
   }
 
-  std::string Found(const std::string& named = "") {
+  std::string Found(const std::optional<std::string>& named = {}) {
     const Result<std::string> socket = Find(named);
     return socket.ok() ? *socket : socket.status().ToString();
   }
 
   fs::path root_;
+  std::optional<std::string> config_;  // the argument
   std::map<std::string, std::string> variables_;
 };
 
@@ -112,6 +113,26 @@ TEST_F(FindSocketTest, ANamedConfigIsUsedOrFailsAndNothingElseIsTaken) {
   }
 }
 
+TEST_F(FindSocketTest, AnEmptyArgumentIsAMistake) {
+  Write(run() / "vineyard.sock");
+  EXPECT_EQ(Find("").status().code(), StatusCode::kInvalid);
+}
+
+TEST_F(FindSocketTest, AConfigThatIsAnArgumentGoesBeforeTheEnvironments) {
+  config_ = Write(root_ / "a.yaml", "Vineyard:\n  IPCSocket: /a.sock\n");
+  variables_["VINEYARD_CONFIG"] = Write(root_ / "b.yaml", "Vineyard:\n  IPCSocket: /b.sock\n");
+  EXPECT_EQ(Found(), "/a.sock");
+  variables_["VINEYARD_IPC_SOCKET"] = "/c.sock";
+  EXPECT_EQ(Found(), "/c.sock");
+}
+
+TEST_F(FindSocketTest, AnInstanceElsewhereNeedsACluster) {
+  variables_["VINEYARD_RPC_ENDPOINT"] = "node:9600";
+  EXPECT_EQ(Find().status().code(), StatusCode::kNeedsCluster);
+  variables_["VINEYARD_IPC_SOCKET"] = "/a.sock";
+  EXPECT_EQ(Found(), "/a.sock");
+}
+
 TEST(SocketInYaml, IsFoundInLinesAndInBraces) {
   for (const char* text : {
            "Vineyard:\n  IPCSocket: /a b.sock\n",
@@ -141,4 +162,4 @@ TEST(SocketInYaml, OfOtherTextsIsAbsent) {
 }
 
 }  // namespace
-}  // namespace vineyard::cli
+}  // namespace vineyard::client

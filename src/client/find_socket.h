@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Where a program finds its instance: the search behind FindSocket of vineyard/client.h.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "vineyard/client.h"
+
+namespace vineyard::client {
+
+/// What the search reads; tests bring their own.
+struct SearchPlaces {
+  std::function<std::optional<std::string>(const std::string& name)> environment;
+  std::string run_directory = "/var/run";
+
+  static SearchPlaces OfThisProcess();
+};
+
+/// See vineyard::FindSocket.
+Result<std::string> FindSocket(const SocketSearch& search, const SearchPlaces& places);
+
+/// The value of IPCSocket in the section Vineyard of a YAML text, written in lines or in braces; nullopt
+/// if it has none. Reads no more of YAML than that.
+std::optional<std::string> SocketInYaml(std::string_view text);
+
+}  // namespace vineyard::client
