@@ -137,6 +137,7 @@ class Store final : public VolumeHost {
   };
 
   Status OpenLedger();
+  [[nodiscard]] bool MustWaitForQuota(const Volume& volume, uint64_t bytes) const;
   void Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
              os::TimePoint deadline, std::function<void(Result<Extent*>)> ready);
   void Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,

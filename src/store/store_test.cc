@@ -339,6 +339,32 @@ TEST_F(StoreTest, AVolumesQuotaBoundsItAlone) {
   EXPECT_OK(waited.status);
 }
 
+TEST_F(StoreTest, WhoCameFirstGetsTheQuotaFirst) {
+  Volume* small = AddVolume(2, "small", 10 * kMi);
+  Volume* other = AddVolume(3, "other", 10 * kMi);
+  ASSERT_OK_AND_ASSIGN(Extent * first, machine_.Reserve(client_, 4 * kMi, small));
+  ASSERT_OK_AND_ASSIGN(Extent * second, machine_.Reserve(client_, 4 * kMi, small));
+  Waited large;
+  Waited late;
+  Waited elsewhere;
+  store().Reserve(*small, client_, 8 * kMi, kNever, large.Callback());
+  store().Reserve(*small, client_, 1 * kMi, kNever, late.Callback());  // would fit
+  store().Reserve(*other, client_, 1 * kMi, kNever, elsewhere.Callback());
+  store().Abort(*first);
+  machine_.Run();
+  store().PumpQuota();
+  machine_.Run();
+  EXPECT_EQ(large.calls, 0);
+  EXPECT_EQ(late.calls, 0);
+  EXPECT_EQ(elsewhere.calls, 1);
+  store().Abort(*second);
+  machine_.Run();
+  store().PumpQuota();
+  machine_.Run();
+  EXPECT_EQ(large.calls, 1);
+  EXPECT_EQ(late.calls, 1);
+}
+
 TEST_F(StoreTest, WaitingForAQuotaEndsAtTheDeadline) {
   Volume* small = AddVolume(2, "small", 10 * kMi);
   ASSERT_OK(machine_.Reserve(client_, 8 * kMi, small));
