@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <cstring>
+#include <vector>
+
+#include "os/fd_passing.h"
 
 namespace vineyard::os {
 
@@ -13,20 +15,6 @@ namespace {
 
 // Room for more than the one descriptor we expect, so that a wrong sender's are closed, not lost.
 constexpr size_t kFdsTaken = 4;
-
-void TakeFds(msghdr* message, Packet* packet) {
-  for (cmsghdr* h = CMSG_FIRSTHDR(message); h != nullptr; h = CMSG_NXTHDR(message, h)) {
-    if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) continue;
-    const size_t count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int raw;
-      std::memcpy(&raw, CMSG_DATA(h) + i * sizeof(int), sizeof raw);
-      UniqueFd fd(raw);
-      if (!packet->fd.valid()) packet->fd = std::move(fd);
-    }
-  }
-  packet->fd_lost = (message->msg_flags & MSG_CTRUNC) != 0;
-}
 
 }  // namespace
 
@@ -43,16 +31,8 @@ Result<Sent> SendPacket(const UniqueFd& socket, std::span<const std::byte> packe
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  if (fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  }
+  ControlPart<1> control;
+  if (fd >= 0) AttachFds(std::span(&fd, 1), control.bytes, &message);
   while (::sendmsg(socket.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
     switch (errno) {
       case EINTR: continue;
@@ -71,7 +51,7 @@ Result<Sent> SendPacket(const UniqueFd& socket, std::span<const std::byte> packe
 
 Result<Packet> ReceivePacket(const UniqueFd& socket, std::span<std::byte> buffer) {
   iovec part{buffer.data(), buffer.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsTaken)];
+  ControlPart<kFdsTaken> control;
   msghdr message{};
   ssize_t n;
   // A peer that dies with packets of ours unread leaves ECONNRESET in our socket, and the kernel
@@ -81,8 +61,8 @@ Result<Packet> ReceivePacket(const UniqueFd& socket, std::span<std::byte> buffer
     message = {};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
     n = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT | MSG_TRUNC);
   } while (n < 0 && (errno == EINTR || (errno == ECONNRESET && ++resets < 3)));
   Packet packet;
@@ -92,7 +72,10 @@ Result<Packet> ReceivePacket(const UniqueFd& socket, std::span<std::byte> buffer
     packet.arrival = Arrival::kClosed;
     return packet;
   }
-  TakeFds(&message, &packet);
+  std::vector<UniqueFd> fds;
+  TakeFds(&message, &fds);
+  if (!fds.empty()) packet.fd = std::move(fds.front());
+  packet.fd_lost = (message.msg_flags & MSG_CTRUNC) != 0;
   packet.arrival = n == 0 ? Arrival::kClosed : Arrival::kPacket;
   packet.bytes = static_cast<size_t>(n);
   return packet;

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "os/fd_passing.h"
 #include "os/process.h"
 
 #ifndef SO_PEERPIDFD
@@ -198,17 +199,9 @@ Result<size_t> SendSome(const UniqueFd& socket, std::span<const iovec> parts,
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts.data());
   message.msg_iovlen = parts.size();
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFdsPerMessage)];
-  if (!fds.empty()) {
-    VY_CHECK(fds.size() <= kMaxFdsPerMessage);
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
-  }
+  VY_CHECK(fds.size() <= kMaxFdsPerMessage);
+  ControlPart<kMaxFdsPerMessage> control;
+  if (!fds.empty()) AttachFds(fds, control.bytes, &message);
   while (true) {
     const ssize_t n = ::sendmsg(socket.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n >= 0) return static_cast<size_t>(n);
@@ -230,9 +223,9 @@ Result<Received> ReceiveSome(const UniqueFd& socket, std::span<std::byte> buffer
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFdsPerMessage)];
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  ControlPart<kMaxFdsPerMessage> control;
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
   ssize_t n;
   do {
     n = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
@@ -242,15 +235,7 @@ Result<Received> ReceiveSome(const UniqueFd& socket, std::span<std::byte> buffer
     if (errno == ECONNRESET) return Received{.closed = true};
     return ErrnoStatus("cannot receive");
   }
-  for (cmsghdr* h = CMSG_FIRSTHDR(&message); h != nullptr; h = CMSG_NXTHDR(&message, h)) {
-    if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) continue;
-    const size_t count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof fd);
-      fds->emplace_back(fd);
-    }
-  }
+  TakeFds(&message, fds);
   if ((message.msg_flags & MSG_CTRUNC) != 0) {
     return Status::LimitExceeded(
         "descriptors were lost on the way: this process has too many open");
