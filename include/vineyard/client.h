@@ -69,6 +69,8 @@ struct NameInfo {
 struct NameOptions {
   std::optional<Timeout> timeout;
   std::optional<uint64_t> if_version;
+  /// Of PutName: from now on the object goes with its last name, as if it had been put with one.
+  bool owns = false;
 };
 
 struct ListOptions {
@@ -162,7 +164,8 @@ class Client {
 
   // ---- names
 
-  /// Points the name at the object (refers only: see PutOptions::name). Returns the version.
+  /// Points the name at the object, which it refers to and does not own unless told so. Returns the
+  /// version.
   Result<uint64_t> PutName(std::string_view name, ObjectId id, const NameOptions& options = {});
   /// kNotFound; with `wait`, waits for the name until the deadline.
   Result<NameInfo> GetName(std::string_view name, const GetOptions& options = {});
@@ -199,6 +202,7 @@ class Client {
 struct SocketSearch {
   std::optional<std::string> socket;
   std::optional<std::string> config;  ///< As VINEYARD_CONFIG.
+  std::string run_directory = "/var/run";
 };
 
 /// The socket that Python's connect() and vineyardctl use too. The first that is named counts:
@@ -206,8 +210,9 @@ struct SocketSearch {
 ///   2. VINEYARD_IPC_SOCKET
 ///   3. `config`, or VINEYARD_CONFIG: a YAML file with `Vineyard: {IPCSocket: …}`, or a folder that
 ///      holds one as vineyard-config.yaml or vineyard/vineyard-config.yaml
-///   4. the same two files below /var/run; one that names no socket, or one that is not there, is passed
-///   5. /var/run/vineyard.sock, /var/run/vineyard/vineyard.sock
+///   4. the same two files below `run_directory`; one that names no socket, or one that is not there, is
+///      passed
+///   5. vineyard.sock or vineyard/vineyard.sock below `run_directory`
 ///   6. $XDG_RUNTIME_DIR/vineyard/vineyard.sock, ~/.local/vineyard/vineyard.sock
 /// What was named in 1 to 3 is used or fails. kUnavailable when nothing is named and nothing found,
 /// kInvalid when a named configuration makes no sense, kNeedsCluster when only VINEYARD_RPC_ENDPOINT is

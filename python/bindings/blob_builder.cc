@@ -38,8 +38,8 @@ PyType_Slot slots[] = {
 constexpr size_t kLongCopy = 64 * 1024;
 
 void Copy(BlobBuilder& self, uint64_t offset, nb::handle source) {
+  const BufferView view(source);  // first: the source's own code may abort this builder
   const std::span<std::byte> to = self.bytes();
-  const BufferView view(source);
   const auto bytes = view.bytes();
   if (offset > to.size() || bytes.size() > to.size() - offset) {
     throw nb::index_error("the copy reaches beyond the blob");

@@ -45,7 +45,7 @@ nb::object ToBuffer(const Blob& blob) {
   return nb::cast(blob);
 }
 
-/// (typename, metadata, buffers, members or None)
+/// (typename, metadata, buffers, members or None, id)
 nb::tuple ToParts(const Object& object) {
   const std::vector<Blob>& blobs = object.buffers();
   nb::object buffers = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(blobs.size())));
@@ -59,7 +59,7 @@ nb::tuple ToParts(const Object& object) {
     members = std::move(dict);
   }
   return nb::make_tuple(ToStr(object.type_name()), ToStr(object.metadata()), std::move(buffers),
-                        std::move(members));
+                        std::move(members), object.id());
 }
 
 /// Buffers of the caller (copied by the put) and blobs (referred to), with what keeps them.
@@ -222,18 +222,19 @@ void BindBlobs(nb::class_<PyClient>& c) {
 void BindNames(nb::class_<PyClient>& c) {
   c.def(
        "put_name",
-       [](PyClient& self, std::string name, ObjectId id, Version if_version, Seconds timeout) {
-         NameOptions options{ToTimeout(timeout), if_version};
+       [](PyClient& self, std::string name, ObjectId id, Version if_version, bool owns,
+          Seconds timeout) {
+         NameOptions options{ToTimeout(timeout), if_version, owns};
          return Unwrap(Unlocked([&] { return self.client->PutName(name, id, options); }));
        },
-       nb::arg("name"), nb::arg("id"), nb::arg("if_version") = nb::none(),
+       nb::arg("name"), nb::arg("id"), nb::arg("if_version") = nb::none(), nb::arg("owns") = false,
        nb::arg("timeout") = nb::none())
       .def("get_name", &GetName, nb::arg("name"), nb::arg("wait") = false,
            nb::arg("timeout") = nb::none())
       .def(
           "drop_name",
           [](PyClient& self, std::string name, Version if_version, Seconds timeout) {
-            NameOptions options{ToTimeout(timeout), if_version};
+            NameOptions options{ToTimeout(timeout), if_version, false};
             Check(Unlocked([&] { return self.client->DropName(name, options); }));
           },
           nb::arg("name"), nb::arg("if_version") = nb::none(), nb::arg("timeout") = nb::none())

@@ -3,6 +3,8 @@
 //
 // vineyard._core: the C++ client for Python. Its types stand in _core.pyi; the package above it is
 // what programs import.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 
 #include "bindings.h"
@@ -16,5 +18,16 @@ NB_MODULE(_core, m) {
   BindBlobBuilder(m);
   BindInfos(m);
   BindClient(m);
+  m.def(
+      "find_socket",
+      [](std::optional<std::string> socket, std::optional<std::string> config,
+         std::string run_directory) -> std::optional<std::string> {
+        auto found =
+            vineyard::FindSocket({std::move(socket), std::move(config), std::move(run_directory)});
+        if (found.status().Is(vineyard::StatusCode::kUnavailable)) return std::nullopt;
+        return Unwrap(std::move(found));
+      },
+      nb::arg("socket") = nb::none(), nb::arg("config") = nb::none(),
+      nb::arg("run_directory") = "/var/run");
   m.def("version", &vineyard::Version);
 }

@@ -73,6 +73,7 @@ def test_connecting_to_one_socket_holds_up_no_other(socket, tmp_path):
         "Vineyard:\n  IPCSocket: a.sock\n  RPCEndpoint: x:9600,y:9600\n",
         "# comment\nOther:\n  IPCSocket: wrong\nVineyard:\n  RPCEndpoint: h:1\n  IPCSocket: 'a.sock' # c\n",
         'Vineyard:\n    IPCSocket: "a.sock"\n',
+        "Vineyard: {RPCEndpoint: 'h:1', IPCSocket: a.sock}",
     ],
 )
 def test_configurations_are_read(run_directory, tmp_path, text):

@@ -204,8 +204,8 @@ class Client:
     ) -> ObjectID: ...
     def get(
         self, key: ObjectID | str, wait: bool = False, timeout: float | None = None
-    ) -> tuple[str, str, tuple[bytes | Blob, ...], dict[str, ObjectID] | None]:
-        """Typename, metadata, buffers and members of an object by id or name (a str)."""
+    ) -> tuple[str, str, tuple[bytes | Blob, ...], dict[str, ObjectID] | None, ObjectID]:
+        """Typename, metadata, buffers, members and id of an object by id or name (a str)."""
     def get_info(
         self, key: ObjectID | str, wait: bool = False, timeout: float | None = None
     ) -> ObjectInfo: ...
@@ -232,7 +232,12 @@ class Client:
     def seal(self, builder: BlobBuilder, timeout: float | None = None) -> Blob: ...
     def get_blob(self, id: ObjectID, timeout: float | None = None) -> Blob: ...
     def put_name(
-        self, name: str, id: ObjectID, if_version: int | None = None, timeout: float | None = None
+        self,
+        name: str,
+        id: ObjectID,
+        if_version: int | None = None,
+        owns: bool = False,
+        timeout: float | None = None,
     ) -> int: ...
     def get_name(self, name: str, wait: bool = False, timeout: float | None = None) -> NameInfo: ...
     def drop_name(
@@ -263,5 +268,10 @@ class Client:
     def connected(self) -> bool: ...
     @property
     def timeout(self) -> float: ...
+
+def find_socket(
+    socket: str | None = None, config: str | None = None, run_directory: str = "/var/run"
+) -> str | None:
+    """The socket of the instance that a program was told of; None if it was not, and there is none."""
 
 def version() -> str: ...

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from vineyard import _core, contexts
@@ -18,7 +17,6 @@ from vineyard.codecs import NotEncoded, decode, encode
 from vineyard.codecs.tree import corrupted, type_name
 from vineyard.contexts import Builder, Resolver
 from vineyard.errors import (
-    FailedPreconditionException,
     InvalidException,
     ObjectTypeErrorException,
     TypeErrorException,
@@ -151,9 +149,7 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         ref = to_id(made)
         if name is None:
             return ref
-        if ref in core.made:
-            return self._put_under_name(ref, name, if_version, timeout)
-        self._core.put_name(name, ref, if_version, timeout)
+        self._core.put_name(name, ref, if_version, ref in core.made, timeout)
         return ref
 
     def _with_core(self, core: _core.Client) -> Client:
@@ -161,19 +157,6 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         made._core = core
         made._pickle = self._pickle
         return made
-
-    def _put_under_name(
-        self, ref: ObjectID, name: str, if_version: int | None, timeout: float | None
-    ) -> ObjectID:
-        """Stores an object of nobody's once more, sharing its bytes, and deletes the first: a name
-        owns only what is put with it."""
-        labels = self._core.get_info(ref, False, timeout).labels
-        parts = self._core.get(ref, False, timeout)
-        try:
-            return self._core.put(*parts, labels, name, if_version, timeout)
-        finally:
-            with contextlib.suppress(FailedPreconditionException):  # the builder made it a member
-                self._core.delete([ref], False, True, timeout)
 
     def get(
         self,
@@ -232,10 +215,10 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         if kwargs:
             raise TypeError(f"get() got unexpected keyword arguments {sorted(kwargs)}")
         try:
-            typename, metadata, buffers, members = self._core.get(key, wait, timeout)
+            typename, metadata, buffers, members, ref = self._core.get(key, wait, timeout)
         except ObjectTypeErrorException:  # the name points to a blob
-            ref = self._core.get_name(key, wait, timeout).id if type(key) is str else key
-            return memoryview(self._core.get_blob(to_id(ref), timeout))
+            named = self._core.get_name(key, wait, timeout).id if type(key) is str else key
+            return memoryview(self._core.get_blob(to_id(named), timeout))
         try:
             if members is None:
                 return decode(typename, metadata, buffers, pickle=self._pickle)
@@ -247,10 +230,8 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
                 member=lambda member: self._member(members, member, timeout),
             )
         except NotEncoded:
-            info = self._core.get_info(key, wait, timeout)
-        if (info.typename, info.metadata) != (typename, metadata):  # the name was pointed elsewhere
-            return self.get(object_id, name, wait=wait, timeout=timeout)
-        return Object(ObjectMeta.from_info(info, self))
+            info = self._core.get_info(ref, False, timeout)
+            return Object(ObjectMeta.from_info(info, self))
 
     def _member(self, members: dict[str, ObjectID], key: str, timeout: float | None) -> Any:
         if key not in members:

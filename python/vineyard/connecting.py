@@ -24,17 +24,12 @@ import re
 import threading
 from typing import Any
 
+from vineyard import _core
 from vineyard._core import ObjectID
 from vineyard.client import Client
-from vineyard.errors import InvalidException, NeedsClusterException
+from vineyard.errors import NeedsClusterException
 
 RUN_DIRECTORY = "/var/run"
-_CONFIG_NAMES = ("vineyard-config.yaml", "vineyard/vineyard-config.yaml")
-_SOCKET_NAMES = ("vineyard.sock", "vineyard/vineyard.sock")
-_USER_SOCKETS = (
-    ("XDG_RUNTIME_DIR", "vineyard/vineyard.sock"),
-    ("HOME", ".local/vineyard/vineyard.sock"),
-)
 
 
 def connect(
@@ -104,77 +99,15 @@ def find_socket(
     config: str | os.PathLike[str] | None = None,
 ) -> str | None:
     """The socket that `connect` would use; None where it would start a private instance."""
-    if socket is not None:
-        path = os.fspath(socket)
-        if not path:
-            raise InvalidException("the path of the socket is empty")
-        return path
-    if named := os.environ.get("VINEYARD_IPC_SOCKET"):
-        return named
-    config = config or os.environ.get("VINEYARD_CONFIG")
-    if config:
-        return _socket_of_config(_config_file(os.fspath(config)))
-    if os.environ.get("VINEYARD_RPC_ENDPOINT"):
-        raise NeedsClusterException(
-            "VINEYARD_RPC_ENDPOINT is set, and no socket: connecting to another node needs a cluster"
-        )
-    for name in _CONFIG_NAMES:
-        file = os.path.join(RUN_DIRECTORY, name)
-        if os.path.isfile(file):
-            found = _socket_of_config(file, required=False)
-            if found is not None and os.path.exists(found):
-                return found
-    for name in _SOCKET_NAMES:
-        path = os.path.join(RUN_DIRECTORY, name)
-        if os.path.exists(path):
-            return path
-    for variable, name in _USER_SOCKETS:
-        directory = os.environ.get(variable, "")
-        path = os.path.join(directory, name)
-        if directory.startswith("/") and os.path.exists(path):
-            return path
-    return None
+    return _core.find_socket(_path(socket), _path(config), RUN_DIRECTORY)
+
+
+def _path(given: str | os.PathLike[str] | None) -> str | None:
+    return None if given is None else os.fspath(given)
 
 
 def _is_endpoint(socket: Any) -> bool:
     return isinstance(socket, str) and bool(re.fullmatch(r"[^/\s]+:\d+", socket))
-
-
-def _config_file(path: str) -> str:
-    if os.path.isdir(path):
-        for name in _CONFIG_NAMES:
-            file = os.path.join(path, name)
-            if os.path.isfile(file):
-                return file
-        raise InvalidException(f"the directory '{path}' holds no vineyard-config.yaml")
-    if not os.path.exists(path):
-        raise InvalidException(f"the configuration '{path}' does not exist")
-    return path
-
-
-_SECTION = re.compile(r"^(\S[^:#]*?)\s*:")
-_ENTRY = re.compile(r"""^\s+IPCSocket\s*:\s*(?:"([^"]*)"|'([^']*)'|([^#]*?))\s*(?:#.*)?$""")
-
-
-def _socket_of_config(file: str, required: bool = True) -> str | None:
-    """``IPCSocket`` in the section ``Vineyard`` of a file; relative to the file's directory."""
-    try:
-        with open(file, encoding="utf-8") as opened:
-            lines = opened.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidException(f"the configuration '{file}' can't be read: {error}") from None
-    section = ""
-    for line in lines:
-        if match := _SECTION.match(line):
-            section = match[1]
-        elif section == "Vineyard" and (match := _ENTRY.match(line)):
-            if socket := next((group for group in match.groups() if group), ""):
-                return os.path.join(os.path.dirname(file), socket)
-    if required:
-        raise InvalidException(
-            f"the configuration '{file}' has no line 'IPCSocket: …' below 'Vineyard:'"
-        )
-    return None
 
 
 # ---- without a client in hand

@@ -248,7 +248,7 @@ Result<uint64_t> Client::PutName(std::string_view name, ObjectId id, const NameO
   const Outgoing put = Change(fb::RequestBody::PutName, [&](FlatBufferBuilder& b, uint64_t number) {
     const auto text = b.CreateString(name.data(), name.size());
     return fb::CreatePutName(b, number, text, id.value(), options.if_version.has_value(),
-                             options.if_version.value_or(0))
+                             options.if_version.value_or(0), options.owns)
         .Union();
   });
   return DoneValue(connection.Call(put, connection.Deadline(options.timeout)));

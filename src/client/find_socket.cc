@@ -93,14 +93,14 @@ Result<std::string> SocketOfConfig(const fs::path& file) {
 }
 
 // Where instances listen that were told nothing.
-std::optional<std::string> UsualSocket(const SearchPlaces& places) {
+std::optional<std::string> UsualSocket(const SocketSearch& search, const Environment& environment) {
   for (const char* name : kSocketNames) {
-    const fs::path path = fs::path(places.run_directory) / name;
+    const fs::path path = fs::path(search.run_directory) / name;
     if (Exists(path)) return path.string();
   }
   for (const auto& [variable, below] : {std::pair("XDG_RUNTIME_DIR", "vineyard/vineyard.sock"),
                                         std::pair("HOME", ".local/vineyard/vineyard.sock")}) {
-    const std::string folder = places.environment(variable).value_or("");
+    const std::string folder = environment(variable).value_or("");
     const fs::path path = fs::path(folder) / below;
     if (folder.starts_with('/') && Exists(path)) return path.string();
   }
@@ -108,16 +108,6 @@ std::optional<std::string> UsualSocket(const SearchPlaces& places) {
 }
 
 }  // namespace
-
-SearchPlaces SearchPlaces::OfThisProcess() {
-  SearchPlaces places;
-  places.environment = [](const std::string& name) -> std::optional<std::string> {
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr || *value == '\0') return std::nullopt;
-    return value;
-  };
-  return places;
-}
 
 std::optional<std::string> SocketInYaml(std::string_view text) {
   bool in_section = false;
@@ -139,16 +129,16 @@ std::optional<std::string> SocketInYaml(std::string_view text) {
   return std::nullopt;
 }
 
-Result<std::string> FindSocket(const SocketSearch& search, const SearchPlaces& places) {
+Result<std::string> FindSocket(const SocketSearch& search, const Environment& environment) {
   if (search.socket) {
     if (!search.socket->empty()) return *search.socket;
     return Status::Invalid("the path of the socket is empty");
   }
-  if (std::optional<std::string> socket = places.environment("VINEYARD_IPC_SOCKET")) {
+  if (std::optional<std::string> socket = environment("VINEYARD_IPC_SOCKET")) {
     return *std::move(socket);
   }
   const std::optional<std::string> config =
-      search.config ? search.config : places.environment("VINEYARD_CONFIG");
+      search.config ? search.config : environment("VINEYARD_CONFIG");
   if (config) {
     const Result<fs::path> file = ConfigFile(*config);
     const Result<std::string> socket = file.ok() ? SocketOfConfig(*file) : file.status();
@@ -157,15 +147,16 @@ Result<std::string> FindSocket(const SocketSearch& search, const SearchPlaces& p
                                        search.config ? "the configuration" : "VINEYARD_CONFIG",
                                        socket.status().message()));
   }
-  if (places.environment("VINEYARD_RPC_ENDPOINT")) {
+  if (environment("VINEYARD_RPC_ENDPOINT")) {
     return Status::NeedsCluster(
         "VINEYARD_RPC_ENDPOINT is set, and no socket: connecting to another node needs a cluster");
   }
   for (const char* name : kConfigNames) {
-    const Result<std::string> socket = SocketOfConfig(fs::path(places.run_directory) / name);
+    const Result<std::string> socket = SocketOfConfig(fs::path(search.run_directory) / name);
     if (socket.ok() && Exists(*socket)) return socket;
   }
-  if (std::optional<std::string> socket = UsualSocket(places)) return *std::move(socket);
+  if (std::optional<std::string> socket = UsualSocket(search, environment))
+    return *std::move(socket);
   return Status::Unavailable(
       "no instance was found: start vineyardd, or name its socket (VINEYARD_IPC_SOCKET, --socket)");
 }
@@ -175,7 +166,11 @@ Result<std::string> FindSocket(const SocketSearch& search, const SearchPlaces& p
 namespace vineyard {
 
 Result<std::string> FindSocket(const SocketSearch& search) {
-  return client::FindSocket(search, client::SearchPlaces::OfThisProcess());
+  return client::FindSocket(search, [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr || *value == '\0') return std::nullopt;
+    return value;
+  });
 }
 
 }  // namespace vineyard

@@ -13,16 +13,11 @@
 
 namespace vineyard::client {
 
-/// What the search reads; tests bring their own.
-struct SearchPlaces {
-  std::function<std::optional<std::string>(const std::string& name)> environment;
-  std::string run_directory = "/var/run";
-
-  static SearchPlaces OfThisProcess();
-};
+/// A variable's value; nullopt if it is not set, or empty.
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 
 /// See vineyard::FindSocket.
-Result<std::string> FindSocket(const SocketSearch& search, const SearchPlaces& places);
+Result<std::string> FindSocket(const SocketSearch& search, const Environment& environment);
 
 /// The value of IPCSocket in the section Vineyard of a YAML text, written in lines or in braces; nullopt
 /// if it has none. Reads no more of YAML than that.

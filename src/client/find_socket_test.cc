@@ -33,14 +33,12 @@ class FindSocketTest : public ::testing::Test {
   }
 
   Result<std::string> Find(const std::optional<std::string>& named = {}) {
-    SearchPlaces places;
-    places.run_directory = run().string();
-    places.environment = [this](const std::string& name) -> std::optional<std::string> {
+    const SocketSearch search{.socket = named, .config = config_, .run_directory = run().string()};
+    return FindSocket(search, [this](const std::string& name) -> std::optional<std::string> {
       const auto found = variables_.find(name);
       if (found == variables_.end()) return std::nullopt;
       return found->second;
-    };
-    return FindSocket({.socket = named, .config = config_}, places);
+    });
   }
 
   std::string Found(const std::optional<std::string>& named = {}) {

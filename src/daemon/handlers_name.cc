@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/glob.h"
-#include "daemon/deadline.h"
+#include "daemon/request_values.h"
 #include "daemon/server.h"
 
 namespace vineyard::daemon {
@@ -18,18 +18,14 @@ namespace {
 
 constexpr uint32_t kMaxPage = 10'000;
 
-std::optional<uint64_t> IfVersion(bool check, uint64_t version) {
-  return check ? std::optional(version) : std::nullopt;
-}
-
 }  // namespace
 
 void Server::HandlePutName(Call call, const fb::PutName& put) {
   if (SendRecalled(call, put.number())) return;
-  SendDone(
-      std::move(call.reply),
-      call.volume.PutName({&call.client, put.number()}, put.name()->string_view(),
-                          ObjectId(put.id()), IfVersion(put.check_version(), put.if_version())));
+  const store::Volume::Naming naming{IfVersion(put.check_version(), put.if_version()), put.owns()};
+  SendDone(std::move(call.reply),
+           call.volume.PutName({&call.client, put.number()}, put.name()->string_view(),
+                               ObjectId(put.id()), naming));
   AfterChange();
 }
 

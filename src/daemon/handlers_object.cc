@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "daemon/deadline.h"
+#include "daemon/request_values.h"
 #include "daemon/server.h"
 #include "os/memfd.h"
 #include "os/process.h"
@@ -21,10 +21,6 @@ using store::Extent;
 namespace {
 
 constexpr size_t kMaxExtentsAtOnce = 4096;
-
-std::optional<uint64_t> IfVersion(bool check, uint64_t version) {
-  return check ? std::optional(version) : std::nullopt;
-}
 
 flatbuffers::Offset<fb::Extent> Describe(FlatBufferBuilder& b, const Extent& extent) {
   std::vector<uint64_t> sizes;

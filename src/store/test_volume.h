@@ -28,7 +28,10 @@ class VolumeTest : public ::testing::Test {
   }
   Result<layout::Answer> PutName(std::string_view name, ObjectId id,
                                  std::optional<uint64_t> if_version = {}) {
-    return volume().PutName(machine_.NextRequest(client_), name, id, if_version);
+    return volume().PutName(machine_.NextRequest(client_), name, id, {.if_version = if_version});
+  }
+  Result<layout::Answer> PutOwningName(std::string_view name, ObjectId id) {
+    return volume().PutName(machine_.NextRequest(client_), name, id, {.owns = true});
   }
   Result<layout::Answer> DropName(std::string_view name, std::optional<uint64_t> if_version = {}) {
     return volume().DropName(machine_.NextRequest(client_), name, if_version);

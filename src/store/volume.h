@@ -85,8 +85,12 @@ class Volume {
   // ---- changes; each takes effect whole, and once for one request
 
   Result<layout::Answer> Put(const Request& request, const PutArgs& args);
+  struct Naming {
+    std::optional<uint64_t> if_version;
+    bool owns = false;  // from now on the object goes with its last name
+  };
   Result<layout::Answer> PutName(const Request& request, std::string_view name, ObjectId id,
-                                 std::optional<uint64_t> if_version);
+                                 const Naming& naming);
   Result<layout::Answer> DropName(const Request& request, std::string_view name,
                                   std::optional<uint64_t> if_version);
   Result<layout::Answer> Delete(const Request& request, std::span<const uint64_t> ids, bool deep,

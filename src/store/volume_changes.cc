@@ -202,14 +202,23 @@ void Volume::TakeReservation(Extent& extent, uint64_t size) {
 }
 
 Result<Answer> Volume::PutName(const Request& request, std::string_view name, ObjectId id,
-                               std::optional<uint64_t> if_version) {
-  VY_RETURN_IF_ERROR(CheckName(name, if_version));
-  if (Find(id) == nullptr) {
+                               const Naming& naming) {
+  VY_RETURN_IF_ERROR(CheckName(name, naming.if_version));
+  const auto entry = entries_.find(id.value());
+  if (entry == entries_.end()) {
     return Status::NotFound(fmt::format("no object {} in volume '{}'", id.ToString(), name_));
   }
   const NameEntry* old = FindName(name);
   Transaction tx(*this);
-  VY_ASSIGN_OR_RETURN(const Ref ref, StageName(tx, name, id, old, false, request));
+  VY_ASSIGN_OR_RETURN(const Ref ref, StageName(tx, name, id, old, naming.owns, request));
+  Ref owned;
+  if (naming.owns && !entry->second.owned) {
+    const std::byte* record = Record(entry->second);
+    RecordFields fields = layout::FieldsOf(record);
+    fields.flags |= layout::kFlagOwned;
+    VY_ASSIGN_OR_RETURN(owned, tx.Stage(fields, layout::HeadOf(record), layout::BytesOf(record)));
+    tx.Change(id.value(), entry->second.ref, owned);
+  }
   Removal removal;
   if (old != nullptr && old->id != id.value()) {
     removal = PlanUnnaming(*old, {id.value()});
@@ -217,6 +226,10 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
   }
   const Answer answer{request.number, id.value(), old ? old->version + 1 : 1, 0};
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
+  if (!owned.is_null()) {
+    entry->second.ref = owned;
+    entry->second.owned = true;
+  }
   LinkName(name, id, ref, answer.value);
   ForgetRemoved(removal);
   host_.NameChanged(*this, std::string(name));

@@ -31,6 +31,24 @@ TEST_F(VolumeTest, ANameThatOnlyRefersTakesNothingAlong) {
   EXPECT_TRUE(Exists(id));
 }
 
+TEST_F(VolumeTest, ANameMayTakeAnObjectOver) {
+  for (const TestObject& object : {TestObject{.bytes = "x"}, {.bytes = "y", .large = true}}) {
+    const ObjectId id = PutId(object);
+    ASSERT_OK(PutOwningName("a", id));
+    ASSERT_OK(PutOwningName("b", id));
+    machine_.Restart();
+    ASSERT_OK(DropName("a"));
+    EXPECT_TRUE(Exists(id));
+    EXPECT_EQ(volume().Find(id)->owned, true);
+    ASSERT_OK(PutName("b", PutId({.bytes = "other"})));
+    EXPECT_FALSE(Exists(id));
+  }
+  ASSERT_OK_AND_ASSIGN(const auto blob, machine_.PutBlob(client_, "blob"));
+  ASSERT_OK(PutOwningName("c", ObjectId(blob.id)));
+  ASSERT_OK(DropName("c"));
+  EXPECT_FALSE(Exists(ObjectId(blob.id)));
+}
+
 TEST_F(VolumeTest, OverwritingANameFreesTheOldValueAndCountsVersions) {
   const ObjectId first = PutId({.bytes = "1", .name = "n"});
   const uint64_t usage = volume().usage();

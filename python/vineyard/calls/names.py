@@ -29,7 +29,7 @@ class NameCalls(Calls):
         int
             The version of the name: 1 for its first object, then 2, ...
         """
-        return self._core.put_name(to_name(name), to_id(object_id), if_version, timeout)
+        return self._core.put_name(to_name(name), to_id(object_id), if_version, False, timeout)
 
     def get_name(self, name: str, wait: bool = False, *, timeout: float | None = None) -> ObjectID:
         """The object that a name points to; with `wait`, as soon as there is one."""

@@ -194,7 +194,7 @@ class ObjectCalls(Calls):
         timeout: float | None = None,
     ) -> ObjectID:
         """Another object with the same buffers and members, and `extra_metadata` besides."""
-        typename, metadata, buffers, members = self._core.get(to_id(object_id), False, timeout)
+        typename, metadata, buffers, members, _ = self._core.get(to_id(object_id), False, timeout)
         if extra_metadata:
             try:
                 metadata = json.dumps({**loads(metadata), **extra_metadata}, allow_nan=False)
