@@ -18,6 +18,7 @@
 #include "base/size.h"
 #include "daemon/keeper_link.h"
 #include "daemon/server.h"
+#include "os/crash_point.h"
 #include "os/huge_pages.h"
 #include "os/memfd.h"
 #include "os/process.h"

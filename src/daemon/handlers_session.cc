@@ -121,6 +121,9 @@ void Server::ReconcileClaims(store::ClientState& client, const fb::Hello& hello)
 }
 
 void Server::Dispatch(Call call, const fb::Request& request) {
+  log::Debug("request", {{"kind", fb::EnumNameRequestBody(request.body_type())},
+                         {"pid", call.client.pid},
+                         {"volume", call.volume.name()}});
   switch (request.body_type()) {
     case fb::RequestBody::Put: return HandlePut(std::move(call), *request.body_as_Put());
     case fb::RequestBody::Reserve:

@@ -63,16 +63,4 @@ std::string ProcessName(pid_t pid);
 /// Called around every fork of this process from now on: before, and after in the parent and the child.
 bool OnFork(void (*before)(), void (*in_parent)(), void (*in_child)());
 
-/// Named places at which a test ends the process with SIGKILL, as a power cut would. Off unless the
-/// environment has VINEYARD_CRASH_AT=name or name:N (the N-th time the place is passed) and this is the
-/// engine of generation VINEYARD_CRASH_GENERATION (default 1: its successors then live). Set,
-/// `CrashPoint(name)` costs a compare, else one load.
-void LoadCrashPoint(uint64_t generation);
-void CrashPointSlow(const char* name);
-extern bool g_crash_point_set;
-inline void CrashPoint(const char* name) {
-  if (g_crash_point_set) [[unlikely]]
-    CrashPointSlow(name);
-}
-
 }  // namespace vineyard::os

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 #include "os/process.h"
+#include "os/crash_point.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "os/crash_point.h"
 #include "os/memfd.h"
 #include "os/process.h"
 #include "wire/codec.h"

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "os/crash_point.h"
 #include "os/memfd.h"
-#include "os/process.h"
 
 namespace vineyard::store {
 

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "os/crash_point.h"
 #include "os/memfd.h"
-#include "os/process.h"
 #include "store/store.h"
 
 namespace vineyard::store {

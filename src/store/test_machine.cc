@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/testing.h"
+#include "os/crash_point.h"
 #include "os/memfd.h"
 #include "os/packet.h"
 #include "os/process.h"

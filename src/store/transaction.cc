@@ -2,7 +2,7 @@
 // Copyright The Vineyard Authors.
 #include "store/transaction.h"
 
-#include "os/process.h"
+#include "os/crash_point.h"
 #include "store/volume.h"
 
 namespace vineyard::store {

@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "os/process.h"
+#include "os/crash_point.h"
 #include "store/references.h"
 #include "store/volume.h"
 
