@@ -141,7 +141,7 @@ Result<std::string> FindSocket(const SocketSearch& search, const Environment& en
       search.config ? search.config : environment("VINEYARD_CONFIG");
   if (config) {
     const Result<fs::path> file = ConfigFile(*config);
-    const Result<std::string> socket = file.ok() ? SocketOfConfig(*file) : file.status();
+    Result<std::string> socket = file.ok() ? SocketOfConfig(*file) : file.status();
     if (socket.ok()) return socket;
     return Status::Invalid(fmt::format("{}: {}",
                                        search.config ? "the configuration" : "VINEYARD_CONFIG",

@@ -104,7 +104,7 @@ TEST_F(Socket, PathsOfAnyLengthWork) {
 }
 
 TEST_F(Socket, NobodyListensInAFolderThatIsNotThereHoweverLongThePath) {
-  for (const size_t length : {10, 200}) {
+  for (const size_t length : {size_t{10}, size_t{200}}) {
     const std::string folder = Path(std::string(length, 'd'));
     EXPECT_CODE(kUnavailable, ConnectUnix(folder + "/vineyard.sock")) << length;
     std::ofstream{folder} << "a file";
