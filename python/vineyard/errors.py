@@ -123,6 +123,12 @@ class UnknownLayoutException(CorruptedException, NotImplementedError):
     """Stored in a layout (or a version of it) that this release does not know."""
 
 
+class NotAvailableHereException(VineyardException, LookupError):
+    """The value is whole, but needs what is not here: a class, a time zone, a format of numbers.
+
+    The message says what, and what to do."""
+
+
 class ObjectSealedException(FailedPreconditionException):
     """The blob is sealed already, and can't be written any more."""
 

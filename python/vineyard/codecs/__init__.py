@@ -80,7 +80,9 @@ class NotEncoded(Exception):
     """The object was not made by `encode`: its metadata names no codec."""
 
 
-def encode(value: Any, *, pickle: bool = True) -> Encoded:
+def encode(
+    value: Any, *, pickle: bool = True, custom: Callable[[Any], Any] | None = None
+) -> Encoded:
     """A value as what an object is made of.
 
     Parameters
@@ -88,6 +90,9 @@ def encode(value: Any, *, pickle: bool = True) -> Encoded:
     value : object
     pickle : bool
         Whether values without a codec of their own may be pickled.
+    custom : callable, optional
+        Called with the value and each part of it, plain numbers and texts excepted: gives the
+        ObjectID of what it stored in its place, or None. What it stored becomes a member.
 
     Returns
     -------
@@ -108,11 +113,11 @@ def encode(value: Any, *, pickle: bool = True) -> Encoded:
         encoded = fast(value)
         if encoded is not None:
             return encoded
-    return _encode_tree(value, pickle)
+    return _encode_tree(value, pickle, custom)
 
 
-def _encode_tree(value: Any, pickle: bool) -> Encoded:
-    encoder = Encoder(pickle)
+def _encode_tree(value: Any, pickle: bool, custom: Callable[[Any], Any] | None) -> Encoded:
+    encoder = Encoder(pickle, custom)
     try:
         node = encoder.node(value)
     except CycleError:
@@ -133,7 +138,7 @@ def _encode_tree(value: Any, pickle: bool) -> Encoded:
     else:
         typename = _TYPENAMES.get(codec, f"vineyard::{codec}")
         if "{" in typename:
-            typename = typename.format(type_=node.get("type_", node["value_type_meta_"]))
+            typename = typename.format(type_=node.get("type_") or node["value_type_meta_"])
     metadata = _metadata(node)
     if len(metadata) > MAX_METADATA:
         tree = encoder.buffer(metadata.encode())

@@ -11,7 +11,8 @@ The node of the value itself, with ``"version"`` added, is the metadata of the s
 array looks the same alone and inside of a list. A codec that changes its layout raises its version;
 a node of a version above 1 says so in ``"v"``.
 
-Codecs register here by the exact type they hold (`encodes`) and by name (`decodes`). Whatever reads
+Codecs register here by the exact type they hold (`encodes`) and by name (`decodes`); types that only
+have something in common, such as enums, by a function that knows them (`recognises`). Whatever reads
 a node treats it as hostile: it uses the `Decoder`'s ``need_...`` methods.
 """
 
@@ -34,6 +35,7 @@ Encode = Callable[["Encoder", Any], Node]
 Decode = Callable[["Decoder", dict[str, Any]], Any]
 _E = TypeVar("_E", bound=Encode)
 _D = TypeVar("_D", bound=Decode)
+_K = TypeVar("_K", bound=Callable[[type], "Encode | None"])
 
 #: Version of the outermost layout: how trees, references and buffers are written.
 VERSION = 1
@@ -41,13 +43,19 @@ VERSION = 1
 #: Exact type -> function; atoms are never shared, the others keep their identity in one value.
 ATOMS: dict[type, Encode] = {}
 SHARED: dict[type, Encode] = {}
+#: For types that are in neither, asked in turn: each gives the encoder of a type, or None.
+KINDS: list[Callable[[type], Encode | None]] = []
 #: Codec name -> (newest version that we read, function).
 DECODERS: dict[str, tuple[int, Decode]] = {}
 
 #: Top package of a type -> the module of ours whose import registers that package's codecs.
-LAZY = {"pandas": "vineyard.codecs.pandas_values"}
+LAZY = {
+    "pandas": "vineyard.codecs.pandas_values",
+}
 #: Prefix of a codec's name -> the module that registers it.
-LAZY_DECODERS = {"pandas": "vineyard.codecs.pandas_values"}
+LAZY_DECODERS = {
+    "pandas": "vineyard.codecs.pandas_values",
+}
 
 
 def encodes(*types: type, atom: bool = False) -> Callable[[_E], _E]:
@@ -59,6 +67,12 @@ def encodes(*types: type, atom: bool = False) -> Callable[[_E], _E]:
         return function
 
     return register
+
+
+def recognises(function: _K) -> _K:
+    """Registers a function that gives the encoder of types which no exact registration names."""
+    KINDS.append(function)
+    return function
 
 
 def decodes(name: str, version: int = 1) -> Callable[[_D], _D]:
@@ -91,15 +105,20 @@ class Encoder:
     ----------
     pickle : bool
         Whether values without a codec of their own may be pickled.
+    custom : callable, optional
+        Asked first for every value that is no atom (`ATOMS`): stores it by other means and gives
+        the ObjectID of what it stored, which becomes a member; or None, and the codecs go on.
     """
 
-    __slots__ = ("_next_id", "_seen", "buffers", "members", "pickle")
+    __slots__ = ("_next_id", "_referred", "_seen", "buffers", "custom", "members", "pickle")
 
-    def __init__(self, pickle: bool = True) -> None:
+    def __init__(self, pickle: bool = True, custom: Callable[[Any], Any] | None = None) -> None:
         self.pickle = pickle
+        self.custom = custom
         self.buffers: list[Any] = []
         self.members: dict[str, Any] = {}
         self._seen: dict[int, tuple[Any, Node]] = {}  # keeps the values alive: ids stay theirs
+        self._referred: dict[int, Node] = {}
         self._next_id = 0
 
     def node(self, value: Any) -> Node:
@@ -108,6 +127,15 @@ class Encoder:
         encode = ATOMS.get(t)
         if encode is not None:
             return encode(self, value)
+        seen = self._seen.get(id(value))
+        if seen is not None:
+            return self._refer(seen[1])
+        if self.custom is not None:
+            made = self.custom(value)
+            if made is not None:
+                node = SHARED[type(made)](self, made)
+                self._seen[id(value)] = (value, node)
+                return node
         encode = SHARED.get(t) or find_encoder(t)
         if encode is None:
             from vineyard.codecs import pickled
@@ -115,9 +143,6 @@ class Encoder:
             encode = pickled.encode_pickle
         elif t in ATOMS:
             return encode(self, value)
-        seen = self._seen.get(id(value))
-        if seen is not None:
-            return self._refer(seen[1])
         self._seen[id(value)] = (value, None)
         node = encode(self, value)
         self._seen[id(value)] = (value, node)
@@ -128,8 +153,26 @@ class Encoder:
             raise CycleError
         if "id" not in node:
             node["id"] = self._next_id
+            self._referred[self._next_id] = node
             self._next_id += 1
         return {"codec": "ref", "id": node["id"]}
+
+    def leads_to_member(self, node: Node) -> bool:
+        """Whether a member stands in a node, or in one that it refers to."""
+        todo, referred = [node], set()
+        while todo:
+            node = todo.pop()
+            if type(node) is list:
+                todo += node
+            elif type(node) is dict:
+                codec = node.get("codec")
+                if codec == "member":
+                    return True
+                if codec == "ref" and node["id"] not in referred:
+                    referred.add(node["id"])
+                    todo.append(self._referred[node["id"]])
+                todo += node.values()
+        return False
 
     def buffer(self, data: Any) -> int:
         """Adds the bytes of a contiguous buffer-protocol object; returns its index."""
@@ -142,7 +185,13 @@ def find_encoder(t: type) -> Encode | None:
     module = LAZY.get(t.__module__.partition(".")[0])
     if module is not None:
         importlib.import_module(module)
-    return ATOMS.get(t) or SHARED.get(t)
+    encode = ATOMS.get(t) or SHARED.get(t)
+    if encode is None:
+        for recognise in KINDS:
+            encode = recognise(t)
+            if encode is not None:
+                return encode
+    return encode
 
 
 def refuse(value: Any, why: str) -> NoReturn:
