@@ -13,19 +13,40 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "vineyard/ids.h"
+#include "vineyard/status.h"
 
 namespace vineyard {
+
+/// Bytes of this process's own, for as long as `keep_alive` lives.
+struct PrivateBytes {
+  std::span<std::byte> bytes;
+  std::shared_ptr<void> keep_alive;
+};
+
+namespace internal {
+/// An extent of the store, mapped by this process.
+class StoredExtent {
+ public:
+  /// All of it once more, writable and private.
+  [[nodiscard]] virtual Result<PrivateBytes> MapPrivate() const = 0;
+
+ protected:
+  ~StoredExtent() = default;
+};
+}  // namespace internal
 
 class Blob {
  public:
   Blob() = default;
-  /// Used by the client: `bytes` stay valid as long as `keep_alive` does.
+  /// Used by the client: `bytes` and `extent` stay valid as long as `keep_alive` does. `extent`: what
+  /// they lie in; null for a copy.
   Blob(ObjectId id, uint64_t offset, std::span<const std::byte> bytes,
-       std::shared_ptr<const void> keep_alive, bool zero_copy)
+       std::shared_ptr<const void> keep_alive, const internal::StoredExtent* extent)
       : id_(id), offset_(offset), bytes_(bytes), keep_alive_(std::move(keep_alive)),
-        zero_copy_(zero_copy) {}
+        extent_(extent) {}
 
   /// The blob these bytes lie in, and where in it they begin.
   [[nodiscard]] ObjectId id() const { return id_; }
@@ -35,22 +56,29 @@ class Blob {
   [[nodiscard]] const std::byte* data() const { return bytes_.data(); }
   [[nodiscard]] size_t size() const { return bytes_.size(); }
   /// True when these are the pages the writer filled, false for a private copy of a small blob.
-  [[nodiscard]] bool zero_copy() const { return zero_copy_; }
+  [[nodiscard]] bool zero_copy() const { return extent_ != nullptr; }
   [[nodiscard]] const std::shared_ptr<const void>& keep_alive() const { return keep_alive_; }
 
   /// The bytes [offset, offset + length) of this one; keeps the whole alive.
   /// REQUIRES: offset + length <= size().
   [[nodiscard]] Blob Slice(uint64_t offset, uint64_t length) const {
-    return {id_, offset_ + offset, bytes_.subspan(offset, length), keep_alive_, zero_copy_};
+    return {id_, offset_ + offset, bytes_.subspan(offset, length), keep_alive_, extent_};
   }
 
  private:
+  friend Result<std::vector<PrivateBytes>> MapPrivate(std::span<const Blob> blobs);
   ObjectId id_;
   uint64_t offset_ = 0;
   std::span<const std::byte> bytes_;
   std::shared_ptr<const void> keep_alive_;
-  bool zero_copy_ = false;
+  const internal::StoredExtent* extent_ = nullptr;
 };
+
+/// The same bytes, to be written to: what is written is seen by this process alone, and the stored bytes
+/// never change. Of zero_copy() blobs the same pages, mapped copy-on-write, so that only pages written to
+/// take memory; those that lie in one extent share a mapping. Of others, and where the instance has
+/// deleted the bytes or is gone, a copy.
+Result<std::vector<PrivateBytes>> MapPrivate(std::span<const Blob> blobs);
 
 namespace internal {
 class Reservation;

@@ -19,6 +19,39 @@ PyType_Slot slots[] = {
     {0, nullptr},
 };
 
+int GetPrivateBuffer(PyObject* object, Py_buffer* view, int flags) {
+  static std::byte nothing{};
+  const auto bytes = nb::inst_ptr<PrivateBytes>(object)->bytes;
+  auto* data = bytes.empty() ? &nothing : bytes.data();
+  return PyBuffer_FillInfo(view, object, data, static_cast<Py_ssize_t>(bytes.size()),
+                           /*readonly=*/0, flags);
+}
+
+PyType_Slot private_slots[] = {
+    {Py_bf_getbuffer, reinterpret_cast<void*>(GetPrivateBuffer)},
+    {0, nullptr},
+};
+
+/// Buffers as `Client.get` gives them: blobs, and bytes, of which the private copy is a bytearray.
+nb::list ToPrivate(nb::sequence buffers) {
+  std::vector<Blob> blobs;
+  for (nb::handle item : buffers) {
+    if (nb::isinstance<Blob>(item)) blobs.push_back(nb::cast<const Blob&>(item));
+  }
+  std::vector<PrivateBytes> mapped =
+      Unwrap(Unlocked([&] { return MapPrivate(std::span<const Blob>(blobs)); }));
+  nb::list result;
+  size_t next = 0;
+  for (nb::handle item : buffers) {
+    if (nb::isinstance<Blob>(item)) {
+      result.append(nb::cast(std::move(mapped[next++])));
+    } else {
+      result.append(nb::bytearray(nb::borrow<nb::bytes>(item)));
+    }
+  }
+  return result;
+}
+
 size_t Index(const Blob& blob, Py_ssize_t index) {
   const auto size = static_cast<Py_ssize_t>(blob.size());
   if (index < 0) index += size;
@@ -53,7 +86,14 @@ void BindBlob(nb::module_& m) {
       .def_prop_ro("is_empty", [](const Blob& self) { return self.size() == 0; })
       .def_prop_ro("address",
                    [](const Blob& self) { return reinterpret_cast<uintptr_t>(self.data()); })
-      .def_prop_ro("zero_copy", &Blob::zero_copy);
+      .def_prop_ro("zero_copy", &Blob::zero_copy)
+      .def("private", [](const Blob& self) {
+        auto mapped = Unwrap(Unlocked([&] { return MapPrivate(std::span(&self, 1)); }));
+        return std::move(mapped.front());
+      });
+  nb::class_<PrivateBytes>(m, "PrivateBytes", nb::type_slots(private_slots))
+      .def("__len__", [](const PrivateBytes& self) { return self.bytes.size(); });
+  m.def("map_private", &ToPrivate, nb::arg("buffers"));
 }
 
 }  // namespace vineyard::python

@@ -6,7 +6,7 @@ Errors are those of `vineyard.errors`. Timeouts are in seconds; None is the conn
 """
 
 import builtins
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from typing_extensions import Buffer
@@ -62,6 +62,14 @@ class Blob:
     @property
     def zero_copy(self) -> bool:
         """Whether these are the pages that the writer filled; False for copies of small blobs."""
+    def private(self) -> PrivateBytes:
+        """The same bytes, writable; see `map_private`."""
+
+class PrivateBytes:
+    """Bytes of this process's own, writable through the buffer protocol."""
+
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 class BlobBuilder:
     """A blob while it is written: writable through the buffer protocol until it is sealed.
@@ -268,6 +276,15 @@ class Client:
     def connected(self) -> bool: ...
     @property
     def timeout(self) -> float: ...
+
+def map_private(
+    buffers: Sequence[bytes | Blob],
+) -> builtins.list[bytearray | PrivateBytes]:
+    """The same bytes, writable: what is written is seen by this process alone.
+
+    Of blobs that are pages of the store the same pages, mapped copy-on-write, so that only pages
+    written to take memory; of others, and where the bytes have been deleted, a copy.
+    """
 
 def find_socket(
     socket: str | None = None, config: str | None = None, run_directory: str = "/var/run"

@@ -73,6 +73,12 @@ Client::Impl::Impl(ConnectOptions options)
     : options_(std::move(options)), pod_(PodOfEnvironment()),
       current_(new Current(options_, pod_, client::ForkEpoch())) {}
 
+std::shared_ptr<Client::Impl> Client::Impl::Make(const ConnectOptions& options) {
+  std::shared_ptr<Impl> impl(new Impl(options));
+  impl->connection().extents().SetOpener(impl);
+  return impl;
+}
+
 Client::Impl::~Impl() {
   Current* current = current_.load(std::memory_order_acquire);
   if (current->epoch == client::ForkEpoch()) {
@@ -88,6 +94,7 @@ Connection& Client::Impl::connection() {
   if (current->epoch == epoch) return current->connection;
   // A forked child. The parent's connection may be locked by a thread that does not exist here.
   auto fresh = std::make_unique<Current>(options_, pod_, epoch);
+  fresh->connection.extents().SetOpener(weak_from_this());
   Current* seen = current;
   if (current_.compare_exchange_strong(seen, fresh.get())) {
     current->connection.Abandon();
@@ -111,7 +118,7 @@ Client::~Client() { Close(); }
 
 Result<Client> Client::Connect(const ConnectOptions& options) {
   if (options.socket.empty()) return Status::Invalid("no socket is named");
-  auto impl = std::make_shared<Impl>(options);
+  auto impl = Impl::Make(options);
   Connection& connection = impl->connection();
   VY_RETURN_IF_ERROR(connection.Open(connection.Deadline(std::nullopt)));
   impl->set_volume(connection.facts().volume);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "os/mapping.h"
+#include "vineyard/blob.h"
 #include "vineyard/ids.h"
 
 namespace vineyard::client {
@@ -35,10 +36,21 @@ class ReleasedIds {
   std::vector<uint64_t> ids_;
 };
 
+/// Asks the instance for an extent once more.
+class ExtentOpener {
+ public:
+  /// kNotFound when it has been deleted.
+  virtual Result<os::Mapping> MapPrivate(ObjectId blob) = 0;
+
+ protected:
+  ~ExtentOpener() = default;
+};
+
 /// One extent mapped read-only.
-struct MappedExtent {
-  MappedExtent(ObjectId b, os::Mapping m, uint64_t s, std::shared_ptr<ReleasedIds> r)
-      : blob(b), mapping(std::move(m)), size(s), released(std::move(r)) {}
+struct MappedExtent final : internal::StoredExtent {
+  MappedExtent(ObjectId b, os::Mapping m, uint64_t s, std::shared_ptr<ReleasedIds> r,
+               std::weak_ptr<ExtentOpener> o)
+      : blob(b), mapping(std::move(m)), size(s), released(std::move(r)), opener(std::move(o)) {}
   MappedExtent(const MappedExtent&) = delete;
   MappedExtent& operator=(const MappedExtent&) = delete;
   ~MappedExtent() {
@@ -46,14 +58,27 @@ struct MappedExtent {
     released->Add(blob.value());
   }
 
+  [[nodiscard]] Result<PrivateBytes> MapPrivate() const override {
+    const std::shared_ptr<ExtentOpener> client = opener.lock();
+    if (client == nullptr) return Status::Unavailable("the client is gone");
+    VY_ASSIGN_OR_RETURN(os::Mapping fresh, client->MapPrivate(blob));
+    if (fresh.size() < size) return Status::Protocol("an extent has shrunk");
+    auto kept = std::make_shared<os::Mapping>(std::move(fresh));
+    return PrivateBytes{kept->bytes().first(size), kept};
+  }
+
   ObjectId blob;
   os::Mapping mapping;
   uint64_t size;  // bytes of the blob; the mapping may be longer
   std::shared_ptr<ReleasedIds> released;
+  std::weak_ptr<ExtentOpener> opener;
 };
 
 class ExtentCache {
  public:
+  /// Before the first Add.
+  void SetOpener(std::weak_ptr<ExtentOpener> opener) { opener_ = std::move(opener); }
+
   std::shared_ptr<const MappedExtent> Find(ObjectId blob) {
     const std::lock_guard lock(mutex_);
     const auto it = mapped_.find(blob.value());
@@ -61,7 +86,8 @@ class ExtentCache {
   }
 
   std::shared_ptr<const MappedExtent> Add(ObjectId blob, os::Mapping mapping, uint64_t size) {
-    auto extent = std::make_shared<MappedExtent>(blob, std::move(mapping), size, released_);
+    auto extent =
+        std::make_shared<MappedExtent>(blob, std::move(mapping), size, released_, opener_);
     const std::lock_guard lock(mutex_);
     if (mapped_.size() >= next_sweep_) {
       std::erase_if(mapped_, [](const auto& entry) { return entry.second.expired(); });
@@ -99,6 +125,7 @@ class ExtentCache {
 
  private:
   std::mutex mutex_;
+  std::weak_ptr<ExtentOpener> opener_;
   std::shared_ptr<ReleasedIds> released_ = std::make_shared<ReleasedIds>();
   std::unordered_map<uint64_t, std::weak_ptr<const MappedExtent>> mapped_;
   size_t next_sweep_ = 64;

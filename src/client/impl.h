@@ -12,9 +12,10 @@
 
 namespace vineyard {
 
-class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
+class Client::Impl final : public client::ExtentOpener,
+                           public std::enable_shared_from_this<Client::Impl> {
  public:
-  explicit Impl(ConnectOptions options);
+  static std::shared_ptr<Impl> Make(const ConnectOptions& options);
   ~Impl();
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -27,7 +28,11 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
   [[nodiscard]] const std::string& volume() const { return volume_; }
   void set_volume(std::string name) { volume_ = std::move(name); }
 
+  Result<os::Mapping> MapPrivate(ObjectId blob) override;
+
  private:
+  explicit Impl(ConnectOptions options);
+
   struct Current {
     Current(const ConnectOptions& options, std::string pod, uint64_t e)
         : connection(options, std::move(pod)), epoch(e) {}
@@ -59,6 +64,8 @@ Result<Object> GetObject(Connection& connection, ObjectId id, const GetOptions& 
 Result<Object> GetObject(Connection& connection, std::string_view name, const GetOptions& options);
 Result<NameInfo> FindName(Connection& connection, std::string_view name, const GetOptions& options);
 Result<Blob> GetBlob(Connection& connection, ObjectId id, os::TimePoint deadline);
+/// kNotFound when the extent has been deleted.
+Result<os::Mapping> MapPrivate(Connection& connection, ObjectId blob, os::TimePoint deadline);
 Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
                            const PutOptions& options);
 

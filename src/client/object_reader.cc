@@ -31,28 +31,42 @@ bool InExtent(const RecordCopy& record) {
   return (record.fields().flags & layout::kFlagExtent) != 0;
 }
 
+// The descriptors of one extent, off the front of those that came along.
+Result<std::vector<os::FilePart>> TakeParts(const fb::Extent& extent,
+                                            std::span<const os::UniqueFd>* fds) {
+  std::vector<os::FilePart> parts;
+  uint64_t pages = 0;
+  const size_t chunks = extent.chunks() ? extent.chunks()->size() : 0;
+  if (chunks == 0 || chunks > fds->size()) {
+    return Status::Protocol("descriptors of an extent are missing");
+  }
+  for (const uint64_t size : *extent.chunks()) {
+    parts.push_back({fds->front().get(), size});
+    pages += size;
+    *fds = fds->subspan(1);
+  }
+  if (extent.size() > pages) return Status::Protocol("an extent is shorter than its blob");
+  return parts;
+}
+
 // Takes the openings that came with an answer into the cache, and keeps them alive for the caller.
 Status TakeExtents(Connection& connection, Answer& answer, std::vector<SharedExtent>* keep) {
   const fb::Got* got = answer.reply().body_as_Got();
   if (got == nullptr) return Status::Protocol("the instance's answer to a get is none");
   if (got->extents() == nullptr) return {};
-  size_t next = 0;
+  std::span<const os::UniqueFd> fds(answer.fds);
   for (const fb::Extent* e : *got->extents()) {
-    std::vector<os::FilePart> parts;
-    uint64_t pages = 0;
-    const size_t chunks = e->chunks() ? e->chunks()->size() : 0;
-    if (chunks == 0 || next + chunks > answer.fds.size()) {
-      return Status::Protocol("descriptors of an extent are missing");
-    }
-    for (const uint64_t size : *e->chunks()) {
-      parts.push_back({answer.fds[next++].get(), size});
-      pages += size;
-    }
-    if (e->size() > pages) return Status::Protocol("an extent is shorter than its blob");
+    VY_ASSIGN_OR_RETURN(const std::vector<os::FilePart> parts, TakeParts(*e, &fds));
     VY_ASSIGN_OR_RETURN(os::Mapping mapping, os::Mapping::Open(parts, os::Access::kRead));
     keep->push_back(connection.extents().Add(ObjectId(e->blob()), std::move(mapping), e->size()));
   }
   return {};
+}
+
+Outgoing OpenRequest(const std::vector<uint64_t>& blobs) {
+  return Question(fb::RequestBody::OpenExtents, [&blobs](FlatBufferBuilder& b, uint64_t) {
+    return fb::CreateOpenExtents(b, b.CreateVector(blobs)).Union();
+  });
 }
 
 struct Asked {
@@ -108,21 +122,18 @@ Result<std::vector<SharedExtent>> OpenExtents(Connection& connection,
     }
   }
   if (missing.empty()) return extents;
-  const Outgoing open = Question(fb::RequestBody::OpenExtents, [&](FlatBufferBuilder& b, uint64_t) {
-    return fb::CreateOpenExtents(b, b.CreateVector(missing)).Union();
-  });
-  VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(open, deadline));
+  VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(OpenRequest(missing), deadline));
   VY_RETURN_IF_ERROR(TakeExtents(connection, answer, &extents));
   return extents;
 }
 
 Blob WholeExtent(const SharedExtent& extent) {
   return {extent->blob, 0, std::span<const std::byte>(extent->mapping.bytes()).first(extent->size),
-          extent, true};
+          extent, extent.get()};
 }
 
 Blob InlineBytes(ObjectId blob, const SharedRecord& record) {
-  return {blob, 0, record->bytes(), record, false};
+  return {blob, 0, record->bytes(), record, nullptr};
 }
 
 /// Puts an object's buffers together from its record, extents, and blobs of others.
@@ -200,6 +211,21 @@ Result<Object> MakeObject(Connection& connection, RecordCopy copy,
 }
 
 }  // namespace
+
+Result<os::Mapping> MapPrivate(Connection& connection, ObjectId blob, os::TimePoint deadline) {
+  const std::vector<uint64_t> blobs{blob.value()};
+  VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(OpenRequest(blobs), deadline));
+  const fb::Got* got = answer.reply().body_as_Got();
+  if (got == nullptr) return Status::Protocol("the instance's answer to a get is none");
+  if (got->extents() == nullptr || got->extents()->size() != 1) {
+    return Status::NotFound(blob.ToString() + " has been deleted");
+  }
+  std::span<const os::UniqueFd> fds(answer.fds);
+  VY_ASSIGN_OR_RETURN(const auto parts, TakeParts(*got->extents()->Get(0), &fds));
+  VY_ASSIGN_OR_RETURN(os::Mapping mapping, os::Mapping::Open(parts, os::Access::kRead));
+  VY_RETURN_IF_ERROR(mapping.MakePrivate(parts));
+  return mapping;
+}
 
 Result<Object> GetObject(Connection& connection, ObjectId id, const GetOptions& options) {
   if (id.is_blob()) {
