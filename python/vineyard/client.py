@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 from vineyard import _core, contexts
 from vineyard._core import InstanceStatus, ObjectID
 from vineyard.calls.blobs import BlobCalls
+from vineyard.calls.deadlines import Deadline
 from vineyard.calls.elsewhere import ElsewhereCalls
 from vineyard.calls.names import NameCalls
 from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.refs import Ref, to_id, to_name
 from vineyard.codecs import NotEncoded, decode, encode
 from vineyard.codecs.tree import corrupted, type_name
+from vineyard.composition import composed_value, with_place
 from vineyard.contexts import Builder, Resolver
 from vineyard.errors import (
     InvalidException,
@@ -93,7 +96,9 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         timeout : float, optional
             Seconds to wait, for memory above all.
         **kwargs
-            For builders.
+            For builders. For values without one: ``partition_index``, ``row_batch_index`` and
+            ``global_``, which say where in a larger value this one belongs (see
+            `vineyard.composition`).
 
         Returns
         -------
@@ -117,6 +122,8 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             if built is not None:
                 return built
         typename, metadata, buffers, members = encode(value, pickle=self._pickle)
+        if kwargs:
+            metadata = with_place(typename, metadata, kwargs)
         return self._core.put(typename, metadata, buffers, members, None, name, if_version, timeout)
 
     def _put_by_builder(
@@ -134,8 +141,6 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         else:
             builder = builders.find(type(value))
         if builder is None:
-            if kwargs:
-                raise TypeError(f"put() got unexpected keyword arguments {sorted(kwargs)}")
             return None
         core: Any = _NotingCore(self._core)
         made = builder(self._with_core(core), value, builder=builders, **kwargs)
@@ -145,7 +150,7 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
                 "ObjectID, ObjectMeta or Object that it stored"
             )
         if isinstance(made, ObjectMeta) and made.id == ObjectID():
-            return self._create(made, name, if_version, timeout)
+            return self._create(made, name, if_version, Deadline(timeout, self._core))
         ref = to_id(made)
         if name is None:
             return ref
@@ -214,29 +219,33 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
                 return resolved[0]
         if kwargs:
             raise TypeError(f"get() got unexpected keyword arguments {sorted(kwargs)}")
+        began = monotonic()
         try:
             typename, metadata, buffers, members, ref = self._core.get(key, wait, timeout)
         except ObjectTypeErrorException:  # the name points to a blob
-            named = self._core.get_name(key, wait, timeout).id if type(key) is str else key
-            return memoryview(self._core.get_blob(to_id(named), timeout))
+            deadline = Deadline(timeout, self._core, began)
+            named = self._core.get_name(key, wait, deadline.left()).id if type(key) is str else key
+            return memoryview(self._core.get_blob(to_id(named), deadline.left()))
         try:
             if members is None:
                 return decode(typename, metadata, buffers, pickle=self._pickle)
+            deadline = Deadline(timeout, self._core, began)
             return decode(
                 typename,
                 metadata,
                 buffers,
                 pickle=self._pickle,
-                member=lambda member: self._member(members, member, timeout),
+                member=lambda member: self._member(members, member, deadline),
             )
         except NotEncoded:
-            info = self._core.get_info(ref, False, timeout)
-            return Object(ObjectMeta.from_info(info, self))
+            deadline = Deadline(timeout, self._core, began)
+            info = self._core.get_info(ref, False, deadline.left())
+            return composed_value(Object(ObjectMeta.from_info(info, self)), deadline)
 
-    def _member(self, members: dict[str, ObjectID], key: str, timeout: float | None) -> Any:
+    def _member(self, members: dict[str, ObjectID], key: str, deadline: Deadline) -> Any:
         if key not in members:
             corrupted(f"it names member {key[:60]!r}, and has none of that name")
-        return self.get(members[key], timeout=timeout)
+        return self.get(members[key], timeout=deadline.left())
 
     def _get_by_resolver(
         self,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from vineyard._core import Blob, BlobBuilder, ObjectID, ObjectInfo
 from vineyard.codecs.tree import (
@@ -20,10 +20,14 @@ from vineyard.codecs.tree import (
     loads,
     refuse,
 )
-from vineyard.errors import InvalidException, KeyErrorException
+from vineyard.errors import InvalidException, KeyErrorException, NeedsClusterException
 
 #: Key of the metadata that tells which buffers are members of type Blob: member -> index.
 BLOBS_KEY = "__blobs"
+
+
+#: How many elements a sequence has, for programs that read this key; not stored.
+_SIZE_KEY = "__elements_-size"
 
 
 class _Info(NamedTuple):
@@ -80,6 +84,8 @@ class ObjectMeta:
         blobs = content.pop(BLOBS_KEY, None)
         self._blobs = blobs if type(blobs) is dict else {}
         content.setdefault("nbytes", info.nbytes)
+        if info.typename == "vineyard::Sequence" and "size_" in content:
+            content.setdefault(_SIZE_KEY, content["size_"])
         self._content = {**content, "id": repr(info.id), "typename": info.typename}
         self._members = dict(info.members)
         return self
@@ -131,7 +137,16 @@ class ObjectMeta:
             keys.pop(key, None)
 
     def reset_signature(self) -> None:
-        """Kept for programs that call it; objects have no signatures."""
+        """Kept for programs that call it; signatures follow from ids."""
+
+    def force_local(self) -> None:
+        """Kept for programs that call it; every object is local."""
+
+    def add_remote_blob(self, blob: Any) -> NoReturn:
+        """Needs a cluster: add a sealed blob of this instance with `add_member`."""
+        raise NeedsClusterException(
+            "add_remote_blob() needs a cluster: this instance runs alone, and add_member() takes its blobs"
+        )
 
     # ---- members
 
@@ -164,6 +179,17 @@ class ObjectMeta:
 
     member = get_member
 
+    def member_ref(self, key: str) -> ObjectID | ObjectMeta | Blob | None:
+        """What refers to a member, without reading it; None if there is none of that key."""
+        if key in self._blobs:
+            return self._blob(key)
+        return self._members.get(key)
+
+    @property
+    def client(self) -> Any:
+        """The Client that it was read with; None for one that was not."""
+        return self._client
+
     def _blob(self, key: str) -> Blob:
         found = self._blobs[key]
         if isinstance(found, Blob):
@@ -181,6 +207,8 @@ class ObjectMeta:
         content = {k: v for k, v in self._content.items() if k not in ("id", "typename")}
         if self._info is not None and content.get("nbytes") == self._info.nbytes:
             del content["nbytes"]  # says how many bytes that one has
+        if self._info is not None and "codec" in content:
+            content.pop(_SIZE_KEY, None)
         new = {key: blob for key, blob in self._blobs.items() if isinstance(blob, Blob)}
         indexes = {key: index for key, index in self._blobs.items() if key not in new}
         if indexes:
@@ -193,6 +221,11 @@ class ObjectMeta:
     def id(self) -> ObjectID:
         """The object's id; of one that is not stored yet, an id that refers to nothing."""
         return self._info.id if self._info is not None else ObjectID()
+
+    @property
+    def signature(self) -> int:
+        """A number that tells the object from others: that of its id."""
+        return int(self.id)
 
     @property
     def typename(self) -> str:
@@ -255,9 +288,14 @@ class ObjectMeta:
         new = (blob for blob in self._blobs.values() if isinstance(blob, Blob))
         return [*own, *((blob.id, blob.offset, blob.size) for blob in new)]
 
-    def memory_usage_details(self) -> dict[str, int]:
+    def memory_usage_details(self, pretty: bool = False) -> Any:
         """Bytes of the object's own buffers (key ``""``), and of each member by itself: what two
-        share is in both."""
+        share is in both.
+
+        Returns
+        -------
+        dict of str to int; with `pretty`, its text, a line for each
+        """
         usage = {"": sum(length for _, _, length in self._own_buffers())}
         for key in self._members:
             member = self.get_member(key)
@@ -265,7 +303,7 @@ class ObjectMeta:
                 usage[key] = member.memory_usage
             elif isinstance(member, Blob):
                 usage[key] = member.size
-        return usage
+        return json.dumps(usage, indent=2) if pretty else usage
 
     def get_buffer(self, blob_id: ObjectID | str | int) -> Blob:
         """A blob that the object's buffers lie in."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import SupportsIndex, overload
 
 from vineyard._core import Blob, BlobBuilder
+from vineyard.calls.deadlines import Deadline
 from vineyard.calls.refs import Calls, Ref, to_id
 from vineyard.errors import InvalidException
 
@@ -34,7 +35,8 @@ class BlobCalls(Calls):
         BlobBuilder, or a list of them
         """
         if not isinstance(size, SupportsIndex):
-            return [self.create_blob(s, timeout=timeout) for s in size]
+            deadline = Deadline(timeout, self._core)
+            return [self.create_blob(s, timeout=deadline.left()) for s in size]
         count = operator.index(size)
         if not 0 <= count < 2**63:
             raise InvalidException(f"a blob can't have {count} bytes")
@@ -53,4 +55,5 @@ class BlobCalls(Calls):
     def get_blobs(
         self, object_ids: Sequence[Ref], unsafe: bool = False, *, timeout: float | None = None
     ) -> list[Blob]:
-        return [self.get_blob(ref, timeout=timeout) for ref in object_ids]
+        deadline = Deadline(timeout, self._core)
+        return [self.get_blob(ref, timeout=deadline.left()) for ref in object_ids]

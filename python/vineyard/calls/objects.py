@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from vineyard._core import ObjectID
+from vineyard.calls.deadlines import Deadline
 from vineyard.calls.refs import Calls, Ref, check_text, to_id
 from vineyard.codecs.tree import loads
 from vineyard.errors import InvalidException, ObjectNotExistsException, TypeErrorException
@@ -51,16 +52,21 @@ class ObjectCalls(Calls):
         -------
         ObjectMeta, or a list of them for a list
         """
+        deadline = Deadline(timeout, self._core)
         if not isinstance(metadata, ObjectMeta):
-            return [self.create_metadata(m, timeout=timeout) for m in metadata]
-        return self.get_meta(self._create(metadata, None, None, timeout), timeout=timeout)
+            return [self._create_and_get(m, deadline) for m in metadata]
+        return self._create_and_get(metadata, deadline)
+
+    def _create_and_get(self, metadata: ObjectMeta, deadline: Deadline) -> ObjectMeta:
+        made = self._create(metadata, None, None, deadline)
+        return self.get_meta(made, timeout=deadline.left())
 
     def _create(
         self,
         metadata: ObjectMeta,
         name: str | None,
         if_version: int | None,
-        timeout: float | None,
+        deadline: Deadline,
     ) -> ObjectID:
         """Stores what `create_metadata` describes; under a name, which then owns it."""
         if not metadata.typename:
@@ -69,7 +75,7 @@ class ObjectCalls(Calls):
         content, stored_members, blobs = metadata.to_store()
         buffers: list[Any] = []
         if metadata.id != ObjectID():  # read from the store: made again with the same buffers
-            buffers += self._core.get(metadata.id, False, timeout)[2]
+            buffers += self._core.get(metadata.id, False, deadline.left())[2]
         if blobs:
             indexes = {key: len(buffers) + i for i, key in enumerate(blobs)}
             content[BLOBS_KEY] = {**content.get(BLOBS_KEY, {}), **indexes}
@@ -78,11 +84,17 @@ class ObjectCalls(Calls):
         for key, member in stored_members.items():
             check_text(key, "the key of a member")
             if isinstance(member, ObjectMeta):
-                member = self._create(member, None, None, timeout)
+                member = self._create(member, None, None, deadline)
             members[key] = to_id(member)
-        text = json.dumps(content, allow_nan=False)
         return self._core.put(
-            metadata.typename, text, buffers, members or None, None, name, if_version, timeout
+            metadata.typename,
+            json.dumps(content, allow_nan=False),
+            buffers,
+            members or None,
+            None,
+            name,
+            if_version,
+            deadline.left(),
         )
 
     def get_meta(
@@ -94,7 +106,8 @@ class ObjectCalls(Calls):
     def get_metas(
         self, object_ids: Sequence[Ref], sync_remote: bool = False, *, timeout: float | None = None
     ) -> list[ObjectMeta]:
-        return [self.get_meta(ref, timeout=timeout) for ref in object_ids]
+        deadline = Deadline(timeout, self._core)
+        return [self.get_meta(ref, timeout=deadline.left()) for ref in object_ids]
 
     def get_object(
         self,
@@ -110,7 +123,8 @@ class ObjectCalls(Calls):
     def get_objects(
         self, object_ids: Sequence[Ref], sync_remote: bool = False, *, timeout: float | None = None
     ) -> list[Object]:
-        return [self.get_object(ref, timeout=timeout) for ref in object_ids]
+        deadline = Deadline(timeout, self._core)
+        return [self.get_object(ref, timeout=deadline.left()) for ref in object_ids]
 
     def exists(self, object_id: Ref, *, timeout: float | None = None) -> bool:
         """Whether there is such an object or blob."""
@@ -194,13 +208,18 @@ class ObjectCalls(Calls):
         timeout: float | None = None,
     ) -> ObjectID:
         """Another object with the same buffers and members, and `extra_metadata` besides."""
-        typename, metadata, buffers, members, _ = self._core.get(to_id(object_id), False, timeout)
+        deadline = Deadline(timeout, self._core)
+        typename, metadata, buffers, members, _ = self._core.get(
+            to_id(object_id), False, deadline.left()
+        )
         if extra_metadata:
             try:
                 metadata = json.dumps({**loads(metadata), **extra_metadata}, allow_nan=False)
             except (TypeError, ValueError) as error:
                 raise InvalidException(f"extra_metadata: {error}") from None
-        return self._core.put(typename, metadata, buffers, members, None, None, None, timeout)
+        return self._core.put(
+            typename, metadata, buffers, members, None, None, None, deadline.left()
+        )
 
     def persist(self, object_id: Ref, *, timeout: float | None = None) -> None:
         """Succeeds for every object that exists: one instance has nobody to publish it to."""
@@ -236,11 +255,12 @@ class ObjectCalls(Calls):
 
     def clear(self, *, timeout: float | None = None) -> None:
         """Deletes every object, blob and name of this volume."""
-        while infos := self._core.list("*", False, 1000, True, timeout):
+        deadline = Deadline(timeout, self._core)
+        while infos := self._core.list("*", False, 1000, True, deadline.left()):
             ids = [info.id for info in infos]
             try:
-                self._core.delete(ids, True, True, timeout)
+                self._core.delete(ids, True, True, deadline.left())
             except ObjectNotExistsException:  # another client was faster with one of them
                 for ref in ids:
                     with contextlib.suppress(ObjectNotExistsException):
-                        self._core.delete([ref], True, True, timeout)
+                        self._core.delete([ref], True, True, deadline.left())

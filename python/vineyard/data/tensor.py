@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""Arrays, under the names by which older programs import what belongs to them."""
+
+from numpy import ndarray
+
+from vineyard.composition import make_global_tensor
+
+__all__ = ["make_global_tensor", "ndarray"]
