@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -153,7 +154,16 @@ class Client {
 
   /// Stores the object, in one step with its name. Returns when it is in the catalog.
   Result<ObjectId> Put(const ObjectBuilder& builder, const PutOptions& options = {});
+  /// Many at once, without waiting for one before the next is sent: an id or an error for each, in
+  /// their order. `names`: none, or one for each (empty: this one without). Not one change: each takes
+  /// effect by itself.
+  std::vector<Result<ObjectId>> PutMany(std::span<const ObjectBuilder> builders,
+                                        std::span<const std::string> names = {},
+                                        const CallOptions& options = {});
   Result<Object> Get(ObjectId id, const GetOptions& options = {});
+  /// Many at once: an object or an error for each, in their order.
+  std::vector<Result<Object>> GetMany(std::span<const ObjectId> ids,
+                                      const GetOptions& options = {});
   Result<Object> Get(std::string_view name, const GetOptions& options = {});
   Result<bool> Exists(ObjectId id, const CallOptions& options = {});
   /// Returns how many objects went. Unknown ids are kNotFound, and then nothing is deleted.

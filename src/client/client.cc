@@ -163,8 +163,24 @@ Result<ObjectId> Client::Put(const ObjectBuilder& builder, const PutOptions& opt
   return client::PutObject(impl_->connection(), builder, options);
 }
 
+std::vector<Result<ObjectId>> Client::PutMany(std::span<const ObjectBuilder> builders,
+                                              std::span<const std::string> names,
+                                              const CallOptions& options) {
+  if (!names.empty() && names.size() != builders.size()) {
+    const Status refused =
+        Status::Invalid(fmt::format("{} names for {} objects", names.size(), builders.size()));
+    return std::vector<Result<ObjectId>>(builders.size(), refused);
+  }
+  return client::PutObjects(impl_->connection(), builders, names, options);
+}
+
 Result<Object> Client::Get(ObjectId id, const GetOptions& options) {
   return client::GetObject(impl_->connection(), id, options);
+}
+
+std::vector<Result<Object>> Client::GetMany(std::span<const ObjectId> ids,
+                                            const GetOptions& options) {
+  return client::GetObjects(impl_->connection(), ids, options);
 }
 
 Result<Object> Client::Get(std::string_view name, const GetOptions& options) {

@@ -3,6 +3,7 @@
 #include "client/connection.h"
 
 #include <algorithm>
+#include <deque>
 #include <random>
 
 namespace vineyard::client {
@@ -75,23 +76,25 @@ Result<uint64_t> Connection::TakeNumber(Lock& lock, os::TimePoint deadline) {
   return next_number_++;
 }
 
-Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline) {
-  Lock lock(mutex_);
+// Puts the request on its way. REQUIRES: mutex_ held by `lock`.
+Status Connection::Begin(Lock& lock, Pending& pending, os::TimePoint deadline) {
   VY_RETURN_IF_ERROR(CheckUsable());
-  Pending pending{.outgoing = &outgoing, .id = next_id_++, .status = {}, .answer = {}};
-  if (outgoing.changing) {
+  pending.id = next_id_++;
+  if (pending.outgoing->changing) {
     VY_ASSIGN_OR_RETURN(pending.number, TakeNumber(lock, deadline));
   }
-  Status s;
   if (broken_) {
-    s = Reconnect(lock, deadline);
+    const Status s = Reconnect(lock, deadline);
     pending_.push_back(&pending);
-    if (s.ok()) s = SendFrame(outgoing, pending.id, pending.number, deadline);
-  } else {
-    TellReleased(deadline);
-    pending_.push_back(&pending);
-    s = SendFrame(outgoing, pending.id, pending.number, deadline);
+    return s.ok() ? SendFrame(*pending.outgoing, pending.id, pending.number, deadline) : s;
   }
+  TellReleased(deadline);
+  pending_.push_back(&pending);
+  return SendFrame(*pending.outgoing, pending.id, pending.number, deadline);
+}
+
+// Waits for the answer. `s`: how Begin ended.
+Result<Answer> Connection::Await(Lock& lock, Pending& pending, Status s, os::TimePoint deadline) {
   while (!pending.done) {
     // Broken, perhaps, by another thread that gave up half-way.
     if (s.Is(StatusCode::kUnavailable) || (s.ok() && broken_)) {
@@ -115,6 +118,41 @@ Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline
   }
   if (!pending.status.ok()) return pending.status;
   return std::move(pending.answer);
+}
+
+Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline) {
+  Lock lock(mutex_);
+  Pending pending{.outgoing = &outgoing, .status = {}, .answer = {}};
+  return Await(lock, pending, Begin(lock, pending, deadline), deadline);
+}
+
+std::vector<Result<Answer>> Connection::CallMany(std::span<const Outgoing> outgoing,
+                                                 os::TimePoint deadline) {
+  struct Flight {
+    Pending pending;
+    Status begun;
+  };
+  std::deque<Flight> flights;
+  std::vector<Result<Answer>> answers;
+  answers.reserve(outgoing.size());
+  Lock lock(mutex_);
+  const auto land_first = [&] {
+    Flight& first = flights.front();
+    answers.push_back(Await(lock, first.pending, std::move(first.begun), deadline));
+    flights.pop_front();
+  };
+  for (const Outgoing& next : outgoing) {
+    // Of the numbers that a client may have unanswered, half: other threads want some too. Where they
+    // have them all, what is under way lands first, or each would wait for the others.
+    while (!flights.empty() &&
+           (flights.size() >= std::max(1U, window_ / 2) || unanswered_.size() >= window_)) {
+      land_first();
+    }
+    Flight& flight = flights.emplace_back(Pending{.outgoing = &next, .status = {}, .answer = {}});
+    flight.begun = Begin(lock, flight.pending, deadline);
+  }
+  while (!flights.empty()) land_first();
+  return answers;
 }
 
 // The instance need not go on waiting for what nobody wants any more. REQUIRES: mutex_ held.

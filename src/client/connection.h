@@ -81,6 +81,9 @@ class Connection {
 
   /// Sends and waits. The Status of a reply that says no is returned as such.
   Result<Answer> Call(const Outgoing& outgoing, os::TimePoint deadline);
+  /// The same for many, sent without waiting for the answers of those before: an answer for each, in
+  /// their order.
+  std::vector<Result<Answer>> CallMany(std::span<const Outgoing> outgoing, os::TimePoint deadline);
   /// Sends without waiting for an answer. Failures are of no consequence.
   void Tell(const Outgoing& outgoing);
 
@@ -140,6 +143,8 @@ class Connection {
   [[nodiscard]] uint64_t Acknowledged() const;
 
   // connection.cc
+  Status Begin(Lock& lock, Pending& pending, os::TimePoint deadline);
+  Result<Answer> Await(Lock& lock, Pending& pending, Status s, os::TimePoint deadline);
   void TellReleased(os::TimePoint deadline);
   void SendCancel(uint64_t id);
   Status WaitForChange(Lock& lock, os::TimePoint deadline);

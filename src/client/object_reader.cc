@@ -210,6 +210,35 @@ Result<Object> MakeObject(Connection& connection, RecordCopy copy,
   return Object(std::move(info), std::move(buffers));
 }
 
+// The extents that objects which can be read without a request have buffers in.
+std::vector<SharedExtent> MapAhead(Connection& connection, std::span<const ObjectId> ids,
+                                   os::TimePoint deadline) {
+  constexpr size_t kAtOnce = 512;
+  std::vector<SharedExtent> mapped;
+  std::vector<ObjectId> wanted;
+  const auto map_wanted = [&] {
+    std::ranges::sort(wanted);
+    wanted.erase(std::ranges::unique(wanted).begin(), wanted.end());
+    if (auto opened = OpenExtents(connection, wanted, deadline); opened.ok()) {
+      std::ranges::move(*opened, std::back_inserter(mapped));
+    }
+    wanted.clear();
+  };
+  for (const ObjectId id : ids) {
+    RecordCopy copy;
+    auto outcome = connection.Read(id, &copy, deadline);
+    if (!outcome.ok() || *outcome != Outcome::kHit) continue;
+    auto descriptor = wire::DecodeDescriptor(copy.head());
+    if (!descriptor.ok()) continue;
+    for (const BufferRef& ref : wire::ToObjectInfo(**descriptor).buffers) {
+      if (ref.blob != id.own_blob() || InExtent(copy)) wanted.push_back(ref.blob);
+    }
+    if (wanted.size() >= kAtOnce) map_wanted();
+  }
+  if (!wanted.empty()) map_wanted();
+  return mapped;
+}
+
 }  // namespace
 
 Result<os::Mapping> MapPrivate(Connection& connection, ObjectId blob, os::TimePoint deadline) {
@@ -242,6 +271,22 @@ Result<Object> GetObject(Connection& connection, ObjectId id, const GetOptions& 
   VY_ASSIGN_OR_RETURN(Asked asked, AskById(connection, id, options.map_buffers, deadline));
   return MakeObject(connection, std::move(asked.record), std::move(asked.extents), options,
                     deadline);
+}
+
+std::vector<Result<Object>> GetObjects(Connection& connection, std::span<const ObjectId> ids,
+                                       const GetOptions& options) {
+  const os::TimePoint deadline = connection.Deadline(options.timeout);
+  // Kept until the objects are made: what they need is found in the cache then. Failures are met again.
+  std::vector<SharedExtent> mapped;
+  if (options.map_buffers) mapped = MapAhead(connection, ids, deadline);
+  std::vector<Result<Object>> objects;
+  objects.reserve(ids.size());
+  GetOptions rest = options;
+  for (const ObjectId id : ids) {
+    rest.timeout = std::chrono::milliseconds(MillisecondsUntil(deadline));
+    objects.push_back(GetObject(connection, id, rest));
+  }
+  return objects;
 }
 
 Result<Object> GetObject(Connection& connection, std::string_view name, const GetOptions& options) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <deque>
 #include <thread>
 
 #include <fmt/format.h>
@@ -86,23 +87,78 @@ Status FillAndSeal(ReservedExtent& extent, const OwnBytes& own) {
   return SealChunks(extent);
 }
 
-Result<ObjectId> SendPut(Connection& connection, const std::vector<std::byte>& descriptor,
-                         uint64_t own_size, ObjectId reservation,
-                         std::vector<std::span<const std::byte>> payload, uint64_t bytes_length,
-                         const PutOptions& options, os::TimePoint deadline) {
-  Outgoing put = Change(fb::RequestBody::Put, [&](FlatBufferBuilder& b, uint64_t number) {
-    const auto name = options.name.empty() ? flatbuffers::Offset<flatbuffers::String>()
-                                           : b.CreateString(options.name);
-    return fb::CreatePut(b, number, fb::PutKind::Object, descriptor.size(), bytes_length,
-                         reservation.value(), own_size, name, options.if_version.has_value(),
-                         options.if_version.value_or(0), MillisecondsUntil(deadline))
-        .Union();
-  });
-  put.payload = std::move(payload);
-  VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(put, WithGrace(deadline)));
-  const fb::Done* done = answer.reply().body_as_Done();
+/// A put, ready to be sent. What it refers to is the caller's and its own: it stays where it is.
+struct PreparedPut {
+  std::vector<std::byte> descriptor;
+  OwnBytes own;
+  bool small = false;
+  PutOptions options;
+  os::TimePoint deadline;
+
+  // With the bytes themselves, or the reservation that they lie in.
+  [[nodiscard]] Outgoing Request(ObjectId reservation) const {
+    const uint64_t sent = small ? own.size : 0;
+    Outgoing put = Change(
+        fb::RequestBody::Put, [this, reservation, sent](FlatBufferBuilder& b, uint64_t number) {
+          const auto name = options.name.empty() ? flatbuffers::Offset<flatbuffers::String>()
+                                                 : b.CreateString(options.name);
+          return fb::CreatePut(b, number, fb::PutKind::Object, descriptor.size(), sent,
+                               reservation.value(), own.size, name, options.if_version.has_value(),
+                               options.if_version.value_or(0), MillisecondsUntil(deadline))
+              .Union();
+        });
+    put.payload = SmallPayload(descriptor, small ? own : OwnBytes());
+    return put;
+  }
+};
+
+Status Prepare(const Connection& connection, const ObjectBuilder& builder, PreparedPut* put) {
+  ObjectInfo info;
+  info.type_name = builder.type_name();
+  info.metadata = builder.metadata();
+  info.members = builder.members();
+  info.labels = builder.labels();
+  info.creator.pod = connection.pod();
+  info.buffers.reserve(builder.buffers().size());
+  for (const ObjectBuilder::Buffer& buffer : builder.buffers()) {
+    const Blob* blob = std::get_if<Blob>(&buffer);
+    if (blob != nullptr && blob->zero_copy()) {
+      info.buffers.push_back({blob->id(), blob->offset(), blob->size()});
+      continue;
+    }
+    // A small blob may lie within another object's record, which can't be referred to.
+    const auto bytes = blob ? blob->bytes() : std::get<std::span<const std::byte>>(buffer);
+    info.buffers.push_back({ObjectId(), put->own.Add(bytes), bytes.size()});
+  }
+  put->descriptor = wire::EncodeDescriptor(info);
+  put->small = put->own.size <= connection.inline_max();
+  const uint64_t payload = put->descriptor.size() + (put->small ? put->own.size : 0);
+  if (payload <= wire::kMaxPayload) return {};
+  return Status::LimitExceeded(
+      fmt::format("an object's description (all but the bytes of its buffers) of {} bytes is too "
+                  "large; at most {} go with a put",
+                  put->descriptor.size(), wire::kMaxPayload));
+}
+
+Result<ObjectId> IdOf(const Result<Answer>& answer) {
+  if (!answer.ok()) return answer.status();
+  const fb::Done* done = answer->reply().body_as_Done();
   if (done == nullptr) return Status::Protocol("the instance's answer to a put is none");
   return ObjectId(done->id());
+}
+
+Result<ObjectId> PutLarge(Connection& connection, const PreparedPut& put) {
+  VY_ASSIGN_OR_RETURN(ReservedExtent extent, Reserve(connection, put.own.size, put.deadline));
+  const Status sealed = FillAndSeal(extent, put.own);
+  Result<ObjectId> id =
+      sealed.ok() ? IdOf(connection.Call(put.Request(extent.blob), WithGrace(put.deadline)))
+                  : sealed;
+  if (id.ok()) {
+    connection.RemoveReservation(extent.blob.value());
+  } else {
+    Abort(connection, extent.blob);
+  }
+  return id;
 }
 
 }  // namespace
@@ -150,52 +206,40 @@ Status SealChunks(const ReservedExtent& extent) {
 
 Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
                            const PutOptions& options) {
+  PreparedPut put;
+  put.options = options;
+  put.deadline = connection.Deadline(options.timeout);
+  VY_RETURN_IF_ERROR(Prepare(connection, builder, &put));
+  if (!put.small) return PutLarge(connection, put);
+  return IdOf(connection.Call(put.Request(ObjectId()), WithGrace(put.deadline)));
+}
+
+// Small ones are sent one after another without waiting; a large one waits for its memory anyway.
+std::vector<Result<ObjectId>> PutObjects(Connection& connection,
+                                         std::span<const ObjectBuilder> builders,
+                                         std::span<const std::string> names,
+                                         const CallOptions& options) {
   const os::TimePoint deadline = connection.Deadline(options.timeout);
-  ObjectInfo info;
-  info.type_name = builder.type_name();
-  info.metadata = builder.metadata();
-  info.members = builder.members();
-  info.labels = builder.labels();
-  info.creator.pod = connection.pod();
-  OwnBytes own;
-  info.buffers.reserve(builder.buffers().size());
-  for (const ObjectBuilder::Buffer& buffer : builder.buffers()) {
-    const Blob* blob = std::get_if<Blob>(&buffer);
-    if (blob != nullptr && blob->zero_copy()) {
-      info.buffers.push_back({blob->id(), blob->offset(), blob->size()});
-      continue;
+  std::vector<Result<ObjectId>> ids(builders.size(), Status::Internal("not put"));
+  std::deque<PreparedPut> puts;
+  std::vector<Outgoing> requests;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < builders.size(); ++i) {
+    PreparedPut& put = puts.emplace_back();
+    if (!names.empty()) put.options.name = names[i];
+    put.deadline = deadline;
+    if (Status s = Prepare(connection, builders[i], &put); !s.ok()) {
+      ids[i] = s;
+    } else if (put.small) {
+      requests.push_back(put.Request(ObjectId()));
+      places.push_back(i);
+    } else {
+      ids[i] = PutLarge(connection, put);
     }
-    // A small blob may lie within another object's record, which can't be referred to.
-    const auto bytes = blob ? blob->bytes() : std::get<std::span<const std::byte>>(buffer);
-    info.buffers.push_back({ObjectId(), own.Add(bytes), bytes.size()});
   }
-  const std::vector<std::byte> descriptor = wire::EncodeDescriptor(info);
-  const bool small = own.size <= connection.inline_max();
-  if (descriptor.size() + (small ? own.size : 0) > wire::kMaxPayload) {
-    return Status::LimitExceeded(
-        fmt::format("an object's description (all but the bytes of its buffers) of {} bytes is too "
-                    "large; at most {} go with a put",
-                    descriptor.size(), wire::kMaxPayload));
-  }
-  if (small) {
-    return SendPut(connection, descriptor, own.size, ObjectId(), SmallPayload(descriptor, own),
-                   own.size, options, deadline);
-  }
-  VY_ASSIGN_OR_RETURN(ReservedExtent extent, Reserve(connection, own.size, deadline));
-  Status sealed = FillAndSeal(extent, own);
-  if (!sealed.ok()) {
-    Abort(connection, extent.blob);
-    return sealed;
-  }
-  OwnBytes none;
-  auto id = SendPut(connection, descriptor, own.size, extent.blob, SmallPayload(descriptor, none),
-                    0, options, deadline);
-  if (id.ok()) {
-    connection.RemoveReservation(extent.blob.value());
-  } else {
-    Abort(connection, extent.blob);
-  }
-  return id;
+  const std::vector<Result<Answer>> answers = connection.CallMany(requests, WithGrace(deadline));
+  for (size_t n = 0; n < places.size(); ++n) ids[places[n]] = IdOf(answers[n]);
+  return ids;
 }
 
 }  // namespace vineyard::client

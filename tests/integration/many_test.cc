@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Many objects in one call.
+#include <set>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "base/testing.h"
+#include "testing/test_daemon.h"
+
+namespace vineyard {
+namespace {
+
+using testing::HoldsPattern;
+using testing::kLarge;
+using testing::Pattern;
+using testing::TestDaemon;
+
+/// Objects of Pattern(i, size of i), as TestDaemon's checks expect them.
+class Batch {
+ public:
+  explicit Batch(const std::vector<size_t>& sizes) {
+    for (size_t i = 0; i < sizes.size(); ++i) bytes_.push_back(Pattern(i, sizes[i]));
+    for (const auto& b : bytes_) builders.emplace_back("test").AddBuffer(b);
+  }
+  std::vector<ObjectBuilder> builders;
+
+ private:
+  std::vector<std::vector<std::byte>> bytes_;
+};
+
+std::vector<ObjectId> Values(const std::vector<Result<ObjectId>>& results) {
+  std::vector<ObjectId> ids;
+  for (const auto& id : results) {
+    EXPECT_OK(id);
+    ids.push_back(id.ok() ? *id : ObjectId());
+  }
+  return ids;
+}
+
+TEST(Many, AreStoredAndFoundInTheirOrder) {
+  const TestDaemon daemon;
+  Client client = daemon.Connect();
+  std::vector<size_t> sizes;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < 500; ++i) {
+    sizes.push_back(i % 50 == 7 ? kLarge + i : i);
+    names.push_back(i % 3 == 0 ? fmt::format("n{}", i) : "");
+  }
+  const Batch batch(sizes);
+  const std::vector<ObjectId> ids = Values(client.PutMany(batch.builders, names));
+  EXPECT_EQ(std::set(ids.begin(), ids.end()).size(), sizes.size());
+  const auto objects = daemon.Connect().GetMany(ids);
+  ASSERT_EQ(objects.size(), ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    EXPECT_TRUE(HoldsPattern(objects[i], i, sizes[i])) << i;
+    if (!names[i].empty()) {
+      EXPECT_EQ(client.GetName(names[i])->id, ids[i]);
+    }
+  }
+  EXPECT_TRUE(client.PutMany({}).empty());
+  EXPECT_TRUE(client.GetMany({}).empty());
+}
+
+TEST(Many, OneThatFailsFailsAlone) {
+  const TestDaemon daemon;
+  Client client = daemon.Connect();
+  Batch batch({10, 20, 30});
+  batch.builders[1].AddMember("absent", ObjectId(12345));
+  const auto ids = client.PutMany(batch.builders);
+  EXPECT_CODE(kNotFound, ids[1]);
+  const auto objects = client.GetMany({{*ids[0], ObjectId(12345), *ids[2]}});
+  EXPECT_TRUE(HoldsPattern(objects[0], 0, 10));
+  EXPECT_CODE(kNotFound, objects[1]);
+  EXPECT_TRUE(HoldsPattern(objects[2], 2, 30));
+  for (const auto& refused : client.PutMany(batch.builders, std::vector<std::string>(2))) {
+    EXPECT_CODE(kInvalid, refused);
+  }
+  client.Close();
+  for (const auto& refused : client.PutMany(batch.builders)) {
+    EXPECT_CODE(kFailedPrecondition, refused);
+  }
+}
+
+// Each has its own number, and all threads together more than may be unanswered at a time.
+TEST(Many, ThreadsShareAConnectionAndEnginesDieMeanwhile) {
+  TestDaemon daemon;
+  Client client = daemon.Connect();
+  constexpr size_t kThreads = 4;
+  constexpr size_t kEach = 600;
+  const Batch batch(std::vector<size_t>(kEach, 100));
+  {
+    std::vector<std::jthread> threads;
+    for (size_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&] { Values(client.PutMany(batch.builders)); });
+    }
+    for (int i = 0; i < 3; ++i) daemon.KillEngine();
+  }
+  EXPECT_EQ(client.GetStatus()->objects, kThreads * kEach);
+}
+
+TEST(Many, WaitNoLongerThanTheirDeadline) {
+  TestDaemon daemon;
+  Client client = daemon.Connect();
+  daemon.PauseEngine();
+  const Batch batch(std::vector<size_t>(200, 100));
+  for (const auto& id : client.PutMany(batch.builders, {}, {.timeout = Timeout(50)})) {
+    EXPECT_CODE(kDeadlineExceeded, id);
+  }
+  daemon.ResumeEngine();
+  EXPECT_OK(client.Put(batch.builders[0]));
+}
+
+}  // namespace
+}  // namespace vineyard
