@@ -30,7 +30,9 @@ void BindBlobBuilder(nb::module_& m);
 void BindInfos(nb::module_& m);
 void BindClient(nb::module_& m);
 
-/// Throws the Python exception that stands for the status.
+/// The Python exception that stands for the status.
+nb::object ToException(const Status& status);
+/// Throws it.
 [[noreturn]] void Raise(const Status& status);
 
 inline void Check(const Status& status) {

@@ -74,6 +74,13 @@ void AddBuffers(ObjectBuilder& builder, nb::handle buffers, std::vector<BufferVi
   }
 }
 
+void AddMembers(ObjectBuilder& builder, nb::handle members) {
+  if (members.is_none()) return;
+  for (auto [key, id] : nb::cast<nb::dict>(members)) {
+    builder.AddMember(nb::cast<std::string>(key), nb::cast<ObjectId>(id));
+  }
+}
+
 ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::handle buffers,
              nb::handle members, nb::handle labels, std::optional<std::string> name,
              Version if_version, Seconds timeout) {
@@ -81,11 +88,7 @@ ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::ha
   builder.SetMetadata(std::move(metadata));
   std::vector<BufferView> views;
   AddBuffers(builder, buffers, views);
-  if (!members.is_none()) {
-    for (auto [key, id] : nb::cast<nb::dict>(members)) {
-      builder.AddMember(nb::cast<std::string>(key), nb::cast<ObjectId>(id));
-    }
-  }
+  AddMembers(builder, members);
   if (!labels.is_none()) {
     for (auto [key, value] : nb::cast<nb::dict>(labels)) {
       builder.AddLabel(nb::cast<std::string>(key), nb::cast<std::string>(value));
@@ -93,6 +96,40 @@ ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::ha
   }
   PutOptions options{ToTimeout(timeout), std::move(name).value_or(""), if_version};
   return Unwrap(Unlocked([&] { return self.client->Put(builder, options); }));
+}
+
+/// A list of what `one` makes of each value, and of the exceptions that stand for errors.
+template <typename T, typename Convert>
+nb::list ToEach(std::vector<Result<T>>&& results, Convert one) {
+  nb::list list;
+  for (Result<T>& result : results) {
+    list.append(result.ok() ? one(*result) : ToException(result.status()));
+  }
+  return list;
+}
+
+/// `parts`: (typename, metadata, buffers, members) of each.
+nb::list PutMany(PyClient& self, nb::sequence parts, std::optional<std::vector<std::string>> names,
+                 Seconds timeout) {
+  std::vector<ObjectBuilder> builders;
+  std::vector<BufferView> views;
+  for (nb::handle item : parts) {
+    ObjectBuilder& builder = builders.emplace_back(nb::cast<std::string>(item[0]));
+    builder.SetMetadata(nb::cast<std::string>(item[1]));
+    AddBuffers(builder, item[2], views);
+    AddMembers(builder, item[3]);
+  }
+  const std::vector<std::string> named = std::move(names).value_or(std::vector<std::string>());
+  const CallOptions options{ToTimeout(timeout)};
+  return ToEach(Unlocked([&] { return self.client->PutMany(builders, named, options); }),
+                [](ObjectId id) { return nb::cast(id); });
+}
+
+nb::list GetMany(PyClient& self, const std::vector<ObjectId>& ids, Seconds timeout) {
+  GetOptions options;
+  options.timeout = ToTimeout(timeout);
+  return ToEach(Unlocked([&] { return self.client->GetMany(ids, options); }),
+                [](const Object& object) { return nb::object(ToParts(object)); });
 }
 
 /// `key`: an ObjectID, or a name.
@@ -147,6 +184,9 @@ void BindObjects(nb::class_<PyClient>& c) {
         nb::arg("name") = nb::none(), nb::arg("if_version") = nb::none(),
         nb::arg("timeout") = nb::none())
       .def("get", &Get, nb::arg("key"), nb::arg("wait") = false, nb::arg("timeout") = nb::none())
+      .def("put_many", &PutMany, nb::arg("parts"), nb::arg("names") = nb::none(),
+           nb::arg("timeout") = nb::none())
+      .def("get_many", &GetMany, nb::arg("ids"), nb::arg("timeout") = nb::none())
       .def("get_info", &GetInfo, nb::arg("key"), nb::arg("wait") = false,
            nb::arg("timeout") = nb::none())
       .def(

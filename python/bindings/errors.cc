@@ -36,6 +36,11 @@ const char* ExceptionName(StatusCode code) {
 
 }  // namespace
 
+nb::object ToException(const Status& status) {
+  nb::object type = nb::module_::import_("vineyard.errors").attr(ExceptionName(status.code()));
+  return type(ToStr(status.message()));
+}
+
 void Raise(const Status& status) {
   // A signal that came while the call waited goes first: Ctrl-C is KeyboardInterrupt.
   if (PyErr_Occurred() != nullptr || PyErr_CheckSignals() != 0) throw nb::python_error();

@@ -214,6 +214,19 @@ class Client:
         self, key: ObjectID | str, wait: bool = False, timeout: float | None = None
     ) -> tuple[str, str, tuple[bytes | Blob, ...], dict[str, ObjectID] | None, ObjectID]:
         """Typename, metadata, buffers, members and id of an object by id or name (a str)."""
+    def put_many(
+        self,
+        parts: Sequence[tuple[str, str, Iterable[Blob | Buffer], Mapping[str, ObjectID] | None]],
+        names: builtins.list[str] | None = None,
+        timeout: float | None = None,
+    ) -> builtins.list[ObjectID | Exception]:
+        """An id for each, or why it was not stored."""
+    def get_many(
+        self, ids: builtins.list[ObjectID], timeout: float | None = None
+    ) -> builtins.list[
+        tuple[str, str, tuple[bytes | Blob, ...], dict[str, ObjectID] | None, ObjectID] | Exception
+    ]:
+        """As `get` for each, or why it was not found."""
     def get_info(
         self, key: ObjectID | str, wait: bool = False, timeout: float | None = None
     ) -> ObjectInfo: ...
