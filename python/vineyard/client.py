@@ -15,6 +15,7 @@ from vineyard.calls.elsewhere import ElsewhereCalls
 from vineyard.calls.names import NameCalls
 from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.refs import Ref, to_id, to_name
+from vineyard.calls.sharing import note, store
 from vineyard.codecs import NotEncoded, decode, encode
 from vineyard.codecs.tree import corrupted, type_name
 from vineyard.composition import composed_value, with_place
@@ -124,7 +125,7 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         typename, metadata, buffers, members = encode(value, pickle=self._pickle)
         if kwargs:
             metadata = with_place(typename, metadata, kwargs)
-        return self._core.put(typename, metadata, buffers, members, None, name, if_version, timeout)
+        return store(self._core, typename, metadata, buffers, members, name, if_version, timeout)
 
     def _put_by_builder(
         self,
@@ -212,7 +213,7 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             if name is not None:
                 raise InvalidException("get by an id or by a name, not both")
             if key.is_blob:
-                return memoryview(self._core.get_blob(key, timeout))
+                return memoryview(self.get_blob(key, timeout=timeout))
         if resolver is not None or contexts.customised:
             resolved = self._get_by_resolver(key, resolver, wait, timeout, kwargs)
             if resolved is not None:
@@ -225,7 +226,8 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         except ObjectTypeErrorException:  # the name points to a blob
             deadline = Deadline(timeout, self._core, began)
             named = self._core.get_name(key, wait, deadline.left()).id if type(key) is str else key
-            return memoryview(self._core.get_blob(to_id(named), deadline.left()))
+            return memoryview(self.get_blob(named, timeout=deadline.left()))
+        note(buffers)
         try:
             if members is None:
                 return decode(typename, metadata, buffers, pickle=self._pickle)

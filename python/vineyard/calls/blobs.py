@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import SupportsIndex, overload
+from typing import Any, SupportsIndex, overload
 
-from vineyard._core import Blob, BlobBuilder
+import numpy as np
+
+from vineyard._core import Blob, BlobBuilder, ObjectID
 from vineyard.calls.deadlines import Deadline
 from vineyard.calls.refs import Calls, Ref, to_id
+from vineyard.calls.sharing import addresses, find_stored, note
 from vineyard.errors import InvalidException
 
 
@@ -50,10 +53,42 @@ class BlobCalls(Calls):
         self, object_id: Ref, unsafe: bool = False, *, timeout: float | None = None
     ) -> Blob:
         """A sealed blob."""
-        return self._core.get_blob(to_id(object_id), timeout)
+        blob = self._core.get_blob(to_id(object_id), timeout)
+        note([blob])
+        return blob
 
     def get_blobs(
         self, object_ids: Sequence[Ref], unsafe: bool = False, *, timeout: float | None = None
     ) -> list[Blob]:
         deadline = Deadline(timeout, self._core)
         return [self.get_blob(ref, timeout=deadline.left()) for ref in object_ids]
+
+    def find_shared_memory(self, memory: Any, *, timeout: float | None = None) -> ObjectID | None:
+        """The blob of this volume that something lies in.
+
+        Parameters
+        ----------
+        memory : int, or an object with the buffer protocol
+            An address, or an array or other buffer, which must lie in the blob as a whole.
+
+        Returns
+        -------
+        ObjectID, or None
+            None for memory of this process's own. That includes small values (those that `put`
+            stores within a record, up to 256 KiB), of which every get makes a copy.
+        """
+        if isinstance(memory, (int, np.integer)):
+            address, size = int(memory), 1
+        else:
+            address, size = addresses(memory)
+        place = find_stored(self._core, address, size, timeout) if size else None
+        return None if place is None else place[0].id
+
+    def is_shared_memory(self, memory: Any, *, timeout: float | None = None) -> bool:
+        """Whether something lies in a blob of this volume; as `find_shared_memory`."""
+        return self.find_shared_memory(memory, timeout=timeout) is not None
+
+    @property
+    def allocated_size(self) -> int:
+        """Bytes of this volume's live objects and of blobs that are being written."""
+        return self._core.status().memory_usage

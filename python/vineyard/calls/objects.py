@@ -12,6 +12,7 @@ from typing import Any, overload
 from vineyard._core import ObjectID
 from vineyard.calls.deadlines import Deadline
 from vineyard.calls.refs import Calls, Ref, check_text, to_id
+from vineyard.calls.sharing import store
 from vineyard.codecs.tree import loads
 from vineyard.errors import InvalidException, ObjectNotExistsException, TypeErrorException
 from vineyard.objects import BLOBS_KEY, Object, ObjectMeta
@@ -86,12 +87,12 @@ class ObjectCalls(Calls):
             if isinstance(member, ObjectMeta):
                 member = self._create(member, None, None, deadline)
             members[key] = to_id(member)
-        return self._core.put(
+        return store(
+            self._core,
             metadata.typename,
             json.dumps(content, allow_nan=False),
             buffers,
             members or None,
-            None,
             name,
             if_version,
             deadline.left(),
