@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
-"""Builders and resolvers: how programs store types of their own."""
+"""Builders, resolvers and drivers: how programs store types of their own."""
+
+import asyncio
+import contextvars
+import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 import vineyard
 
@@ -112,3 +117,196 @@ def test_unknown_keyword_arguments_are_refused(client):
         client.put(1, colour="red")
     with pytest.raises(TypeError, match="colour"):
         client.get(client.put(1), colour="red")
+
+
+# ---- parts of values, by the contexts that builders and resolvers are given
+
+
+class Segment:
+    def __init__(self, start, end, note):
+        self.start, self.end, self.note = start, end, note
+
+
+def _build_point(client, value):
+    meta = vineyard.ObjectMeta()
+    meta["typename"], meta["x_"], meta["y_"] = "test::Point", value.x, value.y
+    return client.create_metadata(meta)
+
+
+def _build_segment(client, value, builder, **kwargs):
+    meta = vineyard.ObjectMeta()
+    meta["typename"] = "test::Segment"
+    meta.add_member("start_", builder.run(client, value.start, **kwargs))
+    meta.add_member("end_", builder(client, value.end, colour="red"))
+    meta["note_"] = builder.run(client, value.note)
+    return client.create_metadata(meta)
+
+
+def _resolve_point(obj):
+    return Point(obj.meta["x_"], obj.meta["y_"])
+
+
+def _resolve_segment(obj, resolver):
+    start = resolver.run(obj.member("start_"), scale=3)  # which that resolver does not take
+    return Segment(start, resolver(obj.member("end_")), resolver.run(obj["note_"]))
+
+
+def test_builders_and_resolvers_pass_parts_on(own_client):
+    builders = {Point: _build_point, Segment: _build_segment}
+    resolvers = {"test::Point": _resolve_point, "test::Segment": _resolve_segment}
+    with vineyard.core.context(builders, resolvers):
+        ref = own_client.put(Segment(Point(1, 2), Point(3, 4), {"a": np.arange(3)}))
+        back = own_client.get(ref)
+        assert (back.start.x, back.start.y, back.end.x, back.end.y) == (1, 2, 3, 4)
+        assert np.array_equal(back.note["a"], np.arange(3))
+    assert own_client.get_meta(ref)["start_"].typename == "test::Point"
+    own_client.delete(ref)
+    assert own_client.status.objects == 0
+
+
+def test_resolvers_get_blobs_as_memoryviews(own_client):
+    builder = own_client.create_blob(5)
+    builder.copy(0, b"hello")
+    meta = vineyard.ObjectMeta()
+    meta["typename"], meta["buffer_"] = "test::Text", builder.seal(own_client)
+    ref = own_client.create_metadata(meta).id
+
+    def resolve(obj, resolver, scale=1):
+        return bytes(resolver.run(obj.member("buffer_"))) * scale
+
+    with vineyard.resolver_context({"test::Text": resolve}):
+        assert own_client.get(ref) == b"hello"
+        assert own_client.get(ref, scale=2) == b"hellohello"
+
+
+def test_a_resolver_may_take_over_a_type_that_has_a_codec(own_client):
+    ref = own_client.put((1, 2, 3, 4))
+    assert own_client.get(ref) == (1, 2, 3, 4)
+    with vineyard.core.resolver.resolver_context() as resolvers:
+        resolvers.register("vineyard::Sequence", lambda obj, resolver: "other")
+        assert own_client.get(ref) == "other"
+    assert own_client.get(ref) == (1, 2, 3, 4)
+
+
+def test_names_of_blobs_are_got_beside_registered_resolvers(own_client):
+    builder = own_client.create_blob(5)
+    builder.copy(0, b"hello")
+    own_client.put_name(builder.seal(own_client), "blob")
+    with vineyard.resolver_context({"test::": _resolve_point}):
+        assert bytes(own_client.get(name="blob")) == b"hello"
+
+
+# ---- drivers
+
+
+def test_drivers_give_values_methods(own_client):
+    ref = own_client.put(Point(3, 4), builder=_build_point)
+    frame = own_client.put(pd.DataFrame({"a": [1, 2]}))
+    array = own_client.put(np.zeros(3))
+
+    def norm(point, power=2):
+        return (point.x**power + point.y**power) ** (1 / power)
+
+    drivers = {
+        "test::": {"norm": lambda point: "never"},
+        "test::Point": {"norm": norm},
+        "vineyard::": {"rows": len},
+    }
+    with (
+        vineyard.resolver_context({"test::Point": _resolve_point}),
+        vineyard.driver_context(drivers) as current,
+    ):
+        assert own_client.get(ref).norm() == 5
+        assert own_client.get(ref).norm(1) == 7
+        assert np.array_equal(own_client.get(array), np.zeros(3))  # takes no attributes
+        current.register("vineyard::DataFrame", "rows", lambda f: f"{len(f)} rows")
+        assert own_client.get(frame).rows() == "2 rows"
+    assert not hasattr(own_client.get(frame), "rows")
+
+
+def test_registering_nothing_is_needed_for_builtin_types(own_client):
+    from vineyard.core import default_builder_context, default_resolver_context
+    from vineyard.data import register_builtin_types
+
+    register_builtin_types(default_builder_context, default_resolver_context)
+    assert own_client.get(own_client.put((1, "2"))) == (1, "2")
+
+
+# ---- whose contexts they are
+
+
+def _resolve_to(text):
+    return vineyard.resolver_context({"vineyard::Scalar": lambda obj: text})
+
+
+def test_tasks_have_contexts_of_their_own(own_client):
+    ref = own_client.put(5)
+
+    async def task(text, entered, other):
+        with _resolve_to(text):
+            entered.set()
+            await other.wait()
+            return own_client.get(ref)
+
+    async def both():
+        a, b = asyncio.Event(), asyncio.Event()
+        return await asyncio.gather(task("a", a, b), task("b", b, a))
+
+    assert asyncio.run(both()) == ["a", "b"]
+    assert own_client.get(ref) == 5
+
+
+def test_a_task_inherits_what_was_open_where_it_was_made(own_client):
+    ref = own_client.put(5)
+
+    async def get():
+        return own_client.get(ref)
+
+    async def outer():
+        with _resolve_to("outer"):
+            made = asyncio.ensure_future(get())
+        return await made, own_client.get(ref)
+
+    assert asyncio.run(outer()) == ("outer", 5)
+
+
+def test_threads_have_contexts_of_their_own(own_client):
+    ref = own_client.put(5)
+    seen = []
+    with _resolve_to("here"):
+        thread = threading.Thread(target=lambda: seen.append(own_client.get(ref)))
+        thread.start()
+        thread.join()
+        assert own_client.get(ref) == "here"
+    assert seen == [5]
+
+
+def test_contexts_may_end_in_another_order_than_they_began(own_client):
+    ref = own_client.put(5)
+    first, second = _resolve_to("first"), _resolve_to("second")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert own_client.get(ref) == "second"
+    second.__exit__(None, None, None)
+    assert own_client.get(ref) == 5
+
+
+def test_a_context_may_end_in_another_task_than_it_began_in(own_client):
+    ref = own_client.put(5)
+    opened = _resolve_to("there")
+    contextvars.copy_context().run(opened.__enter__)
+    opened.__exit__(None, None, None)
+    assert own_client.get(ref) == 5
+
+
+def test_contexts_lie_in_one_another(own_client):
+    ref = own_client.put(5)
+    with _resolve_to("outer"):
+        with _resolve_to("inner"), vineyard.builder_context({Point: _build_point}):
+            assert own_client.get(ref) == "inner"
+            own_client.put(Point(1, 2))
+        assert own_client.get(ref) == "outer"
+    base = vineyard.core.resolver.ResolverContext()
+    with _resolve_to("outer"), vineyard.resolver_context(base=base):
+        assert own_client.get(ref) == 5

@@ -24,10 +24,13 @@ from vineyard.connecting import connect, get, put
 from vineyard.contexts import (
     builder_context,
     default_builder_context,
+    default_driver_context,
     default_resolver_context,
+    driver_context,
     resolver_context,
 )
 from vineyard.errors import *  # noqa: F403
+from vineyard.explanation import explain
 from vineyard.objects import Object, ObjectMeta, ObjectName
 
 if TYPE_CHECKING:
@@ -49,8 +52,11 @@ __all__ = [
     "core",
     "csi",
     "default_builder_context",
+    "default_driver_context",
     "default_resolver_context",
     "deploy",
+    "driver_context",
+    "explain",
     "get",
     "put",
     "resolver_context",

@@ -215,11 +215,13 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             if key.is_blob:
                 return memoryview(self.get_blob(key, timeout=timeout))
         if resolver is not None or contexts.customised:
-            resolved = self._get_by_resolver(key, resolver, wait, timeout, kwargs)
-            if resolved is not None:
-                return resolved[0]
+            return self._get_customised(key, resolver, wait, timeout, kwargs)
         if kwargs:
             raise TypeError(f"get() got unexpected keyword arguments {sorted(kwargs)}")
+        return self._get_value(key, wait, timeout)
+
+    def _get_value(self, key: ObjectID | str, wait: bool, timeout: float | None) -> Any:
+        """The value by codecs alone."""
         began = monotonic()
         try:
             typename, metadata, buffers, members, ref = self._core.get(key, wait, timeout)
@@ -249,27 +251,37 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             corrupted(f"it names member {key[:60]!r}, and has none of that name")
         return self.get(members[key], timeout=deadline.left())
 
-    def _get_by_resolver(
+    def _get_customised(
         self,
         key: ObjectID | str,
         resolver: Resolver | None,
         wait: bool,
         timeout: float | None,
         kwargs: dict[str, Any],
-    ) -> tuple[Any] | None:
-        """The value in a tuple of its own; None without a resolver for it."""
+    ) -> Any:
+        """The value by the resolver of this call, or by what the current contexts say."""
         resolvers = contexts.get_current_resolvers()
-        if resolver is None and not resolvers:
-            return None
-        info = self._core.get_info(key, wait, timeout)
-        if resolver is not None:
-            found: Resolver | None = contexts.accepting(resolver, "resolver")
-        else:
-            found = resolvers.find(info.typename)
-        if found is None:
-            return None
-        obj = Object(ObjectMeta.from_info(info, self))
-        return (found(obj, resolver=resolvers, **kwargs),)
+        drivers = contexts.get_current_drivers()
+        deadline = Deadline(timeout, self._core)
+        typename = ""
+        if resolver is not None or resolvers or drivers:
+            try:
+                info = self._core.get_info(key, wait, timeout)
+            except ObjectTypeErrorException:  # the name points to a blob
+                return self._get_value(key, wait, deadline.left())
+            typename = info.typename
+            if resolver is not None:
+                resolver = contexts.accepting(resolver, "resolver")
+            else:
+                resolver = resolvers.find(typename)
+            if resolver is not None:
+                obj = Object(ObjectMeta.from_info(info, self))
+                return drivers.resolve(resolver(obj, resolver=resolvers, **kwargs), typename)
+            key = info.id
+        if kwargs:
+            raise TypeError(f"get() got unexpected keyword arguments {sorted(kwargs)}")
+        value = self._get_value(key, wait, deadline.left())
+        return drivers.resolve(value, typename) if drivers else value
 
     # ---- the instance and the connection
 

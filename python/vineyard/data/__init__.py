@@ -5,3 +5,13 @@
 How values are stored is in `vineyard.codecs`; builders and resolvers of a program's own are in
 `vineyard.contexts`.
 """
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["register_builtin_types"]
+
+
+def register_builtin_types(builder_ctx: Any = None, resolver_ctx: Any = None) -> None:
+    """Kept for programs that call it: all types that have codecs are stored without it."""

@@ -4,14 +4,22 @@
 
 from vineyard.client import Client
 from vineyard.connecting import connect
-from vineyard.contexts import (
+from vineyard.contexts import context
+from vineyard.core.builder import (
     BuilderContext,
-    ResolverContext,
     builder_context,
-    context,
     default_builder_context,
-    default_resolver_context,
     get_current_builders,
+)
+from vineyard.core.driver import (
+    DriverContext,
+    default_driver_context,
+    driver_context,
+    get_current_drivers,
+)
+from vineyard.core.resolver import (
+    ResolverContext,
+    default_resolver_context,
     get_current_resolvers,
     resolver_context,
 )
@@ -19,13 +27,17 @@ from vineyard.contexts import (
 __all__ = [
     "BuilderContext",
     "Client",
+    "DriverContext",
     "ResolverContext",
     "builder_context",
     "connect",
     "context",
     "default_builder_context",
+    "default_driver_context",
     "default_resolver_context",
+    "driver_context",
     "get_current_builders",
+    "get_current_drivers",
     "get_current_resolvers",
     "resolver_context",
 ]
