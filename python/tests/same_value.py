@@ -2,7 +2,6 @@
 # Copyright The Vineyard Authors.
 """What "comes back the same" means, for the tests."""
 
-import math
 import struct
 from typing import Any
 
@@ -63,6 +62,8 @@ def assert_same(a: Any, b: Any) -> None:
         assert a.tobytes() == b.tobytes()
         assert not isinstance(a, str) or str.__str__(a) == str.__str__(b)
     elif type(a).__module__.startswith("pandas"):
+        from same_pandas import assert_same_pandas
+
         assert_same_pandas(a, b)
     else:
         assert a == b
@@ -78,70 +79,3 @@ def _assert_same_array(a: np.ndarray, b: np.ndarray) -> None:
             assert_same(x, y)
     else:
         assert a.tobytes() == b.tobytes()
-
-
-def assert_same_pandas(a: Any, b: Any) -> None:
-    """As `assert_same`, for values of pandas."""
-    import pandas as pd
-
-    if isinstance(a, pd.DataFrame):
-        pd.testing.assert_frame_equal(
-            a,
-            b,
-            check_exact=True,
-            check_freq=True,
-            check_flags=True,
-            check_index_type="exact",
-            check_column_type="exact",
-        )
-        assert_same_pandas(a.index, b.index)
-        assert_same_pandas(a.columns, b.columns)
-        assert_same(a.attrs, b.attrs)
-        assert layout(a) == layout(b)
-        for i in range(a.shape[1]):
-            assert_same_pandas_array(a.iloc[:, i].array, b.iloc[:, i].array)
-    elif isinstance(a, pd.Series):
-        pd.testing.assert_series_equal(
-            a, b, check_exact=True, check_freq=True, check_flags=True, check_index_type="exact"
-        )
-        assert_same(a.name, b.name)
-        assert_same_pandas(a.index, b.index)
-        assert_same(a.attrs, b.attrs)
-        assert_same_pandas_array(a.array, b.array)
-    elif isinstance(a, pd.Index):
-        pd.testing.assert_index_equal(a, b, exact=True, check_exact=True)
-        assert_same(list(a.names), list(b.names))
-        assert getattr(a, "freq", None) == getattr(b, "freq", None)
-        if isinstance(a, pd.RangeIndex):
-            assert (a.start, a.stop, a.step) == (b.start, b.stop, b.step)
-        elif isinstance(a, pd.MultiIndex):
-            for x, y in zip(a.levels, b.levels, strict=True):
-                assert_same_pandas(x, y)
-    elif isinstance(a, pd.api.extensions.ExtensionArray):
-        assert_same_pandas_array(a, b)
-    else:
-        assert (a is b) or a == b
-        assert getattr(a, "unit", None) == getattr(b, "unit", None)
-        assert str(getattr(a, "tz", None)) == str(getattr(b, "tz", None))
-
-
-def assert_same_pandas_array(a: Any, b: Any) -> None:
-    """As `assert_same`, for what lies inside of a column or an index."""
-    assert type(a) is type(b)
-    assert a.dtype == b.dtype
-    assert str(a.dtype) == str(b.dtype)
-    assert getattr(a.dtype, "storage", None) == getattr(b.dtype, "storage", None)
-    if a.dtype == object:
-        for x, y in zip(a, b, strict=True):
-            if isinstance(x, float) and math.isnan(x):
-                assert math.isnan(y)
-            else:
-                assert_same(x, y)
-
-
-def layout(frame: Any) -> list[Any]:
-    """Which columns lie together in which kind of block."""
-    return sorted(
-        (block.mgr_locs.as_array.tolist(), str(block.dtype), type(block.values).__name__)
-        for block in frame._mgr.blocks
-    )

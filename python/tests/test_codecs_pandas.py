@@ -3,16 +3,24 @@
 """Values of pandas come back the same, block by block, without a store and without pickle."""
 
 import datetime
+import warnings
 import zoneinfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import pandas as hpd
-from same_value import assert_kept, layout, round_trip, stored
+from same_pandas import layout
+from same_value import assert_kept, round_trip, stored
 from vineyard.codecs import decode, encode
+from vineyard.codecs.pandas_arrays import checked_for_put
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", FutureWarning)
+    PERIODS_OF_BUSINESS_DAYS = pd.period_range("2020-01-01", periods=3, freq="B").array
 
 COLUMNS = {
     "int": [1, 2, 3],
@@ -43,6 +51,44 @@ COLUMNS = {
     "interval": pd.arrays.IntervalArray.from_breaks([0, 1, 2, 3], closed="left"),
     "arrow": pd.array([1, None, 3], dtype="int64[pyarrow]"),
     "arrow_text": pd.array(["a", None, "c"], dtype="string[pyarrow]"),
+    "arrow_decimal": pd.array(["1.50", None, "-2"], dtype=pd.ArrowDtype(pa.decimal128(9, 2))),
+    "arrow_list": pd.array([[1, 2], None, []], dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
+    "arrow_struct": pd.array(
+        [{"a": 1, "b": "x"}, None, {"a": None, "b": "y"}],
+        dtype=pd.ArrowDtype(pa.struct({"a": pa.int8(), "b": pa.string()})),
+    ),
+    "arrow_dictionary": pd.array(
+        ["a", "b", "a"], dtype=pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string()))
+    ),
+    "arrow_stamp": pd.array(
+        [datetime.datetime(2020, 1, 1), None, datetime.datetime(1960, 1, 1)],
+        dtype=pd.ArrowDtype(pa.timestamp("us", "Europe/Berlin")),
+    ),
+    "arrow_bool": pd.array([True, None, False], dtype=pd.ArrowDtype(pa.bool_())),
+    "sparse": pd.arrays.SparseArray([0, 0, 7]),
+    "sparse_float": pd.arrays.SparseArray([1.5, np.nan, np.nan]),
+    "sparse_filled": pd.arrays.SparseArray([1.5, -1.0, np.nan], fill_value=-1.0),
+    "sparse_blocks": pd.arrays.SparseArray([0, 3, 4], kind="block"),
+    "sparse_bool": pd.arrays.SparseArray([True, False, False]),
+    "sparse_dates": pd.arrays.SparseArray(pd.to_datetime(["2020", None, None])),
+    "sparse_text": pd.arrays.SparseArray(np.array(["a", None, "a"], object), fill_value="a"),
+    "big_endian": np.array([1, 2, 3], ">i4"),
+    "bytes": np.array([b"a", b"", b"cc"]),
+    "half": np.array([1.5, np.nan, 3], "f2"),
+    "long": np.array([1.5, np.nan, 3], "g"),
+    "complex64": np.array([1j, 2, 3], "c8"),
+    "category_unused": pd.Categorical([None] * 3, categories=["a", "b"]),
+    "category_empty": pd.Categorical([None] * 3, categories=[]),
+    "category_range": pd.Categorical([1, 2, 1], categories=pd.RangeIndex(3)),
+    "category_nullable": pd.Categorical(pd.array([1, None, 2], dtype="Int8")),
+    "category_many": pd.Categorical([299, 5, 0], categories=range(300)),
+    "period_business": PERIODS_OF_BUSINESS_DAYS,
+    "interval_dates": pd.interval_range(pd.Timestamp("2020", tz="UTC"), periods=3).array,
+    "interval_missing": pd.arrays.IntervalArray.from_tuples([(0.5, 1), np.nan, (1, 2)], "both"),
+    "hidden": pd.arrays.IntegerArray(np.array([7, 8, 9]), np.array([True, False, True])),
+    "nan_and_na": pd.arrays.FloatingArray(
+        np.array([np.nan, 1.0, np.nan]), np.array([False, False, True])
+    ),
     "object": [1, "a", None],
     "objects": [[1, 2], {"a": 1.5}, pd.Timestamp("2020", tz="UTC")],
     "mixed_missing": np.array([None, np.nan, pd.NA], object),
@@ -65,6 +111,9 @@ def test_series_of_every_dtype_is_kept(name):
     assert_kept(series.iloc[::-1])
     assert_kept(series.iloc[1:])
     assert_kept(series.to_frame())
+    assert_kept(series.array)
+    if not isinstance(series.dtype, np.dtype):
+        assert_kept(series.dtype)
 
 
 def test_frame_of_all_dtypes_is_kept():
@@ -127,6 +176,36 @@ def test_labels_of_every_kind_are_kept(name):
         pd.MultiIndex.from_arrays([[], []], names=["a", "b"]),
         pd.MultiIndex.from_tuples([(pd.Timestamp("2020"), 1.5), (pd.NaT, np.nan)]),
         pd.MultiIndex.from_product([["a", "b"], [1, 2]])[[0, 3]],
+        pd.MultiIndex([[3, 1], ["a"]], [[0, -1, 1], [0, 0, 0]], names=["x", "x"]),
+        pd.MultiIndex.from_arrays([[1, 2]], names=["alone"]),
+        pd.MultiIndex.from_product(
+            [
+                pd.period_range("2020", periods=2, freq="M"),
+                pd.CategoricalIndex(["b", "a"], ordered=True),
+                pd.interval_range(0, 2),
+                pd.Index(["x", None], dtype="string"),
+            ]
+        ),
+        pd.MultiIndex.from_product([range(200), range(3)]).sortlevel(0)[0],
+        pd.date_range("2020", periods=4)[::-1],
+        pd.date_range("2020", periods=6)[::2],
+        pd.date_range("2020", periods=1, freq="W"),
+        pd.date_range("2020", periods=0, freq="MS", tz="UTC"),
+        pd.date_range("2020-03-01", periods=5, freq="MS", tz="Europe/Berlin").tz_convert("UTC"),
+        pd.date_range("2020", periods=3, freq=pd.DateOffset(days=1, hours=3)),
+        pd.date_range(
+            "2020", periods=3, freq=pd.offsets.CustomBusinessDay(holidays=["2020-01-02"])
+        ),
+        pd.timedelta_range("1D", periods=3, freq="-1h"),
+        pd.timedelta_range("1D", periods=3).as_unit("s"),
+        pd.CategoricalIndex(["a", None, "a"], categories=["b", "a"], name=("x", 1)),
+        pd.IntervalIndex.from_breaks(np.array([0, 1, 2], "f4"), closed="neither"),
+        pd.IntervalIndex.from_breaks(pd.to_timedelta([0, 1, 2])),
+        pd.Index(pd.arrays.SparseArray([0, 0, 1])),
+        pd.Index(np.array([1, 2], ">i4")),
+        pd.RangeIndex(0, 2**65, 2**64),
+        pd.Index([(1, 2), (3,)], tupleize_cols=False),
+        pd.Index([pd.Timestamp("2020"), pd.Timestamp("2021")], dtype=object),
     ],
     ids=lambda i: f"{type(i).__name__} {i.dtype} {len(i)}",
 )
@@ -150,6 +229,18 @@ def test_index_is_kept(index):
         pd.DataFrame({"a": [1], "b": [2.5], "c": [2]}),
         pd.DataFrame({1: [1], "a": [2], None: [3], (1, 2): [4], 2.5: [5]}),
         pd.DataFrame({"a": [1]}).set_flags(allows_duplicate_labels=False),
+        pd.DataFrame(columns=pd.MultiIndex.from_arrays([[], []], names=["a", None])),
+        pd.DataFrame(np.zeros((0, 3))),
+        pd.DataFrame({"a": pd.array([], dtype="Int64"), "b": pd.Categorical([])}),
+        pd.DataFrame({"a": pd.to_timedelta([1, 2], unit="s"), "b": pd.to_timedelta([3, None])}),
+        pd.DataFrame({"t": pd.date_range("2020", periods=2), "u": pd.to_datetime(["1960", None])}),
+        pd.DataFrame([[1, "a"], [None, 2.5]], dtype=object),
+        pd.DataFrame(np.zeros((2, 3), order="F")).T,
+        pd.DataFrame(
+            [[1, 2]],
+            columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)], names=[("x", 1), None]),
+            index=pd.Index(["r"], name=("row", 1)),
+        ),
     ],
     ids=lambda f: f"{f.shape}",
 )
@@ -192,12 +283,87 @@ def test_attrs_are_kept():
         pd.array(["a", None], dtype="str"),
         pd.Categorical([1, 2]),
         pd.array(np.arange(3)),
+        pd.arrays.NumpyExtensionArray(np.array([1, 2], ">i4")),
+        pd.arrays.NumpyExtensionArray(np.array(["a", "bc"])),
+        pd.arrays.NumpyExtensionArray(np.array([1, "a"], object)),
+        pd.date_range("2020", periods=3, freq="B").array,
+        pd.timedelta_range(0, periods=3, freq="2h").array,
+        PERIODS_OF_BUSINESS_DAYS[0],
+        pd.Period("2020-01-05", "2W-SUN"),
+        pd.Interval(1.5, 2.5, "neither"),
+        pd.Timestamp("2020", tz=datetime.timezone(datetime.timedelta(hours=-3), "X")),
+        pd.Timestamp("2020-10-25 01:30", tz="UTC").tz_convert("Europe/Berlin"),
+        pd.Timedelta("1D").as_unit("s"),
+        pd.Timestamp.max,
+        pd.Timestamp.min,
+        pd.Timedelta.min,
     ],
     ids=repr,
 )
 def test_pandas_scalars_and_arrays_are_kept(value):
     assert_kept(value)
     assert_kept([value, {"a": value}])
+
+
+@pytest.mark.parametrize(
+    "offset",
+    [
+        *(
+            getattr(pd.offsets, name)(2)
+            for name in pd.offsets.__all__
+            if name not in ("BaseOffset", "Tick")
+        ),
+        pd.DateOffset(months=2, days=-1),
+        pd.DateOffset(hour=3, nanoseconds=5),
+        pd.offsets.Week(weekday=3),
+        pd.offsets.MonthEnd(-3, normalize=True),
+        pd.offsets.BusinessDay(offset=datetime.timedelta(hours=2)),
+        pd.offsets.BusinessHour(start=["09:00", "14:30"], end=["12:00", "18:00"]),
+        pd.offsets.FY5253(weekday=4, startingMonth=12, variation="last"),
+        pd.offsets.CustomBusinessDay(holidays=["2020-01-01"], weekmask="Sun Mon Tue"),
+        pd.offsets.CustomBusinessDay(calendar=np.busdaycalendar(holidays=["2020-01-01"])),
+    ],
+    ids=repr,
+)
+def test_offsets_are_kept(offset):
+    assert_kept(offset)
+
+
+def test_offsets_that_their_words_do_not_make_are_refused():
+    calendar = np.busdaycalendar(weekmask="Sun Mon")  # pandas itself forgets such a weekmask
+    with pytest.raises(TypeError, match="CustomBusinessDay"):
+        encode(pd.offsets.CustomBusinessDay(calendar=calendar), pickle=False)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        pd.CategoricalDtype(),
+        pd.CategoricalDtype(ordered=True),
+        pd.CategoricalDtype(["a"], ordered=None),
+        pd.IntervalDtype(),
+        pd.IntervalDtype("i8"),
+        pd.IntervalDtype("datetime64[ns, UTC]"),
+        pd.IntervalDtype(None, "left"),
+    ],
+    ids=repr,
+)
+def test_dtypes_with_something_open_are_kept(dtype):
+    assert_kept(dtype)
+
+
+def test_frames_of_other_classes_are_refused_without_pickle():
+    class Mine(pd.DataFrame):
+        pass
+
+    with pytest.raises(TypeError, match="Mine"):
+        encode(Mine({"a": [1]}), pickle=False)
+
+
+def test_what_pandas_can_not_use_is_refused():
+    for dtype in ("U1", "i4,i4", "M8[D]", ">M8[s]", "m8[2s]"):
+        with pytest.raises(TypeError, match="pandas holds no"):
+            checked_for_put(np.zeros(1, dtype))
 
 
 def test_the_second_of_two_equal_hours_stays_the_second():

@@ -5,15 +5,17 @@
 ==================  ============================================================
 codec               parts
 ==================  ============================================================
-pandas.datetime     ``values_`` (datetime64), ``zone_``
-pandas.timedelta    ``values_`` (timedelta64)
+pandas.datetime     ``values_`` (datetime64), ``zone_``, ``freq_`` (pandas 2, where there is one)
+pandas.timedelta    ``values_`` (timedelta64), ``freq_``
 pandas.period       ``values_`` (int64), ``freq_``
 pandas.categorical  ``codes_``, ``categories_`` (an index), ``ordered_``
 pandas.masked       ``values_``, ``mask_`` (nullable integers, floats, booleans)
-pandas.interval     ``left_``, ``right_`` (indexes), ``closed_``
+pandas.interval     ``left_``, ``right_``, ``closed_``
 pandas.string       ``values_`` (Arrow chunks, or an object array), ``na_``
 pandas.arrow        ``values_`` (Arrow chunks)
 pandas.numpy        ``values_``
+pandas.sparse       ``values_``, ``fill_``, ``size_``, and where the values stand:
+                    ``indices_``, or ``starts_`` and ``lengths_`` of blocks
 ==================  ============================================================
 """
 
@@ -23,10 +25,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.tseries.frequencies import to_offset
+from pandas.api.extensions import ExtensionArray
 
 from vineyard.codecs import pandas_internals as internals
 from vineyard.codecs import timezones
+from vineyard.codecs.pandas_offsets import freq_node, freq_of
 from vineyard.codecs.tree import (
     LAZY_DECODERS,
     Decoder,
@@ -35,38 +38,11 @@ from vineyard.codecs.tree import (
     corrupted,
     decodes,
     encodes,
+    refuse,
 )
 from vineyard.errors import UnknownLayoutException
 
 LAZY_DECODERS.setdefault("arrow", "vineyard.codecs.arrow_values")
-
-
-# ---- frequencies
-
-
-def freq_node(encoder: Encoder, freq: Any) -> Node:
-    """A frequency as its text, where that means the same frequency; else as a pickle."""
-    if freq is None:
-        return None
-    try:
-        if to_offset(freq.freqstr) == freq:
-            return str(freq.freqstr)
-    except ValueError:
-        pass
-    from vineyard.codecs.pickled import encode_pickle
-
-    return encode_pickle(encoder, freq)
-
-
-def freq_of(decoder: Decoder, node: dict[str, Any]) -> Any:
-    """The reverse of `freq_node`, for the key ``freq_``."""
-    freq = decoder.value(node.get("freq_"))
-    if type(freq) is not str:
-        return freq
-    try:
-        return to_offset(freq)
-    except (ValueError, KeyError) as error:
-        corrupted(f"frequency {freq[:40]!r}: {error}")
 
 
 # ---- helpers of the decoders
@@ -88,14 +64,34 @@ def index_of(decoder: Decoder, node: dict[str, Any], key: str) -> pd.Index:
     return index
 
 
-def _checked_unit(array: Any) -> None:
-    if np.datetime_data(array.dtype) not in (("s", 1), ("ms", 1), ("us", 1), ("ns", 1)):
-        corrupted(f"pandas has no {array.dtype}")
-    if not array.dtype.isnative:
-        corrupted("pandas has no big-endian datetimes")
+def holds(dtype: np.dtype[Any]) -> bool:
+    """Whether pandas itself holds arrays of this dtype of numpy; others would break it later."""
+    if dtype.kind in "mM":
+        units = (("s", 1), ("ms", 1), ("us", 1), ("ns", 1))
+        return dtype.isnative and np.datetime_data(dtype) in units
+    return dtype.kind in "biufcOSV" and dtype.names is None
+
+
+def checked_for_put(values: Any) -> Any:
+    """The array; refused, if it is one of numpy that pandas does not hold."""
+    if isinstance(values, np.ndarray) and not holds(values.dtype):
+        refuse(values, f"pandas holds no {values.dtype}")
+    return values
+
+
+def checked_for_get(values: Any) -> Any:
+    """The array; said to be damaged, if it is one of numpy that pandas does not hold."""
+    if isinstance(values, np.ndarray) and not holds(values.dtype):
+        corrupted(f"pandas holds no {values.dtype}")
+    return values
 
 
 # ---- datetimes, timedeltas, periods
+
+
+def _freq_keys(encoder: Encoder, array: Any) -> dict[str, Node]:
+    freq = internals.array_freq(array)
+    return {} if freq is None else {"freq_": freq_node(encoder, freq)}
 
 
 @encodes(pd.arrays.DatetimeArray)
@@ -104,13 +100,13 @@ def _datetime_node(encoder: Encoder, array: Any) -> Node:
         "codec": "pandas.datetime",
         "values_": encoder.node(internals.ndarray_of(array)),
         "zone_": timezones.encode_zone(encoder, array.tz),
+        **_freq_keys(encoder, array),
     }
 
 
 @decodes("pandas.datetime")
 def _decode_datetime(decoder: Decoder, node: dict[str, Any]) -> Any:
-    values = array_of(decoder, node, "values_", "M")
-    _checked_unit(values)
+    values = checked_for_get(array_of(decoder, node, "values_", "M"))
     zone = timezones.zone_of(decoder, node)
     dtype: Any = values.dtype
     if zone is not None:
@@ -118,7 +114,7 @@ def _decode_datetime(decoder: Decoder, node: dict[str, Any]) -> Any:
             dtype = pd.DatetimeTZDtype(np.datetime_data(values.dtype)[0], zone)
         except (TypeError, AttributeError, ValueError) as error:
             corrupted(str(error))
-    return internals.datetime_array(values, dtype)
+    return internals.datetime_array(values, dtype, freq_of(decoder, node))
 
 
 @encodes(pd.arrays.TimedeltaArray)
@@ -126,14 +122,14 @@ def _timedelta_node(encoder: Encoder, array: Any) -> Node:
     return {
         "codec": "pandas.timedelta",
         "values_": encoder.node(internals.ndarray_of(array)),
+        **_freq_keys(encoder, array),
     }
 
 
 @decodes("pandas.timedelta")
 def _decode_timedelta(decoder: Decoder, node: dict[str, Any]) -> Any:
-    values = array_of(decoder, node, "values_", "m")
-    _checked_unit(values)
-    return internals.timedelta_array(values)
+    values = checked_for_get(array_of(decoder, node, "values_", "m"))
+    return internals.timedelta_array(values, freq_of(decoder, node))
 
 
 @encodes(pd.arrays.PeriodArray)
@@ -142,7 +138,7 @@ def _period_node(encoder: Encoder, array: Any) -> Node:
     return {
         "codec": "pandas.period",
         "values_": encoder.node(values),
-        "freq_": array.freqstr,
+        "freq_": internals.freqstr_of(array),
     }
 
 
@@ -150,7 +146,7 @@ def _period_node(encoder: Encoder, array: Any) -> Node:
 def _decode_period(decoder: Decoder, node: dict[str, Any]) -> Any:
     values = array_of(decoder, node, "values_", "i")
     try:
-        dtype = pd.PeriodDtype(decoder.need(node, "freq_", str))
+        dtype = internals.period_dtype(decoder.need(node, "freq_", str))
         return pd.arrays.PeriodArray(values, dtype=dtype, copy=False)
     except (ValueError, TypeError, KeyError) as error:
         corrupted(str(error))
@@ -163,10 +159,18 @@ def _decode_period(decoder: Decoder, node: dict[str, Any]) -> Any:
 def _categorical_node(encoder: Encoder, array: pd.Categorical) -> Node:
     return {
         "codec": "pandas.categorical",
-        "ordered_": bool(array.ordered),
+        "ordered_": array.ordered,
         "categories_": encoder.node(array.categories),
         "codes_": encoder.node(array.codes),
     }
+
+
+def ordered_of(node: dict[str, Any]) -> bool | None:
+    """Whether categories are ordered; None: nobody said."""
+    ordered = node.get("ordered_")
+    if ordered is not None and type(ordered) is not bool:
+        corrupted(f"categories that are ordered: {ordered!r:.20}")
+    return ordered
 
 
 @decodes("pandas.categorical")
@@ -174,7 +178,7 @@ def _decode_categorical(decoder: Decoder, node: dict[str, Any]) -> Any:
     categories = index_of(decoder, node, "categories_")
     codes = array_of(decoder, node, "codes_", "i")
     try:
-        dtype = pd.CategoricalDtype(categories, decoder.need(node, "ordered_", bool))
+        dtype = pd.CategoricalDtype(categories, ordered_of(node))
         return pd.Categorical.from_codes(codes, dtype=dtype, validate=not decoder.pickle)
     except (ValueError, TypeError) as error:
         corrupted(str(error))
@@ -211,21 +215,29 @@ def _decode_masked(decoder: Decoder, node: dict[str, Any]) -> Any:
 
 @encodes(pd.arrays.IntervalArray)
 def _interval_node(encoder: Encoder, array: Any) -> Node:
+    left, right = internals.interval_parts(array)
     return {
         "codec": "pandas.interval",
         "closed_": array.closed,
-        "left_": encoder.node(array.left),
-        "right_": encoder.node(array.right),
+        "left_": encoder.node(left),
+        "right_": encoder.node(right),
     }
 
 
 @decodes("pandas.interval")
 def _decode_interval(decoder: Decoder, node: dict[str, Any]) -> Any:
-    left = index_of(decoder, node, "left_")
-    right = index_of(decoder, node, "right_")
+    closed: Any = decoder.need(node, "closed_", str)
+    left, right = (checked_for_get(decoder.value(node.get(key))) for key in ("left_", "right_"))
+    for part in (left, right):
+        if not isinstance(part, (np.ndarray, ExtensionArray)) or part.ndim != 1:
+            corrupted("an end of intervals is no array of one dimension")
+    if left.dtype != right.dtype or len(left) != len(right):
+        corrupted("the ends of intervals do not belong together")
     try:
-        closed: Any = decoder.need(node, "closed_", str)
-        return pd.arrays.IntervalArray.from_arrays(left, right, closed, copy=False)
+        dtype = pd.IntervalDtype(left.dtype, closed)
+        if not decoder.pickle:
+            pd.arrays.IntervalArray.from_arrays(left, right, closed)
+        return internals.interval_array(left, right, dtype)
     except (ValueError, TypeError) as error:
         corrupted(str(error))
 
@@ -312,12 +324,47 @@ def _decode_arrow(decoder: Decoder, node: dict[str, Any]) -> Any:
 
 @encodes(pd.arrays.NumpyExtensionArray)
 def _numpy_node(encoder: Encoder, array: Any) -> Node:
-    return {"codec": "pandas.numpy", "values_": encoder.node(array.to_numpy())}
+    return {"codec": "pandas.numpy", "values_": encoder.node(internals.ndarray_of(array))}
 
 
 @decodes("pandas.numpy")
 def _decode_numpy(decoder: Decoder, node: dict[str, Any]) -> Any:
     values = decoder.value(node.get("values_"))
-    if type(values) is not np.ndarray or values.ndim != 1:
+    if type(values) is not np.ndarray or values.ndim not in (1, 2):
         corrupted("an array of pandas that is none of numpy")
     return pd.arrays.NumpyExtensionArray(values, copy=False)
+
+
+# ---- sparse
+
+
+@encodes(pd.arrays.SparseArray)
+def _sparse_node(encoder: Encoder, array: pd.arrays.SparseArray) -> Node:
+    parts = internals.sparse_places(array.sp_index)
+    return {
+        "codec": "pandas.sparse",
+        "size_": len(array),
+        "fill_": encoder.node(array.fill_value),
+        "values_": encoder.node(array.sp_values),
+        **{key: encoder.node(part) for key, part in parts.items()},
+    }
+
+
+@decodes("pandas.sparse")
+def _decode_sparse(decoder: Decoder, node: dict[str, Any]) -> Any:
+    size = decoder.need_int(node, "size_", 0, 2**63 - 1)
+    values = checked_for_get(decoder.value(node.get("values_")))
+    if type(values) is not np.ndarray or values.ndim != 1:
+        corrupted("the values of a sparse array are no array of one dimension")
+    keys = ("indices_",) if "indices_" in node else ("starts_", "lengths_")
+    parts = {key: array_of(decoder, node, key, "i") for key in keys}
+    if any(part.dtype != np.int32 or part.ndim != 1 for part in parts.values()):
+        corrupted("the places of a sparse array are no 32-bit integers")
+    try:
+        places = internals.sparse_index(size, parts)
+        if places.npoints != len(values):
+            corrupted(f"{len(values)} values for {places.npoints} places")
+        dtype = pd.SparseDtype(values.dtype, decoder.value(node.get("fill_")))
+        return internals.sparse_array(values, places, dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        corrupted(str(error))
