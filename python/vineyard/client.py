@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
@@ -25,7 +27,11 @@ from vineyard.errors import (
     ObjectTypeErrorException,
     TypeErrorException,
 )
+from vineyard.explanation import Explanation, explain
 from vineyard.objects import Object, ObjectMeta
+
+#: What a get gives: the store's own pages, the same copy-on-write, or a copy.
+_READ, _WRITABLE, _COPY = "read", "writable", "copy"
 
 
 class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
@@ -172,6 +178,8 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         fetch: bool = False,
         *,
         wait: bool = False,
+        copy: bool = False,
+        writable: bool = False,
         timeout: float | None = None,
         **kwargs: Any,
     ) -> Any:
@@ -187,14 +195,19 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             Has no effect on one instance.
         wait : bool
             By name: wait until there is one, for as long as the deadline allows.
+        copy : bool
+            The value gets memory of its own, and may be written to.
+        writable : bool
+            The value may be written to: its pages are those of the store until they are written to,
+            and are copied then, one by one. Nobody else sees what is written.
         timeout : float, optional
             In seconds.
 
         Returns
         -------
         object
-            Equal to what was put, of the same type, read-only. Objects that were composed from
-            metadata come as `Object`, blobs as memoryview.
+            Equal to what was put, of the same type, read-only unless asked for otherwise. Objects
+            that were composed from metadata come as `Object`, blobs as memoryview.
 
         Raises
         ------
@@ -203,6 +216,7 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         PickleRefusedException
             It is a pickle, and this client was told to refuse those.
         """
+        access = _COPY if copy else _WRITABLE if writable else _READ
         key: ObjectID | str
         if object_id is None:
             if name is None:
@@ -213,14 +227,16 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             if name is not None:
                 raise InvalidException("get by an id or by a name, not both")
             if key.is_blob:
-                return memoryview(self.get_blob(key, timeout=timeout))
+                return self._blob_view(key, access, timeout)
         if resolver is not None or contexts.customised:
-            return self._get_customised(key, resolver, wait, timeout, kwargs)
+            return self._get_customised(key, resolver, access, wait, timeout, kwargs)
         if kwargs:
             raise TypeError(f"get() got unexpected keyword arguments {sorted(kwargs)}")
-        return self._get_value(key, wait, timeout)
+        return self._get_value(key, access, wait, timeout)
 
-    def _get_value(self, key: ObjectID | str, wait: bool, timeout: float | None) -> Any:
+    def _get_value(
+        self, key: ObjectID | str, access: str, wait: bool, timeout: float | None
+    ) -> Any:
         """The value by codecs alone."""
         began = monotonic()
         try:
@@ -228,33 +244,145 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         except ObjectTypeErrorException:  # the name points to a blob
             deadline = Deadline(timeout, self._core, began)
             named = self._core.get_name(key, wait, deadline.left()).id if type(key) is str else key
-            return memoryview(self.get_blob(named, timeout=deadline.left()))
-        note(buffers)
+            return self._blob_view(to_id(named), access, deadline.left())
+        own: Any = buffers
+        if access == _READ:
+            note(buffers)
+        elif access == _COPY:
+            own = [bytearray(buffer) for buffer in buffers]
+        else:
+            own = _core.map_private(buffers)
         try:
             if members is None:
-                return decode(typename, metadata, buffers, pickle=self._pickle)
+                return decode(typename, metadata, own, pickle=self._pickle)
             deadline = Deadline(timeout, self._core, began)
             return decode(
                 typename,
                 metadata,
-                buffers,
+                own,
                 pickle=self._pickle,
-                member=lambda member: self._member(members, member, deadline),
+                member=lambda member: self._member(members, member, access, deadline),
             )
         except NotEncoded:
             deadline = Deadline(timeout, self._core, began)
             info = self._core.get_info(ref, False, deadline.left())
             return composed_value(Object(ObjectMeta.from_info(info, self)), deadline)
 
-    def _member(self, members: dict[str, ObjectID], key: str, deadline: Deadline) -> Any:
+    def _member(
+        self, members: dict[str, ObjectID], key: str, access: str, deadline: Deadline
+    ) -> Any:
         if key not in members:
             corrupted(f"it names member {key[:60]!r}, and has none of that name")
-        return self.get(members[key], timeout=deadline.left())
+        return self.get(
+            members[key],
+            copy=access == _COPY,
+            writable=access == _WRITABLE,
+            timeout=deadline.left(),
+        )
+
+    def _blob_view(self, ref: ObjectID, access: str, timeout: float | None) -> memoryview:
+        blob = self.get_blob(ref, timeout=timeout)
+        if access == _COPY:
+            return memoryview(bytearray(blob))
+        return memoryview(blob.private() if access == _WRITABLE else blob)
+
+    def put_many(
+        self,
+        values: Iterable[Any],
+        names: Iterable[str | None] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> list[ObjectID]:
+        """Stores many values, without waiting for one before the next is sent.
+
+        Each takes effect by itself. Where one fails, those that were stored without a name are
+        deleted again, and the first failure is raised; those with a name stay.
+
+        Parameters
+        ----------
+        values : iterable
+        names : iterable of str or None, optional
+            As many as values; see `put`.
+        timeout : float, optional
+            Seconds for all together.
+
+        Returns
+        -------
+        list of ObjectID
+            In the order of the values.
+        """
+        values = list(values)
+        given = [None] * len(values) if names is None else list(names)
+        if len(given) != len(values):
+            raise InvalidException(f"{len(given)} names for {len(values)} values")
+        given = [name if name is None else to_name(name) for name in given]
+        if contexts.customised:
+            deadline = Deadline(timeout, self._core)
+            return [
+                self.put(value, name=name, timeout=deadline.left())
+                for value, name in zip(values, given, strict=True)
+            ]
+        parts = [encode(value, pickle=self._pickle) for value in values]
+        made = self._core.put_many(parts, [name or "" for name in given], timeout)
+        stored = [one for one in made if isinstance(one, ObjectID)]
+        if len(stored) == len(made):
+            return stored
+        nameless = [
+            one
+            for one, name in zip(made, given, strict=True)
+            if name is None and isinstance(one, ObjectID)
+        ]
+        if nameless:
+            self._core.delete(nameless, False, True, None)
+        raise next(one for one in made if isinstance(one, Exception))
+
+    def get_many(self, object_ids: Iterable[Ref], *, timeout: float | None = None) -> list[Any]:
+        """The values of many objects, by id; what is large is mapped with one request for all.
+
+        Parameters
+        ----------
+        object_ids : iterable of ObjectID, str or int
+        timeout : float, optional
+            Seconds for all together.
+
+        Returns
+        -------
+        list
+            In the order of the ids.
+
+        Raises
+        ------
+        ObjectNotExistsException
+            One of them does not exist.
+        """
+        refs = [to_id(ref) for ref in object_ids]
+        deadline = Deadline(timeout, self._core)
+        if contexts.customised or any(ref.is_blob for ref in refs):
+            return [self.get(ref, timeout=deadline.left()) for ref in refs]
+        values = []
+        for ref, one in zip(refs, self._core.get_many(refs, timeout), strict=True):
+            if isinstance(one, Exception):
+                raise one
+            typename, metadata, buffers, members, _ = one
+            if members is None:
+                with contextlib.suppress(NotEncoded):
+                    value = decode(typename, metadata, buffers, pickle=self._pickle)
+                    note(buffers)
+                    values.append(value)
+                    continue
+            values.append(self.get(ref, timeout=deadline.left()))
+        return values
+
+    def explain(self, value: Any) -> Explanation:
+        """What a put and a get of a value, or of the object of an ObjectID, copy; see
+        `vineyard.explain`."""
+        return explain(value, client=self, pickle=self._pickle)
 
     def _get_customised(
         self,
         key: ObjectID | str,
         resolver: Resolver | None,
+        access: str,
         wait: bool,
         timeout: float | None,
         kwargs: dict[str, Any],
@@ -268,7 +396,7 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             try:
                 info = self._core.get_info(key, wait, timeout)
             except ObjectTypeErrorException:  # the name points to a blob
-                return self._get_value(key, wait, deadline.left())
+                return self._get_value(key, access, wait, deadline.left())
             typename = info.typename
             if resolver is not None:
                 resolver = contexts.accepting(resolver, "resolver")
@@ -280,7 +408,7 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             key = info.id
         if kwargs:
             raise TypeError(f"get() got unexpected keyword arguments {sorted(kwargs)}")
-        value = self._get_value(key, wait, deadline.left())
+        value = self._get_value(key, access, wait, deadline.left())
         return drivers.resolve(value, typename) if drivers else value
 
     # ---- the instance and the connection

@@ -150,7 +150,7 @@ def shared_client(socket: str) -> Client:
         return made
 
 
-def _default_client() -> Client:
+def default_client() -> Client:
     socket = find_socket()
     if socket is None:
         from vineyard import embedded
@@ -167,7 +167,7 @@ def put(
     **kwargs: Any,
 ) -> ObjectID:
     """`Client.put` of the instance that `connect` finds; connects once."""
-    return _default_client().put(value, builder, persist, name, **kwargs)
+    return default_client().put(value, builder, persist, name, **kwargs)
 
 
 def get(
@@ -178,4 +178,4 @@ def get(
     **kwargs: Any,
 ) -> Any:
     """`Client.get` of the instance that `connect` finds; connects once."""
-    return _default_client().get(object_id, name, resolver, fetch, **kwargs)
+    return default_client().get(object_id, name, resolver, fetch, **kwargs)
