@@ -73,6 +73,8 @@ _TYPENAMES = {
     "pandas.index": "vineyard::Index",
     "pandas.rangeindex": "vineyard::Index",
     "pandas.multiindex": "vineyard::Index",
+    "torch.tensor": "vineyard::Tensor<{type_}>",
+    "torch.module": "vineyard::torch::Module",
 }
 
 
@@ -132,6 +134,7 @@ def _encode_tree(value: Any, pickle: bool, custom: Callable[[Any], Any] | None) 
         raise TypeErrorException(
             f"can't store a value of type {type(value).__name__}: it is nested too deeply"
         ) from None
+    encoder.finish()
     codec = node["codec"]  # what JSON holds by itself went the fast way
     if codec.startswith("tensor"):
         typename = arrays.typename_of(node)

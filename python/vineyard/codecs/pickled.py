@@ -27,7 +27,7 @@ def encode_pickle(encoder: Encoder, value: Any) -> Node:
     name = type_name(type(value))
     if not encoder.pickle:
         raise PickleRefusedException(
-            f"can't store a value of type {name}: it has no codec, and pickle was refused"
+            f"can't store a value of type {name}: it has no codec, and pickle was refused{_advice(value)}"
         )
     out_of_band: list[pickle.PickleBuffer] = []
     try:
@@ -39,7 +39,7 @@ def encode_pickle(encoder: Encoder, value: Any) -> Node:
         ) from None
     except Exception as error:
         raise TypeErrorException(
-            f"can't store a value of type {name}: it has no codec, and pickle says: {error}"
+            f"can't store a value of type {name}: it has no codec, and pickle says: {error}{_advice(value)}"
         ) from error
     return {
         "codec": "pickle",
@@ -48,6 +48,12 @@ def encode_pickle(encoder: Encoder, value: Any) -> Node:
         "buffer": encoder.buffer(data),
         "buffers": [encoder.buffer(view) for view in views],
     }
+
+
+def _advice(value: Any) -> str:
+    from vineyard.codecs.buffer_values import advice
+
+    return advice(value)
 
 
 @decodes("pickle")

@@ -50,11 +50,23 @@ DECODERS: dict[str, tuple[int, Decode]] = {}
 
 #: Top package of a type -> the module of ours whose import registers that package's codecs.
 LAZY = {
+    "array": "vineyard.codecs.buffer_values",
+    "mmap": "vineyard.codecs.buffer_values",
+    "pickle": "vineyard.codecs.buffer_values",
+    "torch": "vineyard.codecs.torch_values",
     "pandas": "vineyard.codecs.pandas_values",
 }
 #: Prefix of a codec's name -> the module that registers it.
 LAZY_DECODERS = {
+    "array": "vineyard.codecs.buffer_values",
+    "ctypes": "vineyard.codecs.buffer_values",
+    "torch": "vineyard.codecs.torch_values",
     "pandas": "vineyard.codecs.pandas_values",
+}
+#: Full name of a base class -> the module whose import registers what recognises its subclasses.
+LAZY_BASES = {
+    "_ctypes.Array": "vineyard.codecs.buffer_values",
+    "torch.nn.modules.module.Module": "vineyard.codecs.torch_values",
 }
 
 
@@ -110,13 +122,25 @@ class Encoder:
         the ObjectID of what it stored, which becomes a member; or None, and the codecs go on.
     """
 
-    __slots__ = ("_next_id", "_referred", "_seen", "buffers", "custom", "members", "pickle")
+    __slots__ = (
+        "_at_end",
+        "_next_id",
+        "_referred",
+        "_seen",
+        "buffers",
+        "custom",
+        "members",
+        "memo",
+        "pickle",
+    )
 
     def __init__(self, pickle: bool = True, custom: Callable[[Any], Any] | None = None) -> None:
         self.pickle = pickle
         self.custom = custom
         self.buffers: list[Any] = []
         self.members: dict[str, Any] = {}
+        self.memo: dict[Any, Any] = {}  # what a codec keeps between its parts of this one value
+        self._at_end: list[Callable[[], None]] = []
         self._seen: dict[int, tuple[Any, Node]] = {}  # keeps the values alive: ids stay theirs
         self._referred: dict[int, Node] = {}
         self._next_id = 0
@@ -179,6 +203,15 @@ class Encoder:
         self.buffers.append(data)
         return len(self.buffers) - 1
 
+    def at_end(self, function: Callable[[], None]) -> None:
+        """Has a function called when all nodes are made: it may fill them in and add buffers."""
+        self._at_end.append(function)
+
+    def finish(self) -> None:
+        """Calls what waits for the end."""
+        for function in self._at_end:
+            function()
+
 
 def find_encoder(t: type) -> Encode | None:
     """The encoder of a type whose codecs may not have been imported yet, or None."""
@@ -187,6 +220,10 @@ def find_encoder(t: type) -> Encode | None:
         importlib.import_module(module)
     encode = ATOMS.get(t) or SHARED.get(t)
     if encode is None:
+        for base in t.__mro__[1:-1]:
+            module = LAZY_BASES.get(type_name(base))
+            if module is not None:
+                importlib.import_module(module)
         for recognise in KINDS:
             encode = recognise(t)
             if encode is not None:
@@ -212,7 +249,7 @@ class Decoder:
         Gets the value of a member by its key.
     """
 
-    __slots__ = ("_shared", "buffers", "member", "pickle")
+    __slots__ = ("_shared", "buffers", "member", "memo", "pickle")
 
     def __init__(
         self,
@@ -223,6 +260,7 @@ class Decoder:
         self.buffers = buffers
         self.pickle = pickle
         self.member = member
+        self.memo: dict[Any, Any] = {}  # what a codec keeps between its parts of this one value
         self._shared: dict[int, Any] = {}
 
     def value(self, node: Node) -> Any:
