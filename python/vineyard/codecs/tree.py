@@ -23,6 +23,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
+from vineyard.codecs.plugins import module_of
 from vineyard.errors import (
     CorruptedException,
     TypeErrorException,
@@ -215,7 +216,8 @@ class Encoder:
 
 def find_encoder(t: type) -> Encode | None:
     """The encoder of a type whose codecs may not have been imported yet, or None."""
-    module = LAZY.get(t.__module__.partition(".")[0])
+    package = t.__module__.partition(".")[0]
+    module = LAZY.get(package) or module_of(package)
     if module is not None:
         importlib.import_module(module)
     encode = ATOMS.get(t) or SHARED.get(t)
@@ -336,7 +338,8 @@ def find_decoder(codec: str) -> tuple[int, Decode]:
     """The newest version and the decoder of a codec."""
     entry = DECODERS.get(codec)
     if entry is None:
-        module = LAZY_DECODERS.get(codec.partition(".")[0])
+        package = codec.partition(".")[0]
+        module = LAZY_DECODERS.get(package) or module_of(package)
         if module is not None:
             try:
                 importlib.import_module(module)
