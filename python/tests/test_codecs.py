@@ -2,8 +2,8 @@
 # Copyright The Vineyard Authors.
 """Values that need nothing but numpy come back the same, without a store and without pickle."""
 
-import enum
 import struct
+import types
 
 import numpy as np
 import pytest
@@ -192,10 +192,6 @@ class Thing:
         return type(other) is Thing and self.x == other.x
 
 
-class Colour(enum.Enum):
-    RED = 1
-
-
 class Int(int):
     pass
 
@@ -204,12 +200,12 @@ class List(list):
     pass
 
 
-@pytest.mark.parametrize("value", [Thing(1), Colour.RED, Int(5), List([1]), range(3), 1 + 0j == 1])
+@pytest.mark.parametrize("value", [Thing(1), Int(5), List([1]), types.SimpleNamespace(a=1)])
 def test_other_values_are_pickled(value):
     assert_kept(value, pickle=True)
 
 
-@pytest.mark.parametrize("value", [Thing(1), Colour.RED, Int(5), List([1]), range(3)])
+@pytest.mark.parametrize("value", [Thing(1), Int(5), List([1]), types.SimpleNamespace(a=1)])
 def test_refused_pickle_names_the_type(value):
     name = type(value).__qualname__
     for put in (value, [1, {"a": value}]):
@@ -267,12 +263,3 @@ def test_too_deep_nesting_is_refused():
         encode(value)
     while value:  # taken apart without recursion
         value = value[0]
-
-
-def test_structured_arrays_need_pickle():
-    array = np.zeros(3, [("a", "i4"), ("b", "f8")])
-    with pytest.raises(TypeError, match="pickle"):
-        encode(array, pickle=False)
-    back = round_trip(array, pickle=True)
-    assert_same(array.dtype, back.dtype)
-    assert array.tobytes() == back.tobytes()

@@ -2,7 +2,11 @@
 # Copyright The Vineyard Authors.
 """Values for property tests."""
 
+import collections
+import datetime
+import pathlib
 import struct
+import zoneinfo
 
 import numpy as np
 from hypothesis import strategies as st
@@ -89,6 +93,79 @@ values = st.recursive(
         st.lists(inner, max_size=6).map(tuple),
         st.dictionaries(_keys(inner), inner, max_size=5),
         st.lists(st.one_of(st.none(), st.booleans(), integers, floats, texts), max_size=80),
+    ),
+    max_leaves=12,
+)
+
+
+# ---- the standard library
+
+_zones = st.one_of(
+    st.none(),
+    st.timezones(),
+    st.just(datetime.UTC),
+    st.builds(
+        datetime.timezone,
+        st.timedeltas(
+            datetime.timedelta(hours=-23, minutes=-59), datetime.timedelta(hours=23, minutes=59)
+        ),
+        texts,
+    ),
+)
+_paths = st.builds(
+    lambda kind, parts: kind(*parts),
+    st.sampled_from([pathlib.PurePosixPath, pathlib.PosixPath]),
+    st.lists(texts.map(lambda text: text.replace("\0", "")), max_size=4),
+)
+standard_values = st.one_of(
+    st.dates(),
+    st.datetimes(timezones=_zones),
+    st.builds(lambda t, fold: t.replace(fold=fold), st.datetimes(), st.integers(0, 1)),
+    st.times(timezones=st.one_of(st.none(), st.just(datetime.UTC))),
+    st.timedeltas(),
+    st.timezones().map(lambda zone: zoneinfo.ZoneInfo(str(zone))),
+    st.decimals(),
+    st.fractions(),
+    st.uuids(),
+    st.slices(20),
+    st.builds(range, integers, integers, integers.filter(bool)),
+    _paths,
+    st.binary(max_size=300).map(memoryview),
+    st.binary(max_size=300).map(bytearray),
+    st.just(NotImplemented),
+)
+
+_hashables = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        integers,
+        texts,
+        st.floats(allow_nan=False),
+        st.dates(),
+        st.uuids(),
+        st.fractions(),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(tuple), st.frozensets(inner, max_size=3)
+    ),
+    max_leaves=4,
+)
+
+python_values = st.recursive(
+    st.one_of(scalars, standard_values),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=6),
+        st.lists(inner, max_size=6).map(tuple),
+        st.dictionaries(_hashables, inner, max_size=5),
+        st.dictionaries(_hashables, inner, max_size=5).map(collections.OrderedDict),
+        st.dictionaries(_hashables, inner, max_size=5).map(
+            lambda d: collections.defaultdict(list, d)
+        ),
+        st.dictionaries(texts, inner, max_size=5).map(collections.Counter),
+        st.lists(inner, max_size=6).map(lambda items: collections.deque(items, 9)),
+        st.sets(_hashables, max_size=6),
+        st.frozensets(_hashables, max_size=6),
     ),
     max_leaves=12,
 )

@@ -13,7 +13,11 @@ lie in memory. ``shape_`` is the array's shape, ``value_type_meta_`` its dtype (
 A contiguous array in any of these orders is handed over without a copy, and comes back as a
 read-only view of the stored bytes. Only arrays with gaps are compacted first.
 
-Arrays of Python objects hold their items as a sequence does (see `containers`).
+Arrays of Python objects hold their items as a sequence does (see `containers`), and arrays of
+StringDType their texts as Arrow would: UTF-8, and where each begins. Arrays whose dtype is more than
+a text, such as structures, have a ``dtype_`` beside their bytes (see `dtypes`); bytes of a structure
+that belong to no field are stored as zeros. Structures with fields of Python objects are stored field
+by field. These three are made anew at get, all others are views of the stored bytes.
 
 >>> import numpy as np
 >>> from vineyard.codecs import decode, encode
@@ -27,12 +31,22 @@ array([[0., 1., 2.],
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vineyard.codecs.containers import items_keys, items_of
+from vineyard.codecs.dtypes import (
+    DtypeInfo,
+    dtype_from,
+    dtype_node,
+    dtype_of,
+    has_gaps,
+    known_info,
+    plain_info,
+)
 from vineyard.codecs.scalars import Encoded
 from vineyard.codecs.tree import (
     Decoder,
@@ -47,73 +61,14 @@ from vineyard.codecs.tree import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Names of element types in typenames, where the C++ name differs from numpy's.
-_CPP_NAMES = {"float32": "float", "float64": "double", "int32": "int"}
-
-_DTYPE_TEXT = re.compile(r"[<>|][biufcmMSU]\d+(\[\d*[a-zA-Zμ]+\])?")
 _MAX_DIM = 2**62
 
 
-# ---- dtypes
-
-
-class _DtypeInfo:
-    """What is the same for all arrays of one dtype."""
-
-    __slots__ = ("exports", "head", "keys", "typename")
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        name = dtype.name
-        native = dtype.isnative
-        cpp = _CPP_NAMES.get(name, name) if native else f"{name}, big-endian"
-        self.typename = f"vineyard::Tensor<{cpp}>"
-        self.keys = {"value_type_": name, "value_type_meta_": dtype.str}
-        self.head = (
-            f'{{"codec":"tensor","version":1,"value_type_":"{name}",'
-            f'"value_type_meta_":"{dtype.str}","order_":"C","partition_index_":[],"buffer":0,"shape_":'
-        )
-        # Whether memoryview understands the array as it is; else its bytes are viewed as uint8.
-        self.exports = native and dtype.kind in "biuf" and 0 < dtype.itemsize <= 8
-
-
-_DTYPES: dict[np.dtype[Any], _DtypeInfo] = {}
-
-
-def _dtype_info(dtype: np.dtype[Any]) -> _DtypeInfo | None:
-    """None for dtypes whose elements are not plain bytes."""
-    info = _DTYPES.get(dtype)
-    if info is None and dtype.kind in "biufcmMSU" and dtype.itemsize:
-        if len(_DTYPES) > 1000:
-            _DTYPES.clear()
-        info = _DTYPES[dtype] = _DtypeInfo(dtype)
-    return info
-
-
-_PARSED: dict[str, np.dtype[Any]] = {}
-
-
-def dtype_of(text: str) -> np.dtype[Any]:
-    """The dtype of a stored ``value_type_meta_``."""
-    dtype = _PARSED.get(text)
-    if dtype is not None:
-        return dtype
-    if not _DTYPE_TEXT.fullmatch(text):
-        corrupted(f"{text[:40]!r} is no dtype of numbers")
-    try:
-        dtype = np.dtype(text)
-    except (TypeError, ValueError, OverflowError, MemoryError) as error:
-        corrupted(f"{text[:40]!r} is no dtype here: {error}")
-    if dtype.itemsize == 0:
-        corrupted(f"{text[:40]!r} is no dtype of numbers")
-    if len(_PARSED) > 1000:
-        _PARSED.clear()
-    _PARSED[text] = dtype
-    return dtype
-
-
-def _bytes_view(array: NDArray[Any], info: _DtypeInfo) -> Any:
+def _bytes_view(array: NDArray[Any], info: DtypeInfo | None) -> Any:
     """A C-contiguous array as a buffer of bytes, without a copy."""
-    return array if info.exports else array.reshape(-1).view(np.uint8)
+    if info is not None and info.exports:
+        return array
+    return array.reshape(-1).view(np.uint8) if array.itemsize else b""
 
 
 # ---- layout
@@ -143,34 +98,50 @@ def _in_memory_order(array: NDArray[Any]) -> tuple[NDArray[Any], dict[str, Any]]
 def _from_memory_order(
     decoder: Decoder, node: dict[str, Any], dtype: np.dtype[Any], buffer: Any
 ) -> NDArray[Any]:
+    """The reverse of `_in_memory_order`, for the bytes of the elements."""
+    stored, lead_back = _way_back(decoder, node)
+    check_size(stored, dtype, buffer)
+    try:
+        return lead_back(np.ndarray(tuple(stored), dtype, buffer))
+    except (ValueError, TypeError, OverflowError) as error:
+        corrupted(str(error))
+
+
+def _from_items(decoder: Decoder, node: dict[str, Any], flat: NDArray[Any]) -> NDArray[Any]:
+    """The reverse of `_in_memory_order`, for elements that are no bytes."""
+    stored, lead_back = _way_back(decoder, node)
+    flat.flags.writeable = False  # before there is a view: so nobody can switch it back on in that
+    try:
+        return lead_back(flat.reshape(stored))
+    except (ValueError, TypeError, OverflowError) as error:
+        corrupted(str(error))
+
+
+def _way_back(
+    decoder: Decoder, node: dict[str, Any]
+) -> tuple[list[int], Callable[[NDArray[Any]], NDArray[Any]]]:
+    """The shape as the elements lie in memory, and what makes the array of that."""
     shape = decoder.need_ints(node, "shape_", 0, _MAX_DIM)
     ndim = len(shape)
     order = node.get("order_")
-    if order not in ("C", "F", "K"):
-        corrupted(f"memory order {str(order)[:20]!r}")
-    stored = shape
+    if order == "C":
+        return shape, lambda array: array
     if order == "F":
-        stored = shape[::-1]
-    elif order == "K":
-        axes = decoder.need_ints(node, "axes_", 0, ndim)
-        repeated = decoder.need_ints(node, "repeated_", 0, ndim - 1)
-        flipped = decoder.need_ints(node, "flipped_", 0, ndim - 1)
-        if sorted(axes) != list(range(ndim)):
-            corrupted(f"{axes} is no order of {ndim} axes")
-        stored = [1 if i in repeated else shape[i] for i in axes]
-    check_size(stored, dtype, buffer)
-    try:
-        array: NDArray[Any] = np.ndarray(tuple(stored), dtype, buffer)
-        if order == "F":
-            array = array.T
-        elif order == "K":
-            array = array.transpose(np.argsort(axes))
-            array = array[tuple(slice(None, None, -1 if i in flipped else 1) for i in range(ndim))]
-            if repeated:
-                array = np.broadcast_to(array, shape)
-    except (ValueError, TypeError, OverflowError) as error:
-        corrupted(str(error))
-    return array
+        return shape[::-1], lambda array: array.T
+    if order != "K":
+        corrupted(f"memory order {str(order)[:20]!r}")
+    axes = decoder.need_ints(node, "axes_", 0, ndim)
+    repeated = decoder.need_ints(node, "repeated_", 0, ndim - 1)
+    flipped = decoder.need_ints(node, "flipped_", 0, ndim - 1)
+    if sorted(axes) != list(range(ndim)):
+        corrupted(f"{axes} is no order of {ndim} axes")
+
+    def lead_back(array: NDArray[Any]) -> NDArray[Any]:
+        array = array.transpose(np.argsort(axes))
+        array = array[tuple(slice(None, None, -1 if i in flipped else 1) for i in range(ndim))]
+        return np.broadcast_to(array, shape) if repeated else array
+
+    return [1 if i in repeated else shape[i] for i in axes], lead_back
 
 
 def check_size(shape: list[int], dtype: np.dtype[Any], buffer: Any) -> None:
@@ -187,7 +158,7 @@ def check_size(shape: list[int], dtype: np.dtype[Any], buffer: Any) -> None:
 
 def encode_array(array: NDArray[Any]) -> Encoded | None:
     """A put of an array, the fast way; None where only the tree will do."""
-    info = _DTYPES.get(array.dtype)
+    info = known_info(array.dtype)
     if info is None or not array.flags.c_contiguous:
         return None
     metadata = f"{info.head}{list(array.shape)}}}"
@@ -196,7 +167,9 @@ def encode_array(array: NDArray[Any]) -> Encoded | None:
 
 @encodes(np.ndarray)
 def array_node(encoder: Encoder, array: NDArray[Any]) -> Node:
-    info = _dtype_info(array.dtype)
+    """The node of an array; what a subclass adds to it is lost."""
+    dtype = array.dtype
+    info = plain_info(dtype)
     if info is not None:
         data, layout = _in_memory_order(array)
         return {
@@ -206,28 +179,47 @@ def array_node(encoder: Encoder, array: NDArray[Any]) -> Node:
             "partition_index_": [],
             "buffer": encoder.buffer(_bytes_view(data, info)),
         }
-    if array.dtype.kind == "O":
-        order: Any = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    keys = {"value_type_": dtype.name, "value_type_meta_": dtype.str}
+    if dtype.kind == "O":
+        data, layout = _in_memory_order(array)
+        if dtype.metadata is not None:
+            layout["dtype_"] = dtype_node(encoder, dtype)
+        return {"codec": "tensor.object", **layout, **items_keys(encoder, data.ravel().tolist())}
+    if not isinstance(dtype, np.dtype) or (dtype.kind == "V" and dtype.isbuiltin == 2):
+        refuse(array, f"dtype {dtype} has no codec")
+    keys["dtype_"] = dtype_node(encoder, dtype)
+    if dtype.kind == "T":
+        data, layout = _in_memory_order(array)
         return {
-            "codec": "tensor.object",
-            "shape_": list(array.shape),
-            "order_": order,
-            **items_keys(encoder, array.ravel(order).tolist()),
+            "codec": "tensor.string",
+            **keys,
+            "value_type_": "string",
+            "value_type_meta_": "T",
+            **layout,
+            **text_keys(encoder, data.ravel().tolist()),
         }
-    from vineyard.codecs.pickled import encode_pickle
-
-    if not encoder.pickle:
-        refuse(array, f"dtype {array.dtype} has no codec, and pickle was refused")
-    if not (array.flags.c_contiguous or array.flags.f_contiguous):
-        array = array.copy()  # pickle would have it in band, and give it back writable
-    return encode_pickle(encoder, array)
+    if dtype.hasobject:
+        return {"codec": "tensor.fields", **keys, **_field_keys(encoder, array)}
+    data, layout = _in_memory_order(array)
+    if has_gaps(dtype):
+        data = _without_gaps(data)
+    return {
+        "codec": "tensor.typed",
+        **keys,
+        **layout,
+        "partition_index_": [],
+        "buffer": encoder.buffer(_bytes_view(data, None)),
+    }
 
 
 def typename_of(node: dict[str, Any]) -> str:
     """The typename of a stored array, from its node."""
     if node["codec"] == "tensor.object":
         return "vineyard::Tensor<object>"
-    return _DTYPES[dtype_of(node["value_type_meta_"])].typename
+    if node["codec"] != "tensor":
+        return f"vineyard::Tensor<{node['value_type_']}>"
+    info = plain_info(dtype_of(node["value_type_meta_"]))
+    return info.typename if info is not None else "vineyard::Tensor"
 
 
 @decodes("tensor")
@@ -236,21 +228,131 @@ def _decode_tensor(decoder: Decoder, node: dict[str, Any]) -> NDArray[Any]:
     return _from_memory_order(decoder, node, dtype, decoder.need_buffer(node))
 
 
+@decodes("tensor.typed")
+def _decode_typed_tensor(decoder: Decoder, node: dict[str, Any]) -> NDArray[Any]:
+    dtype = dtype_from(decoder, node.get("dtype_"))
+    # Of these, the bytes would be taken for addresses.
+    if dtype.hasobject or dtype.kind == "T" or dtype.subdtype is not None:
+        corrupted(f"an array of bytes that is one of {dtype}")
+    return _from_memory_order(decoder, node, dtype, decoder.need_buffer(node))
+
+
 @decodes("tensor.object")
 def _decode_object_tensor(decoder: Decoder, node: dict[str, Any]) -> NDArray[Any]:
-    shape = decoder.need_ints(node, "shape_", 0, _MAX_DIM)
+    dtype = dtype_from(decoder, node["dtype_"]) if "dtype_" in node else np.dtype("O")
+    if dtype.kind != "O":
+        corrupted(f"an array of objects that is one of {dtype}")
     items = items_of(decoder, node)
-    order = node.get("order_")
-    if order not in ("C", "F"):
-        corrupted(f"memory order {str(order)[:20]!r}")
-    flat = np.empty(len(items), object)
+    flat = np.empty(len(items), dtype)
     for i, item in enumerate(items):
         flat[i] = item
-    flat.flags.writeable = False  # before there is a view: so nobody can switch it back on in that
-    try:
-        return flat.reshape(shape, order=order)
-    except ValueError as error:
-        corrupted(str(error))
+    return _from_items(decoder, node, flat)
+
+
+# ---- arrays of StringDType: UTF-8 of all texts, and where each ends
+
+
+def text_keys(encoder: Encoder, items: list[Any]) -> dict[str, Any]:
+    """The keys that hold texts; what is no text stands for a missing one."""
+    encoded = [item.encode() if type(item) is str else b"" for item in items]
+    offsets = np.zeros(len(items) + 1, "<i8")
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    keys = {
+        "offsets_": encoder.buffer(offsets),
+        "texts_": encoder.buffer(b"".join(encoded)),
+    }
+    if any(type(item) is not str for item in items):
+        keys["missing_"] = encoder.buffer(bytes(type(item) is not str for item in items))
+    return keys
+
+
+@decodes("tensor.string")
+def _decode_string_tensor(decoder: Decoder, node: dict[str, Any]) -> NDArray[Any]:
+    dtype = dtype_from(decoder, node.get("dtype_"))
+    if dtype.kind != "T":
+        corrupted(f"an array of texts that is one of {dtype}")
+    buffer = decoder.need_buffer(node, "offsets_")
+    texts = bytes(decoder.need_buffer(node, "texts_"))
+    if len(buffer) % 8 or not len(buffer):
+        corrupted(f"{len(buffer)} bytes are no whole number of offsets")
+    offsets = np.frombuffer(buffer, "<i8")
+    if offsets[0] != 0 or offsets[-1] != len(texts) or (offsets[1:] < offsets[:-1]).any():
+        corrupted("offsets of texts that do not rise from their start to their end")
+    ends = offsets.tolist()
+    items: list[Any] = [str(texts[a:b], "utf-8") for a, b in pairwise(ends)]
+    if "missing_" in node:
+        missing = bytes(decoder.need_buffer(node, "missing_"))
+        if len(missing) != len(items) or not hasattr(dtype, "na_object"):
+            corrupted("missing texts in an array that can't have them")
+        items = [dtype.na_object if m else item for m, item in zip(missing, items, strict=True)]
+    flat = np.empty(len(items), dtype)
+    flat[:] = items
+    return _from_items(decoder, node, flat)
+
+
+# ---- arrays of structures
+
+
+def _without_gaps(array: NDArray[Any]) -> NDArray[Any]:
+    """A copy whose bytes outside of fields are zero, and not what lay in the program's memory."""
+    made = np.zeros(array.shape, array.dtype)
+    _copy_fields(array, made)
+    return made
+
+
+def _copy_fields(source: NDArray[Any], target: NDArray[Any]) -> None:
+    if source.dtype.names is None:
+        target[...] = source
+    for name in source.dtype.names or ():
+        _copy_fields(source[name], target[name])
+
+
+def _field_keys(encoder: Encoder, array: NDArray[Any]) -> dict[str, Any]:
+    """The keys that hold the fields of an array one by one: for fields of Python objects."""
+    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    names = array.dtype.names or ()
+    parts = [np.ascontiguousarray(array[name]).reshape(array[name].shape) for name in names]
+    if _is_mostly_gaps(array.dtype, array.size, parts):
+        refuse(array, f"most bytes of an element of {array.dtype} belong to no field")
+    return {
+        "shape_": list(array.shape),
+        "order_": order,
+        "fields_": [array_node(encoder, part) for part in parts],
+    }
+
+
+def _is_mostly_gaps(dtype: np.dtype[Any], size: int, parts: list[NDArray[Any]]) -> bool:
+    return dtype.itemsize * size > 16 * sum(part.nbytes for part in parts) + 2**20
+
+
+@decodes("tensor.fields")
+def _decode_fields(decoder: Decoder, node: dict[str, Any]) -> NDArray[Any]:
+    dtype = dtype_from(decoder, node.get("dtype_"))
+    shape = tuple(decoder.need_ints(node, "shape_", 0, _MAX_DIM))
+    order = node.get("order_")
+    parts = [decoder.value(part) for part in decoder.need(node, "fields_", list)]
+    names = dtype.names or ()
+    if order not in ("C", "F") or len(parts) != len(names) or not dtype.hasobject:
+        corrupted(f"{len(parts)} fields in order {str(order)[:20]!r} for {dtype}")
+    for name, part in zip(names, parts, strict=True):
+        field = dtype.fields[name][0]  # type: ignore[index]
+        if (
+            type(part) is not np.ndarray
+            or part.shape != shape + field.shape
+            or part.dtype != field.base
+            or not part.flags.c_contiguous  # so that there is a byte in the store for each of its own
+        ):
+            corrupted(f"field {name[:40]!r} is no array of {field}")
+    size = parts[0].size if shape else 1
+    for dim in dtype.fields[names[0]][0].shape:  # type: ignore[index]
+        size //= dim or 1
+    if _is_mostly_gaps(dtype, size, parts):
+        corrupted("fields of another size than their array")
+    array = np.zeros(shape, dtype, order=order)
+    for name, part in zip(names, parts, strict=True):
+        array[name] = part
+    array.flags.writeable = False
+    return array
 
 
 #: Metadata of small arrays read before -> (dtype, shape, bytes).
@@ -288,6 +390,17 @@ def _scalar_node(encoder: Encoder, value: np.generic[Any]) -> Node:
     if isinstance(value, np.bytes_):
         inner = encoder.node(bytes(value))
         return {"codec": "scalar", "value_type_meta_": "bytes_", "value_": inner}
+    if plain_info(dtype) is None:
+        if isinstance(value, np.void):
+            array = np.asarray(value)
+        else:  # not so: of a long double it would fill the gap with what lay in memory
+            array = np.frombuffer(value.tobytes(), dtype).reshape(())
+        return {
+            "codec": "scalar.typed",
+            "type_": dtype.name,
+            "value_type_meta_": dtype.str,
+            "array_": array_node(encoder, array),
+        }
     return {
         "codec": "scalar",
         "type_": dtype.name,
@@ -297,13 +410,11 @@ def _scalar_node(encoder: Encoder, value: np.generic[Any]) -> Node:
     }
 
 
-encodes(
-    *(t for t in {np.dtype(c).type for c in "?bhilqBHILQefdgFDGmMSU"}),
-    atom=True,
-)(_scalar_node)
-# np.longlong is a type of its own beside np.int64, of the same dtype string.
+encodes(*(t for t in {np.dtype(c).type for c in "?bhilqBHILQefdgFDGmMSU"}), atom=True)(_scalar_node)
+# Types of their own beside np.int64 or np.int32, of the same dtype string.
 for _name in ("longlong", "ulonglong", "intc", "uintc"):
     encodes(getattr(np, _name), atom=True)(_scalar_node)
+encodes(np.void, np.record)(_scalar_node)
 
 
 @decodes("scalar")
@@ -321,3 +432,11 @@ def _decode_scalar(decoder: Decoder, node: dict[str, Any]) -> Any:
         corrupted("a numpy scalar is not written in hexadecimal")
     check_size([], dtype, data)
     return np.ndarray((), dtype, data)[()]
+
+
+@decodes("scalar.typed")
+def _decode_typed_scalar(decoder: Decoder, node: dict[str, Any]) -> Any:
+    array = decoder.value(node.get("array_"))
+    if type(array) is not np.ndarray or array.ndim:
+        corrupted("a numpy scalar that is not made of an array without axes")
+    return array[()]

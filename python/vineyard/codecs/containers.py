@@ -64,7 +64,7 @@ def _pack(encoder: Encoder, values: Any) -> dict[str, Any] | None:
         return None
     packed: dict[str, Any] = {}
     parts = dict.fromkeys(types, values)
-    if len(types) > 1:
+    if len(types) > 1 or type(None) in types:  # None takes a byte too: sizes are bound by bytes
         packed["tags_"] = encoder.buffer(bytes(_TAGS[type(v)] for v in values))
         parts = {t: [v for v in values if type(v) is t] for t in types}
     if bool in types:
@@ -99,11 +99,9 @@ def _unpack(decoder: Decoder, packed: dict[str, Any], size: int) -> list[Any]:
     if "tags_" not in packed:
         if len(parts) > 1:
             corrupted("packed items of several types without tags")
-        if parts:
-            return parts.popitem()[1]
-        if size > 1 << 32:
+        if not parts:
             corrupted(f"{size} items without a byte")
-        return [None] * size
+        return parts.popitem()[1]
     tags = bytes(decoder.need_buffer(packed, "tags_"))
     iterators = {tag: iter(part) for tag, part in parts.items()}
     try:
@@ -147,9 +145,8 @@ def _tuple_node(encoder: Encoder, value: tuple[Any, ...]) -> Node:
 
 def _hashed_keys(encoder: Encoder, values: list[Any], container: Any) -> dict[str, Node]:
     """`items_keys` of what stands in a set, or for the keys of a dict."""
-    members = len(encoder.members)
     keys = items_keys(encoder, values)
-    if len(encoder.members) > members:
+    if encoder.members and encoder.leads_to_member(keys.get("items_")):
         refuse(
             container,
             "an ObjectID in it would come back as the value of that object; put str(id) instead",
@@ -157,10 +154,55 @@ def _hashed_keys(encoder: Encoder, values: list[Any], container: Any) -> dict[st
     return keys
 
 
+def dict_keys(encoder: Encoder, value: dict[Any, Any]) -> dict[str, Node]:
+    """The keys that hold the items of a dict, in whatever node."""
+    keys = {"codec": "keys", **_hashed_keys(encoder, list(value.keys()), value)}
+    return {"keys_": keys, **items_keys(encoder, list(value.values()))}
+
+
+def dict_of(decoder: Decoder, node: dict[str, Any]) -> dict[Any, Any]:
+    """The reverse of `dict_keys`."""
+    keys = items_of(decoder, decoder.need(node, "keys_", dict))
+    values = items_of(decoder, node)
+    if len(keys) != len(values):
+        corrupted(f"a dict of {len(keys)} keys and {len(values)} values")
+    _check_hashing(decoder, keys)
+    made = dict(zip(keys, values, strict=True))
+    if len(made) != len(keys):
+        corrupted("a dict with two equal keys")
+    return made
+
+
+#: Parts of one key, those that stand in it twice counted twice: so often hashing it goes on.
+_MAX_PARTS = 10_000_000
+
+
+def _check_hashing(decoder: Decoder, keys: list[Any]) -> None:
+    """Raises where a key has parts that share parts that ...: hashing it would never end."""
+    if not decoder.pickle and decoder.referred:
+        memo: dict[int, int] = {}
+        for key in keys:
+            _parts(key, memo)
+
+
+def _parts(value: Any, memo: dict[int, int]) -> int:
+    if isinstance(value, (tuple, frozenset)):
+        inner: Iterable[Any] = value
+    elif hasattr(type(value), "__dataclass_fields__"):
+        inner = [getattr(value, name, None) for name in type(value).__dataclass_fields__]
+    else:
+        return 1
+    known = memo.get(id(value))
+    if known is None:
+        known = memo[id(value)] = 1 + sum(_parts(v, memo) for v in inner)
+        if known > _MAX_PARTS:
+            corrupted(f"a key of more than {_MAX_PARTS} parts")
+    return known
+
+
 @encodes(dict)
 def _dict_node(encoder: Encoder, value: dict[Any, Any]) -> Node:
-    keys = {"codec": "keys", **_hashed_keys(encoder, list(value.keys()), value)}
-    return {"codec": "dict", "keys_": keys, **items_keys(encoder, list(value.values()))}
+    return {"codec": "dict", **dict_keys(encoder, value)}
 
 
 def _sorted_if_possible(values: Iterable[Any]) -> list[Any]:
@@ -192,27 +234,19 @@ def _decode_tuple(decoder: Decoder, node: dict[str, Any]) -> tuple[Any, ...]:
 
 @decodes("dict")
 def _decode_dict(decoder: Decoder, node: dict[str, Any]) -> dict[Any, Any]:
-    keys = items_of(decoder, decoder.need(node, "keys_", dict))
-    values = items_of(decoder, node)
-    if len(keys) != len(values):
-        corrupted(f"a dict of {len(keys)} keys and {len(values)} values")
-    try:
-        return dict(zip(keys, values, strict=True))
-    except TypeError as error:
-        corrupted(str(error))
+    return dict_of(decoder, node)
 
 
 @decodes("set")
 def _decode_set(decoder: Decoder, node: dict[str, Any]) -> set[Any]:
-    try:
-        return set(items_of(decoder, node))
-    except TypeError as error:
-        corrupted(str(error))
+    items = items_of(decoder, node)
+    _check_hashing(decoder, items)
+    made = set(items)
+    if len(made) != len(items):
+        corrupted("a set with two equal items")
+    return made
 
 
 @decodes("frozenset")
 def _decode_frozenset(decoder: Decoder, node: dict[str, Any]) -> frozenset[Any]:
-    try:
-        return frozenset(items_of(decoder, node))
-    except TypeError as error:
-        corrupted(str(error))
+    return frozenset(_decode_set(decoder, node))

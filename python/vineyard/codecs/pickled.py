@@ -14,8 +14,15 @@ from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, typ
 from vineyard.errors import PickleRefusedException, TypeErrorException, UnpickleException
 
 
-def encode_pickle(encoder: Encoder, value: Any) -> Node:
+def encode_pickle(encoder: Encoder, value: Any, why: str = "it has no codec") -> Node:
     """The node of a value as a pickle.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    value : object
+    why : str
+        Why it takes a pickle to store it; for the error messages.
 
     Raises
     ------
@@ -27,7 +34,7 @@ def encode_pickle(encoder: Encoder, value: Any) -> Node:
     name = type_name(type(value))
     if not encoder.pickle:
         raise PickleRefusedException(
-            f"can't store a value of type {name}: it has no codec, and pickle was refused{_advice(value)}"
+            f"can't store a value of type {name}: {why}, and pickle was refused{_advice(value)}"
         )
     out_of_band: list[pickle.PickleBuffer] = []
     try:
@@ -39,7 +46,7 @@ def encode_pickle(encoder: Encoder, value: Any) -> Node:
         ) from None
     except Exception as error:
         raise TypeErrorException(
-            f"can't store a value of type {name}: it has no codec, and pickle says: {error}{_advice(value)}"
+            f"can't store a value of type {name}: {why}, and pickle says: {error}{_advice(value)}"
         ) from error
     return {
         "codec": "pickle",

@@ -55,19 +55,46 @@ LAZY = {
     "mmap": "vineyard.codecs.buffer_values",
     "pickle": "vineyard.codecs.buffer_values",
     "torch": "vineyard.codecs.torch_values",
+    **dict.fromkeys(
+        ("builtins", "collections", "datetime", "decimal", "fractions", "pathlib", "uuid"),
+        "vineyard.codecs.standard_values",
+    ),
+    **dict.fromkeys(("zoneinfo", "pytz", "dateutil"), "vineyard.codecs.timezones"),
+    "numpy": "vineyard.codecs.numpy_classes",
+    "pyarrow": "vineyard.codecs.arrow_values",
+    "polars": "vineyard.codecs.polars_values",
     "pandas": "vineyard.codecs.pandas_values",
+    "scipy": "vineyard.codecs.sparse_values",
 }
 #: Prefix of a codec's name -> the module that registers it.
 LAZY_DECODERS = {
     "array": "vineyard.codecs.buffer_values",
     "ctypes": "vineyard.codecs.buffer_values",
     "torch": "vineyard.codecs.torch_values",
+    **dict.fromkeys(
+        (
+            *("date", "datetime", "time", "timedelta", "decimal", "fraction", "uuid", "path"),
+            *("slice", "range", "ordereddict", "counter", "defaultdict", "deque"),
+            "notimplemented",
+        ),
+        "vineyard.codecs.standard_values",
+    ),
+    **dict.fromkeys(("namedtuple", "enum", "dataclass"), "vineyard.codecs.classes"),
+    "zone": "vineyard.codecs.timezones",
+    "memoryview": "vineyard.codecs.memoryviews",
+    "numpy": "vineyard.codecs.numpy_classes",
+    "arrow": "vineyard.codecs.arrow_values",
+    "polars": "vineyard.codecs.polars_values",
     "pandas": "vineyard.codecs.pandas_values",
+    "scipy": "vineyard.codecs.sparse_values",
 }
 #: Full name of a base class -> the module whose import registers what recognises its subclasses.
 LAZY_BASES = {
     "_ctypes.Array": "vineyard.codecs.buffer_values",
     "torch.nn.modules.module.Module": "vineyard.codecs.torch_values",
+    "pyarrow.lib.ExtensionArray": "vineyard.codecs.arrow_values",
+    "pyarrow.lib.ExtensionScalar": "vineyard.codecs.arrow_values",
+    "pyarrow.lib.BaseExtensionType": "vineyard.codecs.arrow_values",
 }
 
 
@@ -125,6 +152,7 @@ class Encoder:
 
     __slots__ = (
         "_at_end",
+        "_found",
         "_next_id",
         "_referred",
         "_seen",
@@ -144,6 +172,7 @@ class Encoder:
         self._at_end: list[Callable[[], None]] = []
         self._seen: dict[int, tuple[Any, Node]] = {}  # keeps the values alive: ids stay theirs
         self._referred: dict[int, Node] = {}
+        self._found: dict[type, Encode] = {}  # not kept longer: a program may make classes for ever
         self._next_id = 0
 
     def node(self, value: Any) -> Node:
@@ -161,12 +190,10 @@ class Encoder:
                 node = SHARED[type(made)](self, made)
                 self._seen[id(value)] = (value, node)
                 return node
-        encode = SHARED.get(t) or find_encoder(t)
+        encode = SHARED.get(t) or self._found.get(t)
         if encode is None:
-            from vineyard.codecs import pickled
-
-            encode = pickled.encode_pickle
-        elif t in ATOMS:
+            encode = self._found[t] = find_encoder(t) or _encode_pickle
+        if t in ATOMS:
             return encode(self, value)
         self._seen[id(value)] = (value, None)
         node = encode(self, value)
@@ -214,6 +241,12 @@ class Encoder:
             function()
 
 
+def _encode_pickle(encoder: Encoder, value: Any) -> Node:
+    from vineyard.codecs import pickled
+
+    return pickled.encode_pickle(encoder, value)
+
+
 def find_encoder(t: type) -> Encode | None:
     """The encoder of a type whose codecs may not have been imported yet, or None."""
     package = t.__module__.partition(".")[0]
@@ -226,6 +259,7 @@ def find_encoder(t: type) -> Encode | None:
             module = LAZY_BASES.get(type_name(base))
             if module is not None:
                 importlib.import_module(module)
+        importlib.import_module("vineyard.codecs.classes")
         for recognise in KINDS:
             encode = recognise(t)
             if encode is not None:
@@ -251,7 +285,7 @@ class Decoder:
         Gets the value of a member by its key.
     """
 
-    __slots__ = ("_shared", "buffers", "member", "memo", "pickle")
+    __slots__ = ("_shared", "buffers", "member", "memo", "pickle", "referred")
 
     def __init__(
         self,
@@ -264,6 +298,7 @@ class Decoder:
         self.member = member
         self.memo: dict[Any, Any] = {}  # what a codec keeps between its parts of this one value
         self._shared: dict[int, Any] = {}
+        self.referred = False  # whether any node has referred to another so far
 
     def value(self, node: Node) -> Any:
         """The value of a node."""
@@ -293,6 +328,7 @@ class Decoder:
         return value
 
     def _referred(self, node: dict[str, Any]) -> Any:
+        self.referred = True
         try:
             return self._shared[self.need_int(node, "id", 0)]
         except KeyError:
