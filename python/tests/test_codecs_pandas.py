@@ -123,6 +123,14 @@ def test_frame_of_all_dtypes_is_kept():
     assert_kept(everything().iloc[:0])
 
 
+def test_pandas_finds_what_comes_back_equal():
+    frame = everything().set_index(["int", "zone"])
+    pd.testing.assert_frame_equal(frame, round_trip(frame), check_exact=True, check_freq=True)
+    for column in frame:
+        series = frame[column]
+        pd.testing.assert_series_equal(series, round_trip(series), check_exact=True)
+
+
 LABELS = {
     "texts": ["a", "b"],
     "integers": [1, 2],
