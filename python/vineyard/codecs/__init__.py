@@ -16,6 +16,7 @@ dtype, is refused. Where to look:
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -73,8 +74,17 @@ _TYPENAMES = {
     "pandas.index": "vineyard::Index",
     "pandas.rangeindex": "vineyard::Index",
     "pandas.multiindex": "vineyard::Index",
+    **{
+        f"scipy.{format}_{kind.lower()}": f"vineyard::{format.upper()}{kind}<{{type_}}>"
+        for format in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
+        for kind in ("Matrix", "Array")
+    },
     "torch.tensor": "vineyard::Tensor<{type_}>",
     "torch.module": "vineyard::torch::Module",
+    "arrow.table": "vineyard::Table",
+    "arrow.batch": "vineyard::RecordBatch",
+    "arrow.schema": "vineyard::SchemaProxy",
+    "arrow.chunked": "vineyard::ChunkedArray",
 }
 
 
@@ -138,6 +148,8 @@ def _encode_tree(value: Any, pickle: bool, custom: Callable[[Any], Any] | None) 
     codec = node["codec"]  # what JSON holds by itself went the fast way
     if codec.startswith("tensor"):
         typename = arrays.typename_of(node)
+    elif codec == "arrow.array":
+        typename = importlib.import_module("vineyard.codecs.arrow_values").typename_of(node)
     else:
         typename = _TYPENAMES.get(codec, f"vineyard::{codec}")
         if "{" in typename:
