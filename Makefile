@@ -31,6 +31,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make test     all C++ and Python tests        [TESTS=regex] [PYTEST_ARGS="-k name"]
   make build    $(RELEASE)/bin/{vineyardd,vineyardctl}, and .venv where `import vineyard` works
   make bench    the benchmarks
+  make test-oldest  the Python tests with the oldest supported numpy, pandas and pyarrow
 
   make check    what a change must also pass: format, layers, lint, types, thread safety
   make format   put the code into form
@@ -75,6 +76,10 @@ test:
 	@ctest --preset release $(if $(TESTS),-R '$(TESTS)')
 	@tests/install/check.sh $(RELEASE)
 	@$(VENV)/python -m pytest python/tests tests $(PYTEST_ARGS)
+
+.PHONY: test-oldest
+test-oldest: build
+	@scripts/test_oldest.sh $(VENV)/python $(PYTEST_ARGS)
 
 .PHONY: bench
 bench:

@@ -160,7 +160,9 @@ LIES = {
         "sparse", [TWO, buffer_of([1, 2])], values_=PLACES["values_"], indices_=tensor(1, 2, "<i8")
     ),
     "a sparse array shorter than its places": changed("sparse", size_=2),
-    "a fill that the sparse dtype can't have": changed("sparse", fill_="x"),
+    "a fill that no sparse dtype can have": changed(
+        "sparse", fill_={"codec": "list", "size_": 0, "items_": []}
+    ),
     "a class that is no offset": changed("offset", class_="BaseOffset"),
     "an offset of pandas' package": changed("offset", class_="__doc__"),
     "a keyword that the offset has not": changed("offset", keywords_={"month": 3}),

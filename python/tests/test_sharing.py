@@ -236,6 +236,7 @@ def test_views_refer_where_they_use_at_least_half_of_a_blob(own_client):
     assert np.array_equal(own_client.get(both)[1], np.arange(float(N))[N // 4 : N // 2])
 
 
+@pytest.mark.skipif(pd.__version__ < "3", reason="pandas 2 copies the other columns itself")
 def test_a_frame_with_one_column_more_copies_that_one(own_client):
     back = own_client.get(own_client.put(FRAME))
     used = own_client.status.memory_usage
