@@ -401,13 +401,17 @@ def _scalar_node(encoder: Encoder, value: np.generic[Any]) -> Node:
             "value_type_meta_": dtype.str,
             "array_": array_node(encoder, array),
         }
-    return {
+    node = {
         "codec": "scalar",
         "type_": dtype.name,
         "value_type_meta_": dtype.str,
         "hex_": value.tobytes().hex(),
-        "text_": str(value),
     }
+    try:
+        node["text_"] = str(value)  # for people
+    except ValueError:  # of a date without a unit
+        pass
+    return node
 
 
 encodes(*(t for t in {np.dtype(c).type for c in "?bhilqBHILQefdgFDGmMSU"}), atom=True)(_scalar_node)

@@ -196,8 +196,11 @@ def _struct_keys(encoder: Encoder, dtype: np.dtype[Any]) -> dict[str, Any]:
         "offsets_": [field[1] for field in fields],
         "itemsize_": dtype.itemsize,
     }
-    if any(len(field) > 2 for field in fields):
-        keys["titles_"] = [encoder.node(field[2]) if len(field) > 2 else None for field in fields]
+    titles = [field[2] if len(field) > 2 else None for field in fields]
+    if not all(title is None or type(title) is str for title in titles):
+        refuse(dtype, f"the titles of the fields of {dtype} are no texts")
+    if any(title is not None for title in titles):
+        keys["titles_"] = [encoder.node(title) for title in titles]
     if dtype.isalignedstruct:
         keys["aligned_"] = True
     if dtype.type is np.record:
@@ -269,6 +272,8 @@ def _plain_dtype(decoder: Decoder, node: dict[str, Any]) -> np.dtype[Any]:
         corrupted(f"a dtype of letter {char[:9]!r}")
     made: np.dtype[Any] = np.dtype(char)
     made = made if made.str == text else made.newbyteorder(text[0])
+    if made.kind != dtype.kind:
+        corrupted(f"the letter {char!r} for {text[:40]!r}")
     if made.str != text:
         raise NotAvailableHereException(
             f"the C type of numpy's letter {char!r} has another size here: {made.str} for {text}"
@@ -289,6 +294,8 @@ def _struct_dtype(decoder: Decoder, node: dict[str, Any]) -> np.dtype[Any]:
     }
     if "titles_" in node:
         titles = [decoder.value(title) for title in decoder.need(node, "titles_", list)]
+        if not all(title is None or type(title) is str for title in titles):
+            corrupted("a title of a field that is no text")
         description["titles"] = titles
     if not all(type(name) is str for name in names) or len(names) != len(formats):
         corrupted("a field without a name")

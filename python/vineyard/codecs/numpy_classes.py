@@ -52,7 +52,7 @@ def _recarray_node(encoder: Encoder, value: np.recarray[Any, Any]) -> Node:
 
 
 def _behaving_node(encoder: Encoder, value: Any, codec: str) -> Node:
-    if value.__dict__:
+    if value.__dict__.keys() - {"_getitem"}:  # which every matrix has
         return encode_pickle(encoder, value, "it has attributes of its own")
     return {"codec": codec, "array_": encoder.node(value.view(np.ndarray))}
 
