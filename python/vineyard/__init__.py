@@ -34,7 +34,8 @@ from vineyard.explanation import explain
 from vineyard.objects import Object, ObjectMeta, ObjectName
 
 if TYPE_CHECKING:
-    from vineyard import core, csi, deploy
+    from vineyard import core, csi, data, deploy, io, shared_memory
+    from vineyard.environment import envvars
 
 __version__ = _version()
 
@@ -51,22 +52,41 @@ __all__ = [
     "connect",
     "core",
     "csi",
+    "data",
     "default_builder_context",
     "default_driver_context",
     "default_resolver_context",
     "deploy",
     "driver_context",
+    "envvars",
     "explain",
     "get",
+    "io",
     "put",
     "resolver_context",
+    "shared_memory",
     *errors.__all__,
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("csi", "deploy", "core"):  # imported when they are used
-        import importlib
+#: Imported when they are used: modules, and names in other modules.
+_LAZY_MODULES = {"core", "csi", "data", "deploy", "io", "shared_memory"}
+_LAZY_NAMES = {
+    "IPCClient": "vineyard._C",
+    "RPCClient": "vineyard._C",
+    "RemoteBlob": "vineyard._C",
+    "RemoteBlobBuilder": "vineyard._C",
+    "envvars": "vineyard.environment",
+    "memory_copy": "vineyard._C",
+    "register_builtin_types": "vineyard.data",
+}
 
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _LAZY_MODULES:
         return importlib.import_module(f"vineyard.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module(_LAZY_NAMES[name]), name)
     raise AttributeError(f"module 'vineyard' has no attribute {name!r}")

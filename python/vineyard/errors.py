@@ -145,8 +145,91 @@ class UserInputErrorException(InvalidException):
     """An argument that can't be meant: see the message."""
 
 
+class ObjectIsBlobException(ObjectTypeErrorException):
+    """An object was asked for, and this is a blob."""
+
+
+# ---- for programs that name them in an `except`: nothing raises these
+
+
+class AlreadyStoppedException(VineyardException):
+    """Of older releases."""
+
+
+class ArrowErrorException(VineyardException):
+    """Of older releases."""
+
+
 class AssertionFailedException(VineyardException, AssertionError):
-    """Kept for programs that name it."""
+    """Of older releases."""
+
+
+class EndOfFileException(VineyardException, EOFError):
+    """Of older releases."""
+
+
+class EtcdErrorException(VineyardException):
+    """Of older releases."""
+
+
+class GlobalObjectInvalidException(VineyardException, ValueError):
+    """Of older releases."""
+
+
+class InvalidStreamStateException(VineyardException):
+    """Of older releases."""
+
+
+class MetaTreeInvalidException(VineyardException, ValueError):
+    """Of older releases."""
+
+
+class MetaTreeLinkInvalidException(MetaTreeInvalidException):
+    """Of older releases."""
+
+
+class MetaTreeNameInvalidException(MetaTreeInvalidException):
+    """Of older releases."""
+
+
+class MetaTreeNameNotExistsException(MetaTreeInvalidException):
+    """Of older releases."""
+
+
+class MetaTreeSubtreeNotExistsException(MetaTreeInvalidException):
+    """Of older releases."""
+
+
+class MetaTreeTypeInvalidException(MetaTreeInvalidException):
+    """Of older releases."""
+
+
+class MetaTreeTypeNotExistsException(MetaTreeInvalidException):
+    """Of older releases."""
+
+
+class ObjectNotSpilledException(VineyardException):
+    """Of older releases."""
+
+
+class ObjectSpilledException(VineyardException):
+    """Of older releases."""
+
+
+class RedisErrorException(VineyardException):
+    """Of older releases."""
+
+
+class StreamDrainedException(VineyardException):
+    """Of older releases."""
+
+
+class StreamFailedException(VineyardException):
+    """Of older releases."""
+
+
+class StreamOpenedException(VineyardException):
+    """Of older releases."""
 
 
 __all__ = [name for name in dir() if name.endswith("Exception")]

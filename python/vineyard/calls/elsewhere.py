@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
-"""What has no effect on one instance, and what needs several of them."""
+"""What has no effect on one instance, what needs several of them, and what is not built."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from vineyard.calls.refs import Calls, Ref
-from vineyard.errors import NeedsClusterException
+from vineyard.errors import NeedsClusterException, NotImplementedException
 
 
 class ElsewhereCalls(Calls):
@@ -40,6 +40,66 @@ class ElsewhereCalls(Calls):
         """Nothing to do: there is one instance."""
         yield
 
+    @property
+    def compression(self) -> bool:
+        """False: nothing is sent over a network."""
+        return False
+
+    @property
+    def spread(self) -> bool:
+        """False: there is one instance."""
+        return False
+
+    @property
+    def ipc_client(self) -> Self:
+        """The client itself: it has no other parts."""
+        return self
+
+    def load(self, object_ids: Sequence[Ref], pin: bool = False) -> None:
+        """Nothing to do: objects are in memory as long as they exist."""
+
+    def unpin(self, object_ids: Sequence[Ref]) -> None:
+        """Nothing to do: objects are in memory as long as they exist."""
+
+    def evict(self, object_ids: Sequence[Ref]) -> NoReturn:
+        _not_built("evict()", "objects stay in memory; delete those that are not needed")
+
+    def reset(self) -> NoReturn:
+        _not_built("reset()", "clear() deletes everything in the volume, under a name that says so")
+
+    def debug(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _not_built("debug()", "client.status and vineyardctl say what an instance does")
+
+    def create_stream(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _not_built("create_stream()", _STREAMS)
+
+    def open_stream(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _not_built("open_stream()", _STREAMS)
+
+    def push_chunk(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _not_built("push_chunk()", _STREAMS)
+
+    def next_chunk_id(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _not_built("next_chunk_id()", _STREAMS)
+
+    def next_chunk_meta(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _not_built("next_chunk_meta()", _STREAMS)
+
+    def next_chunk(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _not_built("next_chunk()", _STREAMS)
+
+    def stop_stream(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _not_built("stop_stream()", _STREAMS)
+
+    def drop_stream(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _not_built("drop_stream()", _STREAMS)
+
+    def new_buffer_chunk(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _not_built("new_buffer_chunk()", _STREAMS)
+
+    def next_buffer_chunk(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _not_built("next_buffer_chunk()", _STREAMS)
+
     def migrate(self, object_id: Ref) -> NoReturn:
         _needs_cluster("migrate()")
 
@@ -57,9 +117,25 @@ class ElsewhereCalls(Calls):
         _needs_cluster("remote_instance_id")
 
     @property
+    def rpc_client(self) -> NoReturn:
+        _needs_cluster("rpc_client")
+
+    @property
+    def rdma_endpoint(self) -> str:
+        """Empty: the instance listens at its socket only."""
+        return ""
+
+    @property
     def meta(self) -> NoReturn:
         _needs_cluster("meta (the cluster's members)")
 
 
 def _needs_cluster(what: str) -> NoReturn:
     raise NeedsClusterException(f"{what} needs a cluster: this instance runs alone")
+
+
+_STREAMS = "streams are yet to come; put the parts under names, and get them with wait=True"
+
+
+def _not_built(what: str, instead: str) -> NoReturn:
+    raise NotImplementedException(f"{what} is not there: {instead}")
