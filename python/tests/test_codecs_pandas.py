@@ -123,6 +123,28 @@ def test_frame_of_all_dtypes_is_kept():
     assert_kept(everything().iloc[:0])
 
 
+@pytest.mark.skipif(pd.__version__ >= "3", reason="copy-on-write is all there is")
+@pytest.mark.parametrize("mode", [True, "warn"])
+def test_frames_are_kept_in_every_mode_of_copy_on_write(mode):
+    with warnings.catch_warnings(), pd.option_context("mode.copy_on_write", mode):
+        warnings.simplefilter("error")
+        assert_kept(everything())
+        assert_kept(everything()["float"])
+        back = round_trip(everything())
+        back["new"] = back["float"] + 1
+        back.loc[0, "new"] = 7.0  # a column of its own
+        assert back["new"].tolist()[0] == 7.0
+
+
+def test_a_changed_frame_leaves_the_stored_one_as_it_is():
+    typename, metadata, buffers = stored(encode(pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})))
+    frame = decode(typename, metadata, buffers)
+    frame["a"] = 5
+    frame["c"] = frame["b"] + "!"
+    frame.loc[len(frame)] = [6, "z", "z!"]
+    assert decode(typename, metadata, buffers)["a"].tolist() == [1, 2]
+
+
 def test_pandas_finds_what_comes_back_equal():
     frame = everything().set_index(["int", "zone"])
     pd.testing.assert_frame_equal(frame, round_trip(frame), check_exact=True, check_freq=True)
