@@ -208,6 +208,7 @@ def test_labels_of_every_kind_are_kept(name):
         pd.MultiIndex.from_product([["a", "b"], [1, 2]])[[0, 3]],
         pd.MultiIndex([[3, 1], ["a"]], [[0, -1, 1], [0, 0, 0]], names=["x", "x"]),
         pd.MultiIndex.from_arrays([[1, 2]], names=["alone"]),
+        pd.MultiIndex([[1, 2], ["a", "b"]], [[0, 0, 1], [0, 1, 0]], sortorder=2),
         pd.MultiIndex.from_product(
             [
                 pd.period_range("2020", periods=2, freq="M"),

@@ -143,7 +143,9 @@ def ints(*values):
 
 
 LIES = {
-    "fewer sparse values than places": changed("sparse", [TWO, ints(1, 2, 3)], **PLACES),
+    "fewer sparse values than places": changed(
+        "sparse", [TWO, ints(1, 2, 3)], values_=PLACES["values_"], indices_=tensor(1, 3)
+    ),
     "sparse places outside": changed("sparse", [TWO, ints(1, 4)], **PLACES),
     "sparse places before the start": changed("sparse", [TWO, ints(-1, 2)], **PLACES),
     "sparse places not in order": changed("sparse", [TWO, ints(2, 1)], **PLACES),
