@@ -82,6 +82,7 @@ _TYPENAMES = {
     "torch.tensor": "vineyard::Tensor<{type_}>",
     "torch.module": "vineyard::torch::Module",
     "arrow.table": "vineyard::Table",
+    "polars.frame": "vineyard::Table",
     "arrow.batch": "vineyard::RecordBatch",
     "arrow.schema": "vineyard::SchemaProxy",
     "arrow.chunked": "vineyard::ChunkedArray",

@@ -107,7 +107,8 @@ def _batch_node(encoder: Encoder, batch: pa.RecordBatch) -> Node:
 
 
 @encodes(pa.Table)
-def _encode_table(encoder: Encoder, table: pa.Table) -> Node:
+def table_node(encoder: Encoder, table: pa.Table) -> dict[str, Any]:
+    """The node of a pyarrow Table."""
     writer = ArrayWriter(encoder)
     columns = [[writer.node(chunk) for chunk in column.chunks] for column in table.columns]
     return _table_node("arrow.table", table, columns)
@@ -132,7 +133,8 @@ def _decode_batch(decoder: Decoder, node: dict[str, Any]) -> pa.RecordBatch:
 
 
 @decodes("arrow.table")
-def _decode_table(decoder: Decoder, node: dict[str, Any]) -> pa.Table:
+def decode_table(decoder: Decoder, node: dict[str, Any]) -> pa.Table:
+    """The reverse of `table_node`, for a node that nobody has checked."""
     schema, columns, rows = _schema_and_columns(decoder, node)
     if not columns:
         return _rows_alone(pa.Table, rows, schema)
