@@ -202,6 +202,8 @@ def _struct_keys(encoder: Encoder, dtype: np.dtype[Any]) -> dict[str, Any]:
     if any(title is not None for title in titles):
         keys["titles_"] = [encoder.node(title) for title in titles]
     if dtype.isalignedstruct:
+        if _divides_by_zero([field[0] for field in fields]):
+            refuse(dtype, f"{dtype.fields} aligns a structure without fields, which takes numpy 2")
         keys["aligned_"] = True
     if dtype.type is np.record:
         keys["record_"] = True
@@ -303,11 +305,21 @@ def _struct_dtype(decoder: Decoder, node: dict[str, Any]) -> np.dtype[Any]:
         if offset + format.itemsize > itemsize:
             corrupted(f"a field at {offset}, outside of {itemsize} bytes")
     aligned = "aligned_" in node and decoder.need(node, "aligned_", bool)
+    if aligned and _divides_by_zero(formats):
+        raise NotAvailableHereException(
+            f"numpy {np.__version__} can't align a structure around one without fields: "
+            "pip install 'numpy>=2'"
+        )
     make: Any = np.dtype
     dtype: np.dtype[Any] = make(description, align=aligned)
     if "record_" in node:
         dtype = make((np.record, dtype))
     return dtype
+
+
+def _divides_by_zero(formats: list[np.dtype[Any]]) -> bool:
+    """Whether numpy 1 would end the process, because to it aligned nothing has the alignment 0."""
+    return any(format.alignment == 0 for format in formats)
 
 
 def has_gaps(dtype: np.dtype[Any]) -> bool:
