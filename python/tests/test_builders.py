@@ -196,6 +196,64 @@ def test_names_of_blobs_are_got_beside_registered_resolvers(own_client):
         assert bytes(own_client.get(name="blob")) == b"hello"
 
 
+def test_parts_of_any_value_are_stored_by_their_builders(own_client, name):
+    value = {"route": [Point(1, 2), (Point(3, 4), np.arange(3))], "note": "text"}
+    for build in (_build_point, _describe, lambda c, p: c.put([p.x, p.y])):
+        with vineyard.builder_context({Point: build}):
+            ref = own_client.put(value, name=name, global_=False)
+        assert own_client.get_meta(ref).typename == "vineyard::Dict"
+        if build is _build_point:
+            with vineyard.resolver_context({"test::Point": _resolve_point}):
+                back = own_client.get(name=name)
+            assert (back["route"][0].y, back["route"][1][0].x, back["note"]) == (2, 3, "text")
+        own_client.drop_name(name)
+        assert own_client.status.objects == 0
+
+
+def test_one_part_met_twice_is_stored_once(own_client):
+    point = Point(1, 2)
+    with vineyard.builder_context({Point: _build_point}):
+        ref = own_client.put([point, point])
+    with vineyard.resolver_context({"test::Point": _resolve_point}):
+        first, second = own_client.get(ref)
+    assert first is second
+    assert own_client.status.objects == 2
+
+
+def test_a_failing_put_takes_the_parts_away_that_builders_stored(own_client):
+    def fail(client, value):
+        raise ZeroDivisionError("of the builder")
+
+    with vineyard.builder_context({Point: _build_segment_of, Segment: fail}):
+        with pytest.raises(ZeroDivisionError):
+            own_client.put([Point(1, 2), Point(3, 4), Segment(1, 2, 3)])
+        with pytest.raises(TypeError):
+            own_client.put([Point(1, 2), lambda: None])
+        with pytest.raises(vineyard.ConflictException):
+            own_client.put([Point(1, 2)], name="x", if_version=5)
+    assert own_client.status.objects == 0
+
+
+def test_many_values_are_stored_by_their_builders(own_client):
+    with vineyard.builder_context({Point: _build_point}):
+        refs = own_client.put_many([Point(1, 2), 5, [Point(3, 4)]])
+        assert own_client.get_many(refs[1:2]) == [5]
+        with vineyard.resolver_context({"test::Point": _resolve_point}):
+            first, five, (second,) = own_client.get_many(refs)
+        assert (first.x, five, second.x) == (1, 5, 3)
+        own_client.delete(refs)
+        with pytest.raises(TypeError):
+            own_client.put_many([Point(1, 2), 5, lambda: None])
+    assert own_client.status.objects == 0
+
+
+def _build_segment_of(client, value):
+    meta = vineyard.ObjectMeta()
+    meta["typename"] = "test::Segment"
+    meta["x_"], meta["y_"] = client.put(value.x), client.put(value.y)
+    return client.create_metadata(meta)
+
+
 # ---- drivers
 
 

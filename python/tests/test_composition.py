@@ -84,6 +84,20 @@ def test_a_blob_may_be_a_part(own_client):
     assert (type(first), bytes(first), second) == (memoryview, b"hello", 1)
 
 
+@pytest.mark.parametrize("how", ["copy", "writable"])
+def test_parts_may_be_asked_for_to_be_written_to(own_client, how):
+    builder = own_client.create_blob(500_000)
+    array = own_client.put(np.zeros(100_000))
+    meta = _meta("vineyard::Pair", first_=builder.seal(own_client), second_=array)
+    made = own_client.create_metadata(meta)
+    first, second = own_client.get(made.id, **{how: True})
+    first[0], second[0] = 1, 1
+    first, second = own_client.get(made.id)
+    assert (first[0], second[0]) == (0, 0)
+    assert first.readonly
+    assert not second.flags.writeable
+
+
 @pytest.mark.parametrize(
     "keys",
     [

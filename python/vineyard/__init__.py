@@ -61,7 +61,6 @@ __all__ = [
     "envvars",
     "explain",
     "get",
-    "io",
     "put",
     "resolver_context",
     "shared_memory",

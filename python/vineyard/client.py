@@ -26,6 +26,7 @@ from vineyard.errors import (
     InvalidException,
     ObjectTypeErrorException,
     TypeErrorException,
+    VineyardException,
 )
 from vineyard.explanation import Explanation, explain
 from vineyard.objects import Object, ObjectMeta
@@ -128,10 +129,48 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             built = self._put_by_builder(value, builder, name, if_version, timeout, kwargs)
             if built is not None:
                 return built
+            if contexts.get_current_builders():
+                return self._put_with_parts(value, name, if_version, timeout, kwargs)
         typename, metadata, buffers, members = encode(value, pickle=self._pickle)
         if kwargs:
             metadata = with_place(typename, metadata, kwargs)
         return store(self._core, typename, metadata, buffers, members, name, if_version, timeout)
+
+    def _put_with_parts(
+        self,
+        value: Any,
+        name: str | None,
+        if_version: int | None,
+        timeout: float | None,
+        kwargs: dict[str, Any],
+    ) -> ObjectID:
+        """A put by codecs, of a value some of whose parts have builders: those become members."""
+        deadline = Deadline(timeout, self._core)
+        builders = contexts.get_current_builders()
+        core: Any = _NotingCore(self._core)
+        client = self._with_core(core)
+
+        def build(part: Any) -> ObjectID | None:
+            builder = builders.find(type(part))
+            if builder is None:
+                return None
+            made = _needed(builder(client, part, builder=builders), part)
+            if isinstance(made, ObjectMeta) and made.id == ObjectID():
+                return client._create(made, None, None, deadline)
+            return to_id(made)
+
+        try:
+            typename, metadata, buffers, members = encode(value, pickle=self._pickle, custom=build)
+            if kwargs:
+                metadata = with_place(typename, metadata, kwargs)
+            return store(
+                self._core, typename, metadata, buffers, members, name, if_version, deadline.left()
+            )
+        except BaseException:
+            for ref in core.made:  # of nobody now
+                with contextlib.suppress(VineyardException):
+                    self._core.delete([ref])
+            raise
 
     def _put_by_builder(
         self,
@@ -150,12 +189,7 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         if builder is None:
             return None
         core: Any = _NotingCore(self._core)
-        made = builder(self._with_core(core), value, builder=builders, **kwargs)
-        if made is None:
-            raise TypeErrorException(
-                f"the builder for {type_name(type(value))} returned None: it must return the "
-                "ObjectID, ObjectMeta or Object that it stored"
-            )
+        made = _needed(builder(self._with_core(core), value, builder=builders, **kwargs), value)
         if isinstance(made, ObjectMeta) and made.id == ObjectID():
             return self._create(made, name, if_version, Deadline(timeout, self._core))
         ref = to_id(made)
@@ -266,7 +300,8 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         except NotEncoded:
             deadline = Deadline(timeout, self._core, began)
             info = self._core.get_info(ref, False, deadline.left())
-            return composed_value(Object(ObjectMeta.from_info(info, self)), deadline)
+            obj = Object(ObjectMeta.from_info(info, self))
+            return composed_value(obj, deadline, copy=access == _COPY, writable=access == _WRITABLE)
 
     def _member(
         self, members: dict[str, ObjectID], key: str, access: str, deadline: Deadline
@@ -316,25 +351,38 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         if len(given) != len(values):
             raise InvalidException(f"{len(given)} names for {len(values)} values")
         given = [name if name is None else to_name(name) for name in given]
-        if contexts.customised:
-            deadline = Deadline(timeout, self._core)
-            return [
-                self.put(value, name=name, timeout=deadline.left())
-                for value, name in zip(values, given, strict=True)
-            ]
+        if contexts.customised and contexts.get_current_builders():
+            return self._put_each(values, given, Deadline(timeout, self._core))
         parts = [encode(value, pickle=self._pickle) for value in values]
         made = self._core.put_many(parts, [name or "" for name in given], timeout)
         stored = [one for one in made if isinstance(one, ObjectID)]
         if len(stored) == len(made):
             return stored
+        self._take_back(made, given)
+        raise next(one for one in made if isinstance(one, Exception))
+
+    def _put_each(
+        self, values: list[Any], names: list[str | None], deadline: Deadline
+    ) -> list[ObjectID]:
+        """`put_many` where there are builders."""
+        made: list[ObjectID] = []
+        try:
+            for value, name in zip(values, names, strict=True):
+                made.append(self.put(value, name=name, timeout=deadline.left()))
+        except BaseException:
+            self._take_back(made, names)
+            raise
+        return made
+
+    def _take_back(self, made: Iterable[Any], names: Iterable[str | None]) -> None:
+        """Deletes those that were stored without a name."""
         nameless = [
             one
-            for one, name in zip(made, given, strict=True)
+            for one, name in zip(made, names, strict=False)
             if name is None and isinstance(one, ObjectID)
         ]
         if nameless:
             self._core.delete(nameless, False, True, None)
-        raise next(one for one in made if isinstance(one, Exception))
 
     def get_many(self, object_ids: Iterable[Ref], *, timeout: float | None = None) -> list[Any]:
         """The values of many objects, by id; what is large is mapped with one request for all.
@@ -357,7 +405,10 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         """
         refs = [to_id(ref) for ref in object_ids]
         deadline = Deadline(timeout, self._core)
-        if contexts.customised or any(ref.is_blob for ref in refs):
+        customised = contexts.customised and (
+            contexts.get_current_resolvers() or contexts.get_current_drivers()
+        )
+        if customised or any(ref.is_blob for ref in refs):
             return [self.get(ref, timeout=deadline.left()) for ref in refs]
         values = []
         for ref, one in zip(refs, self._core.get_many(refs, timeout), strict=True):
@@ -478,6 +529,16 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
     def __repr__(self) -> str:
         state = "" if self.connected else ", closed"
         return f"<vineyard.Client of volume {self.volume!r} at {self.ipc_socket!r}{state}>"
+
+
+def _needed(made: Any, value: Any) -> Any:
+    """What a builder returned for a value, if it is anything."""
+    if made is None:
+        raise TypeErrorException(
+            f"the builder for {type_name(type(value))} returned None: it must return the "
+            "ObjectID, ObjectMeta or Object that it stored"
+        )
+    return made
 
 
 class _NotingCore:

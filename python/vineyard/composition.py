@@ -48,7 +48,9 @@ _LISTS: dict[str, tuple[str, type]] = {
 # ---- reading
 
 
-def composed_value(obj: Object, deadline: Deadline) -> Any:
+def composed_value(
+    obj: Object, deadline: Deadline, *, copy: bool = False, writable: bool = False
+) -> Any:
     """The value of an object without a codec: of its parts where its typename says how, else the
     object itself.
 
@@ -69,18 +71,20 @@ def composed_value(obj: Object, deadline: Deadline) -> Any:
     else:
         return obj
     try:
-        return made([_part(obj.meta, key, deadline) for key in keys])
+        return made([_part(obj.meta, key, deadline, copy, writable) for key in keys])
     except RecursionError:
         corrupted("too many objects lie in one another")
 
 
-def _part(meta: ObjectMeta, key: str, deadline: Deadline) -> Any:
+def _part(meta: ObjectMeta, key: str, deadline: Deadline, copy: bool, writable: bool) -> Any:
     member = meta.member_ref(key)
     if member is None:
         corrupted(f"{meta!r} has no member {key!r}")
-    if isinstance(member, Blob):
-        return memoryview(member)
-    return meta.client.get(member, timeout=deadline.left())
+    if not isinstance(member, Blob):
+        return meta.client.get(member, copy=copy, writable=writable, timeout=deadline.left())
+    if copy:
+        return memoryview(bytearray(member))
+    return memoryview(member.private() if writable else member)
 
 
 # ---- composing

@@ -47,6 +47,10 @@ class BuilderContext:
         self._builders[type_id] = accepting(builder, "builder")
         customised = True
 
+    def __bool__(self) -> bool:
+        """Whether anything is registered."""
+        return bool(self._builders)
+
     def find(self, t: type) -> Builder | None:
         """The builder of a type or of its nearest base class."""
         if not self._builders:
