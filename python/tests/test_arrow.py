@@ -204,6 +204,18 @@ def test_nothing_is_copied_at_put_and_at_get(name):
     assert _addresses(back) <= views
 
 
+def test_a_table_that_was_got_lies_in_the_store(client):
+    table = pa.table({f"c{i}": np.arange(50_000.0) for i in range(10)})
+    words = pa.array(["word"] * 50_000)
+    ref = client.put(table.append_column("words", words))
+    back = client.get(ref)
+    assert_same_arrow(table, back.select(range(10)))
+    for column in back.columns:
+        for buffer in _buffers(column.chunk(0)):
+            assert client.is_shared_memory(buffer)
+    client.delete(ref)
+
+
 # ---- tables, and what stands beside arrays
 
 

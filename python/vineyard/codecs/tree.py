@@ -51,6 +51,7 @@ DECODERS: dict[str, tuple[int, Decode]] = {}
 
 #: Top package of a type -> the module of ours whose import registers that package's codecs.
 LAZY = {
+    **dict.fromkeys(("arro3", "nanoarrow"), "vineyard.codecs.capsule_values"),
     "array": "vineyard.codecs.buffer_values",
     "mmap": "vineyard.codecs.buffer_values",
     "pickle": "vineyard.codecs.buffer_values",
@@ -68,6 +69,7 @@ LAZY = {
 }
 #: Prefix of a codec's name -> the module that registers it.
 LAZY_DECODERS = {
+    "capsule": "vineyard.codecs.capsule_values",
     "array": "vineyard.codecs.buffer_values",
     "ctypes": "vineyard.codecs.buffer_values",
     "torch": "vineyard.codecs.torch_values",
