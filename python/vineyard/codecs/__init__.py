@@ -6,8 +6,12 @@
 dtype, is refused. Where to look:
 
 * `tree`: nodes, sharing, registration; read this first
-* `scalars`, `containers`, `arrays`, `pickled`: what needs numpy alone
+* `scalars`, `containers`, `arrays` with `dtypes`, `pickled`: what needs numpy alone
+* `standard_values`, `timezones`, `classes`, `memoryviews`, `numpy_classes`: the same, met less often
+* `sparse_values`: of scipy.sparse
 * `pandas_values` and its neighbours: imported when a value of pandas is met
+* `arrow_types`, `arrow_arrays`, `arrow_values`: pyarrow; on them stand `polars_values`, and
+  `capsule_values` for other libraries that exchange Arrow data
 
 >>> typename, metadata, buffers, members = encode({"a": (1, 2.5)})
 >>> decode(typename, metadata, buffers)
@@ -143,7 +147,8 @@ def _encode_tree(value: Any, pickle: bool, custom: Callable[[Any], Any] | None) 
         node = pickled.encode_pickle(encoder, value)
     except RecursionError:
         raise TypeErrorException(
-            f"can't store a value of type {type(value).__name__}: it is nested too deeply"
+            f"can't store a value of type {type(value).__name__}: it is nested too deeply, "
+            "some two hundred levels are held: store its parts one by one, and their ids"
         ) from None
     encoder.finish()
     codec = node["codec"]  # what JSON holds by itself went the fast way
@@ -166,7 +171,9 @@ def _metadata(node: dict[str, Any]) -> str:
     try:
         return dumps({"codec": node["codec"], "version": VERSION, **node})
     except RecursionError:
-        raise TypeErrorException("can't store a value that is nested so deeply") from None
+        raise TypeErrorException(
+            "can't store a value that is nested too deeply: store its parts one by one, and their ids"
+        ) from None
 
 
 def decode(

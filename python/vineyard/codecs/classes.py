@@ -41,11 +41,16 @@ def _class_keys(encoder: Encoder, t: type) -> dict[str, Node]:
 
 
 def _class_of(decoder: Decoder, node: dict[str, Any]) -> type:
-    module_name = decoder.need(node, "module_", str)
-    name = decoder.need(node, "class_", str)
+    key = "class", decoder.need(node, "module_", str), decoder.need(node, "class_", str)
+    if key not in decoder.memo:
+        decoder.memo[key] = _find_class(key[1], key[2], decoder.pickle)
+    return decoder.memo[key]  # type: ignore[no-any-return]
+
+
+def _find_class(module_name: str, name: str, may_import: bool) -> type:
     module = sys.modules.get(module_name)
     if module is None:
-        if not decoder.pickle:
+        if not may_import:
             raise NotAvailableHereException(
                 f"a value of class {name[:100]!r} needs the module {module_name[:100]!r}, which is "
                 "only imported for it where pickle is allowed: import it before"
@@ -76,7 +81,14 @@ def _lookup(module: Any, name: str) -> type | None:
     return found  # type: ignore[no-any-return]
 
 
-def _is_found_by_name(t: type) -> bool:
+def _is_found_by_name(encoder: Encoder, t: type) -> bool:
+    found = encoder.memo.get(("class", t))
+    if found is None:
+        found = encoder.memo["class", t] = _is_there(t)
+    return found
+
+
+def _is_there(t: type) -> bool:
     if type(t.__module__) is not str or type(t.__qualname__) is not str:
         return False
     return _lookup(sys.modules.get(t.__module__, object), t.__qualname__) is t
@@ -128,16 +140,20 @@ def _tuple_base(t: type) -> Any:
     return base
 
 
-def _fields_of(t: type) -> list[str]:
-    return list(_tuple_base(t)._fields)
+def _fields_of(coder: Encoder | Decoder, t: type) -> list[str] | None:
+    """The names of a named tuple's items; None for other tuples."""
+    if ("fields", t) not in coder.memo:
+        base = _tuple_base(t) if issubclass(t, tuple) else None
+        coder.memo["fields", t] = base and list(base._fields)
+    return coder.memo["fields", t]  # type: ignore[no-any-return]
 
 
 def _namedtuple_node(encoder: Encoder, value: tuple[Any, ...]) -> Node:
     t = type(value)
-    fields = _fields_of(t)
-    if getattr(value, "__dict__", None) or len(value) != len(fields):
+    fields = _fields_of(encoder, t)
+    if getattr(value, "__dict__", None) or fields is None or len(value) != len(fields):
         return encode_pickle(encoder, value)
-    if not _is_found_by_name(t):
+    if not _is_found_by_name(encoder, t):
         return _not_found(encoder, value)
     keys = {"codec": "namedtuple", **_class_keys(encoder, t), "fields_": fields}
     return {**keys, **items_keys(encoder, tuple(value))}
@@ -146,12 +162,13 @@ def _namedtuple_node(encoder: Encoder, value: tuple[Any, ...]) -> Node:
 @decodes("namedtuple")
 def _decode_namedtuple(decoder: Decoder, node: dict[str, Any]) -> Any:
     t = _class_of(decoder, node)
-    if not issubclass(t, tuple) or _tuple_base(t) is None:
+    fields = _fields_of(decoder, t)
+    if fields is None:
         corrupted(f"a named tuple of class {t.__qualname__!r}")
-    _check_fields(decoder, node, t, _fields_of(t))
+    _check_fields(decoder, node, t, fields)
     items = items_of(decoder, node)
-    if len(items) != len(_fields_of(t)):
-        corrupted(f"{len(items)} items for the fields {_fields_of(t)}")
+    if len(items) != len(fields):
+        corrupted(f"{len(items)} items for the fields {fields}")
     return tuple.__new__(t, items)
 
 
@@ -172,7 +189,7 @@ _PLAIN = (bool, int, float, str)
 def _enum_node(encoder: Encoder, member: enum.Enum) -> Node:
     t = type(member)
     name = member._name_
-    if not _is_found_by_name(t):
+    if not _is_found_by_name(encoder, t):
         return _not_found(encoder, member)
     keys = {"codec": "enum", **_class_keys(encoder, t)}
     if name is not None and t.__members__.get(name) is member:
@@ -253,7 +270,7 @@ def _static(t: type, name: str) -> Any:
 
 def _dataclass_node(encoder: Encoder, value: Any) -> Node:
     t = type(value)
-    if not _is_found_by_name(t):
+    if not _is_found_by_name(encoder, t):
         return _not_found(encoder, value)
     attributes: dict[str, Any] = {}
     for name in _slots(t):
@@ -276,18 +293,21 @@ def _dataclass_node(encoder: Encoder, value: Any) -> Node:
 @decodes("dataclass")
 def _decode_dataclass(decoder: Decoder, node: dict[str, Any]) -> Any:
     t = _class_of(decoder, node)
-    if not _is_plain_dataclass(t):
-        corrupted(f"a dataclass of class {t.__qualname__!r}")
-    _check_fields(decoder, node, t, list(t.__dataclass_fields__))  # type: ignore[attr-defined]
+    plan = decoder.memo.get(("dataclass", t))
+    if plan is None:
+        if not _is_plain_dataclass(t):
+            corrupted(f"a dataclass of class {t.__qualname__!r}")
+        fields: Any = t.__dataclass_fields__  # type: ignore[attr-defined]
+        plan = decoder.memo["dataclass", t] = list(fields), set(_slots(t))
+    _check_fields(decoder, node, t, plan[0])
     names = [decoder.value(name) for name in decoder.need(node, "names_", list)]
     values = items_of(decoder, node)
     if len(names) != len(values) or not all(type(name) is str for name in names):
         corrupted(f"a dataclass of {len(names)} names and {len(values)} values")
     made: Any = object.__new__(t)
-    slots = set(_slots(t))
     attributes = getattr(made, "__dict__", None)
     for name, value in zip(names, values, strict=True):
-        if name in slots:
+        if name in plan[1]:
             object.__setattr__(made, name, value)
         elif attributes is not None:
             attributes[name] = value
