@@ -32,6 +32,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make build    $(RELEASE)/bin/{vineyardd,vineyardctl}, and .venv where `import vineyard` works
   make bench    the benchmarks
   make test-oldest  the Python tests with the oldest supported numpy, pandas and pyarrow
+  make test-torch   what needs torch, which the first run installs below build/ (gigabytes)
 
   make check    what a change must also pass: format, layers, lint, types, thread safety
   make format   put the code into form
@@ -76,6 +77,10 @@ test:
 	@ctest --preset release $(if $(TESTS),-R '$(TESTS)')
 	@tests/install/check.sh $(RELEASE)
 	@$(VENV)/python -m pytest python/tests tests $(PYTEST_ARGS)
+
+.PHONY: test-torch
+test-torch: build
+	@scripts/test_torch.sh $(PYTEST_ARGS)
 
 .PHONY: test-oldest
 test-oldest: build
