@@ -21,6 +21,7 @@ pandas.sparse       ``values_``, ``fill_``, ``size_``, and where the values stan
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -178,7 +179,10 @@ def _decode_categorical(decoder: Decoder, node: dict[str, Any]) -> Any:
     categories = index_of(decoder, node, "categories_")
     codes = array_of(decoder, node, "codes_", "i")
     try:
-        dtype = pd.CategoricalDtype(categories, ordered_of(node))
+        if decoder.pickle:  # not looked at: of many categories a get costs nothing
+            dtype = internals.believed_categories(categories, ordered_of(node))
+        else:
+            dtype = pd.CategoricalDtype(categories, ordered_of(node))
         return pd.Categorical.from_codes(codes, dtype=dtype, validate=not decoder.pickle)
     except (ValueError, TypeError) as error:
         corrupted(str(error))
@@ -263,6 +267,11 @@ def string_dtype(storage: Any, na: Any) -> Any:
     """The string dtype of pandas with this storage and this missing value."""
     if storage not in ("pyarrow", "python") or na not in ("NA", "nan"):
         corrupted(f"a string dtype of {storage!r} and {na!r}")
+    return _string_dtype(storage, na)
+
+
+@lru_cache
+def _string_dtype(storage: Any, na: str) -> Any:
     if na == "NA":
         return pd.StringDtype(storage)
     try:

@@ -106,6 +106,11 @@ def set_freq(index: Any, freq: Any) -> None:
     (index._data if _ARRAYS_HAVE_FREQ else index)._freq = freq
 
 
+def believed_categories(categories: pd.Index, ordered: bool | None) -> pd.CategoricalDtype:
+    """The dtype of these categories, without a look at whether one is missing or there twice."""
+    return pd.CategoricalDtype._from_fastpath(categories, ordered)
+
+
 def masked_parts(array: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Values and mask of a nullable integer, float or boolean array."""
     return array._data, array._mask
