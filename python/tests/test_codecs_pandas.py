@@ -360,6 +360,22 @@ def test_offsets_are_kept(offset):
     assert_kept(offset)
 
 
+@pytest.mark.parametrize(
+    ("value", "typename"),
+    [
+        (pd.DataFrame({"a": [1]}), "vineyard::DataFrame"),
+        (pd.Series([1]), "vineyard::Series"),
+        (pd.RangeIndex(3), "vineyard::Index"),
+        (pd.MultiIndex.from_arrays([[1], [2]]), "vineyard::Index"),
+        (pd.period_range("2020", periods=2, freq="M"), "vineyard::Index"),
+        (pd.arrays.SparseArray([0.0, 1.0]), "vineyard::SparseArray<float64>"),
+        (pd.Categorical(["a"]), "vineyard::pandas.categorical"),
+    ],
+)
+def test_typenames_are_those_of_v6d_where_it_had_one(value, typename):
+    assert encode(value)[0] == typename
+
+
 def test_offsets_that_their_words_do_not_make_are_refused():
     calendar = np.busdaycalendar(weekmask="Sun Mon")  # pandas itself forgets such a weekmask
     with pytest.raises(TypeError, match="CustomBusinessDay"):

@@ -78,6 +78,7 @@ _TYPENAMES = {
     "pandas.index": "vineyard::Index",
     "pandas.rangeindex": "vineyard::Index",
     "pandas.multiindex": "vineyard::Index",
+    "pandas.sparse": "vineyard::SparseArray<{type_}>",
     **{
         f"scipy.{format}_{kind.lower()}": f"vineyard::{format.upper()}{kind}<{{type_}}>"
         for format in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")

@@ -352,6 +352,7 @@ def _sparse_node(encoder: Encoder, array: pd.arrays.SparseArray) -> Node:
     parts = internals.sparse_places(array.sp_index)
     return {
         "codec": "pandas.sparse",
+        "type_": str(array.dtype.subtype),
         "size_": len(array),
         "fill_": encoder.node(array.fill_value),
         "values_": encoder.node(array.sp_values),
