@@ -190,8 +190,16 @@ FRAME = pd.DataFrame({f"c{i}": np.arange(float(N)) + i for i in range(3)})
         {"a": np.arange(N), "b": [np.ones(N), "text"]},
         FRAME,
         FRAME["c1"],
+        pd.DataFrame(
+            {
+                "text": [f"text {i}" for i in range(N)],
+                "kind": pd.Categorical(["x", "y"] * (N // 2)),
+                "gaps": pd.array([1, None] * (N // 2), dtype="Int64"),
+                "time": pd.date_range("2020", periods=N, tz="UTC", freq="s"),
+            }
+        ),
     ],
-    ids=["array", "fortran", "dict", "frame", "series"],
+    ids=["array", "fortran", "dict", "frame", "series", "mixed"],
 )
 def test_storing_a_fetched_value_again_takes_no_memory(own_client, value):
     first = own_client.put(value)
@@ -209,6 +217,30 @@ def test_storing_a_fetched_value_again_takes_no_memory(own_client, value):
     del back, again
     own_client.delete(second)
     assert own_client.status.memory_usage == 0
+
+
+def test_many_fetched_values_stored_again_take_no_memory(own_client, monkeypatch):
+    refs = own_client.put_many([np.full(N, i) for i in range(3)])
+    used = own_client.status.memory_usage
+    back = own_client.get_many(refs)
+    again = own_client.put_many([{"x": array} for array in back])
+    assert own_client.status.memory_usage - used < 50_000
+    own_client.delete(refs)
+    assert [int(value["x"][-1]) for value in own_client.get_many(again)] == [0, 1, 2]
+    del back
+    own_client.delete(again[1:])
+
+    find, array = sharing.find_stored, own_client.get(again[0])["x"]
+
+    def find_and_delete(*args):
+        found = find(*args)
+        if own_client.exists(again[0]):
+            own_client.delete(again[0])
+        return found
+
+    monkeypatch.setattr(sharing, "find_stored", find_and_delete)
+    (copied,) = own_client.put_many([array])
+    assert not own_client.get(copied).any()
 
 
 def test_a_blob_written_in_place_becomes_a_part_of_values_without_a_copy(own_client):

@@ -17,13 +17,14 @@ from vineyard.calls.elsewhere import ElsewhereCalls
 from vineyard.calls.names import NameCalls
 from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.refs import Ref, to_id, to_name
-from vineyard.calls.sharing import note, store
+from vineyard.calls.sharing import note, refer, store
 from vineyard.codecs import NotEncoded, decode, encode
 from vineyard.codecs.tree import corrupted, type_name
 from vineyard.composition import composed_value, with_place
 from vineyard.contexts import Builder, Resolver
 from vineyard.errors import (
     InvalidException,
+    ObjectNotExistsException,
     ObjectTypeErrorException,
     TypeErrorException,
     VineyardException,
@@ -354,7 +355,19 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         if contexts.customised and contexts.get_current_builders():
             return self._put_each(values, given, Deadline(timeout, self._core))
         parts = [encode(value, pickle=self._pickle) for value in values]
-        made = self._core.put_many(parts, [name or "" for name in given], timeout)
+        deadline = Deadline(timeout, self._core)
+        made = self._core.put_many(
+            [
+                (typename, metadata, refer(self._core, buffers, deadline), members)
+                for typename, metadata, buffers, members in parts
+            ],
+            [name or "" for name in given],
+            deadline.left(),
+        )
+        for i, one in enumerate(made):
+            if isinstance(one, ObjectNotExistsException):  # a blob that was there a moment ago?
+                with contextlib.suppress(ObjectNotExistsException):
+                    made[i] = store(self._core, *parts[i], given[i], None, deadline.left())
         stored = [one for one in made if isinstance(one, ObjectID)]
         if len(stored) == len(made):
             return stored

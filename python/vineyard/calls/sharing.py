@@ -147,11 +147,10 @@ def store(
     timeout: float | None,
 ) -> ObjectID:
     """A put that refers to the buffers which lie in the store already, and copies the others."""
-    candidates = [i for i, buffer in enumerate(buffers) if _may_lie_in_store(core, buffer)]
-    if not candidates:
+    if not _candidates(core, buffers):
         return core.put(typename, metadata, buffers, members, None, name, if_version, timeout)
     deadline = Deadline(timeout, core)
-    referring = _referring(core, buffers, candidates, deadline)
+    referring = refer(core, buffers, deadline)
     try:
         return core.put(
             typename, metadata, referring, members, None, name, if_version, deadline.left()
@@ -161,6 +160,20 @@ def store(
             raise
     copied = [memoryview(b) if type(b) is Blob else b for b in buffers]
     return core.put(typename, metadata, copied, members, None, name, if_version, deadline.left())
+
+
+def refer(core: _core.Client, buffers: Sequence[Any], deadline: Deadline) -> Sequence[Any]:
+    """The buffers of a put, with blobs instead of those that lie in the store; the very same list
+    where none may.
+
+    A blob may be deleted before the put, which says then that it does not exist.
+    """
+    candidates = _candidates(core, buffers)
+    return _referring(core, buffers, candidates, deadline) if candidates else buffers
+
+
+def _candidates(core: _core.Client, buffers: Sequence[Any]) -> list[int]:
+    return [i for i, buffer in enumerate(buffers) if _may_lie_in_store(core, buffer)]
 
 
 def _may_lie_in_store(core: _core.Client, buffer: Any) -> bool:
