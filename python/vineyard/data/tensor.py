@@ -5,5 +5,6 @@
 from numpy import ndarray
 
 from vineyard.composition import make_global_tensor
+from vineyard.data import register_builtin_types as register_tensor_types
 
-__all__ = ["make_global_tensor", "ndarray"]
+__all__ = ["make_global_tensor", "ndarray", "register_tensor_types"]
