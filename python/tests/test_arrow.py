@@ -3,6 +3,7 @@
 """Values of pyarrow come back the same, without a store and without pickle."""
 
 import datetime
+import struct
 
 import numpy as np
 import pyarrow as pa
@@ -163,6 +164,18 @@ def test_views_that_use_little_of_their_data_are_compacted():
     )
     assert_arrow_kept(ends)
     assert sum(len(b) for b in stored(encode(ends))[2]) < 100
+
+
+@pytest.mark.parametrize("unused", [0, 5, 500])
+def test_views_of_nulls_may_say_anything(unused):
+    astray = struct.pack("4i", 99, 7, 7, -1000)
+    long = struct.pack("i4sii", 20, b"xxxx", 0, unused)
+    views = pa.py_buffer(long + astray + long)
+    data = pa.py_buffer(bytes(unused) + b"x" * 20)
+    for t in (pa.string_view(), pa.binary_view()):
+        array = pa.Array.from_buffers(t, 3, [pa.py_buffer(b"\5"), views, data])
+        assert_arrow_kept(array)
+        assert_arrow_kept(array.slice(1))
 
 
 def test_a_buffer_that_several_columns_share_is_stored_once():
