@@ -3,6 +3,7 @@
 """Arrays, scalars and dtypes of numpy come back the same, without a store and without pickle."""
 
 import copy
+import importlib
 import json
 
 import numpy as np
@@ -340,6 +341,16 @@ def test_dtypes_that_are_not_of_numpy_are_refused():
     for value in (odd, np.zeros(3, odd)):
         with pytest.raises(TypeErrorException, match="no codec"):
             encode(value)
+
+
+def test_arrays_of_other_packages_dtypes_are_left_to_pickle():
+    core = "numpy.core" if NUMPY_1 else "numpy._core"
+    rational = importlib.import_module(f"{core}._rational_tests").rational
+    array = np.array([[1, 2], [3, 4]], rational)
+    for value in (array, array[:, ::-1], array.dtype, np.zeros(2, [("a", rational)])):
+        with pytest.raises(PickleRefusedException, match="no codec"):
+            encode([value], pickle=False)
+    encode([array])
 
 
 # ---- machines and releases that differ

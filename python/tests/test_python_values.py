@@ -509,6 +509,12 @@ def test_memoryviews_are_handed_over_and_come_back_without_a_copy():
     assert np.shares_memory(np.frombuffer(back, np.uint8), np.frombuffer(buffers[0], np.uint8))
 
 
+def test_memoryviews_of_objects_are_refused():
+    for array in (np.array([1, "a"], object), np.zeros(2, [("a", "O")])):
+        with pytest.raises(TypeErrorException, match="format"):
+            encode(memoryview(array))
+
+
 # ---- identity, keys, depth
 
 

@@ -44,9 +44,11 @@ from vineyard.codecs.dtypes import (
     dtype_node,
     dtype_of,
     has_gaps,
+    is_foreign,
     known_info,
     plain_info,
 )
+from vineyard.codecs.pickled import encode_pickle
 from vineyard.codecs.scalars import Encoded
 from vineyard.codecs.tree import (
     Decoder,
@@ -185,8 +187,10 @@ def array_node(encoder: Encoder, array: NDArray[Any]) -> Node:
         if dtype.metadata is not None:
             layout["dtype_"] = dtype_node(encoder, dtype)
         return {"codec": "tensor.object", **layout, **items_keys(encoder, data.ravel().tolist())}
-    if not isinstance(dtype, np.dtype) or (dtype.kind == "V" and dtype.isbuiltin == 2):
-        refuse(array, f"dtype {dtype} has no codec")
+    if is_foreign(dtype):
+        if not (array.flags.c_contiguous or array.flags.f_contiguous):
+            array = array.copy()  # pickle would have it in band, and give it back writable
+        return encode_pickle(encoder, array, f"dtype {dtype} has no codec")
     keys["dtype_"] = dtype_node(encoder, dtype)
     if dtype.kind == "T":
         data, layout = _in_memory_order(array)

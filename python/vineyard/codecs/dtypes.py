@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from vineyard.codecs.pickled import encode_pickle
 from vineyard.codecs.tree import (
     Decoder,
     Encode,
@@ -140,16 +141,31 @@ def dtype_node(encoder: Encoder, dtype: np.dtype[Any]) -> Node:
     Raises
     ------
     TypeErrorException
-        It is not one of numpy's own, or has elements that numpy's dtypes don't have.
+        There is no way to write it down.
     """
     if plain_info(dtype) is not None:
         return dtype.str
     return _full_node(encoder, dtype)
 
 
+def is_foreign(dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype is, or has a field, of another package than numpy."""
+    if dtype.subdtype is not None:
+        return is_foreign(dtype.base)
+    if dtype.fields is not None:
+        return any(is_foreign(field[0]) for field in dtype.fields.values())
+    return dtype.isbuiltin == 2 or type(dtype).__module__.partition(".")[0] != "numpy"
+
+
 @recognises
 def _encoder_of_dtypes(t: type) -> Encode | None:
-    return _full_node if issubclass(t, np.dtype) else None
+    return _value_node if issubclass(t, np.dtype) else None
+
+
+def _value_node(encoder: Encoder, dtype: np.dtype[Any]) -> Node:
+    if is_foreign(dtype):
+        return encode_pickle(encoder, dtype, "it is not of numpy, and has no codec")
+    return _full_node(encoder, dtype)
 
 
 def _full_node(encoder: Encoder, dtype: np.dtype[Any]) -> dict[str, Any]:

@@ -30,8 +30,8 @@ def _memoryview_node(encoder: Encoder, view: memoryview) -> Node:
     if view.format not in _LETTERS or (view.ndim != 1 and 0 in node["shape_"]):
         dtype = np.asarray(view).dtype
         like: Any = np.zeros((), dtype)
-        if memoryview(like).format != view.format:
-            refuse(view, f"its format {view.format!r} is none that numpy has")
+        if dtype.hasobject or memoryview(like).format != view.format:
+            refuse(view, f"its format {view.format!r} is none of bytes that numpy has")
         node["dtype_"] = dtype_node(encoder, dtype)
     if not view.nbytes:
         data: Any = b""
