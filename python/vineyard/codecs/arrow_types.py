@@ -96,7 +96,8 @@ _DECIMALS = {
     for bits in (32, 64, 128, 256)
     if hasattr(pa.lib, f"Type_DECIMAL{bits}")
 }
-_REE = getattr(pa.lib, "Type_RUN_END_ENCODED", None)
+#: Number of the run-end encoded types; None where this pyarrow has none.
+RUN_ENDS = getattr(pa.lib, "Type_RUN_END_ENCODED", None)
 
 _EXTENSION_NAME = b"ARROW:extension:name"
 _EXTENSION_METADATA = b"ARROW:extension:metadata"
@@ -136,7 +137,7 @@ def type_node(t: pa.DataType) -> Node:
         letter = "s" if number == pa.lib.Type_SPARSE_UNION else "d"
         codes = ",".join(map(str, t.type_codes))
         return _nested(f"+u{letter}:{codes}", (t.field(i) for i in range(t.num_fields)))
-    if number == _REE:
+    if number == RUN_ENDS:
         ends = pa.field("run_ends", t.run_end_type, nullable=False)
         return _nested("+r", [ends, _run_values_field(t)])
     refuse(t, f"the Arrow type {t} has no codec")
@@ -352,7 +353,7 @@ def _object_of(node: dict[str, Any]) -> pa.DataType:
         return pa.struct(fields)
     if text[:2] == "+u":
         return _union_of(text, fields)
-    if text == "+r" and _REE is not None:
+    if text == "+r" and RUN_ENDS is not None:
         return _run_ends_of(fields)
     if text in _LISTS and hasattr(pa, _LISTS[text]):
         (field,) = fields

@@ -32,7 +32,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from vineyard.codecs import arrow_types as types
-from vineyard.codecs.arrow_arrays import ArrayWriter, array_of, hollow
+from vineyard.codecs.arrow_arrays import array_of, hollow
+from vineyard.codecs.arrow_writing import ArrayWriter
 from vineyard.codecs.tree import (
     Decoder,
     Encode,
