@@ -65,6 +65,16 @@ def test_a_state_dict_of_a_model_is_mapped_once(client):
     del ref
 
 
+@pytest.mark.parametrize("way", ["writable", "copy"])
+def test_tensors_are_given_as_memory_of_the_readers_own_when_asked(client, way):
+    for tensor in (torch.arange(10), torch.arange(1_000_000)):
+        ref = client.put([tensor, tensor[2:]])
+        back = client.get(ref, **{way: True})
+        back[0][2] = -5
+        assert back[1][0] == -5
+        assert_same_tensors(client.get(ref), [tensor, tensor[2:]])
+
+
 def test_resizing_a_tensor_beyond_its_memory_is_refused(client):
     back = client.get(client.put(torch.rand(500_000)))
     with pytest.raises(RuntimeError, match="resize"):
