@@ -190,6 +190,8 @@ def test_a_buffer_that_several_columns_share_is_stored_once():
     )
     assert len(encode(table)[2]) == 1 + 2 + 2  # numbers; codes of two lengths; bytes and offsets
     assert_arrow_kept(table)
+    parts = [words.slice(0, 500), words.slice(500), table]
+    assert len(encode(parts)[2]) == 5 + 2  # codes of two more slices
 
 
 # ---- no copies

@@ -10,8 +10,8 @@ dtype, is refused. Where to look:
 * `standard_values`, `timezones`, `classes`, `memoryviews`, `numpy_classes`: the same, met less often
 * `sparse_values`: of scipy.sparse
 * `pandas_values` and its neighbours: imported when a value of pandas is met
-* `arrow_types`, `arrow_arrays`, `arrow_values`: pyarrow; on them stand `polars_values`, and
-  `capsule_values` for other libraries that exchange Arrow data
+* `arrow_types`, `arrow_arrays`, `arrow_writing`, `arrow_values`: pyarrow; on them stand
+  `polars_values`, and `capsule_values` for other libraries that exchange Arrow data
 
 >>> typename, metadata, buffers, members = encode({"a": (1, 2.5)})
 >>> decode(typename, metadata, buffers)

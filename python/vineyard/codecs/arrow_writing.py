@@ -28,13 +28,13 @@ _INLINE_VIEW = 12
 
 
 class ArrayWriter:
-    """Writes arrays of one value; a buffer that several of them share is stored once."""
+    """Writes arrays; a buffer that several of the value's arrays share is stored once."""
 
     __slots__ = ("_encoder", "_seen")
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._seen: dict[tuple[int, int], int] = {}
+        self._seen: dict[tuple[int, int], int] = encoder.memo.setdefault("arrow buffers", {})
 
     def node(self, array: pa.Array) -> Node:
         """The node of any array."""
