@@ -6,6 +6,8 @@ import importlib
 import inspect
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -325,3 +327,14 @@ def test_frames_of_older_programs_have_their_metadata(client):
     assert meta["partition_index_row_"] == 2
     assert meta.nbytes > 0
     client.delete(ref)
+
+
+@pytest.mark.parametrize(
+    ("module", "program"), [("vineyard", "vineyardd"), ("vineyard.ctl", "vineyardctl")]
+)
+def test_the_programs_run_as_modules(module, program):
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert program in done.stdout
