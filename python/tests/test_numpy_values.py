@@ -258,6 +258,22 @@ def test_broadcast_arrays_of_objects_are_stored_once():
     assert sum(map(len, stored(encode(array))[2])) + len(encode(array)[1]) < 1000
 
 
+def test_arrays_can_be_written_to_where_the_buffers_can():
+    values = [np.arange(3), np.zeros(3, OBJECTS), np.array([b"x", None, "a" * 2000], object)]
+    if not NUMPY_1:
+        values.append(np.array(["a", "b"], np.dtypes.StringDType()))
+    for value in values:
+        typename, metadata, buffers = stored(encode(value))
+        back = decode(typename, metadata, [bytearray(b) for b in buffers], pickle=False)
+        back[0] = back[1]
+        assert type(back[0]) is type(value[1])
+        if value.dtype == object:
+            assert decode(typename, metadata, buffers, writable=True).flags.writeable
+    view = memoryview(np.arange(3, dtype=">i4"))
+    typename, metadata, buffers = stored(encode(view))
+    assert not decode(typename, metadata, [bytearray(b) for b in buffers]).readonly
+
+
 # ---- subclasses
 
 

@@ -184,6 +184,7 @@ def decode(
     *,
     pickle: bool = True,
     member: Callable[[str], Any] | None = None,
+    writable: bool = False,
 ) -> Any:
     """The value of an object; the reverse of `encode`.
 
@@ -195,6 +196,9 @@ def decode(
         Whether pickles may be loaded.
     member : callable, optional
         Gets the value of a member by its key.
+    writable : bool
+        Whether arrays that are no views of the buffers may be written to; else only if the buffers
+        may.
 
     Raises
     ------
@@ -211,14 +215,11 @@ def decode(
     value = (fast or arrays.fast_array)(metadata, buffers)
     if value is not None:
         return value
-    return _decode_tree(metadata, buffers, pickle, member)
+    return _decode_tree(metadata, Decoder(buffers, pickle, member, writable))
 
 
-def _decode_tree(
-    metadata: str, buffers: Sequence[Any], pickle: bool, member: Callable[[str], Any] | None
-) -> Any:
+def _decode_tree(metadata: str, decoder: Decoder) -> Any:
     node = _checked_root(loads(metadata))
-    decoder = Decoder(buffers, pickle, member)
     if node["codec"] == "tree":
         node = _checked_root(loads(scalars.text_of(decoder.need_buffer(node))))
         if node["codec"] == "tree":

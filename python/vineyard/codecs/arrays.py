@@ -112,7 +112,10 @@ def _from_memory_order(
 def _from_items(decoder: Decoder, node: dict[str, Any], flat: NDArray[Any]) -> NDArray[Any]:
     """The reverse of `_in_memory_order`, for elements that are no bytes."""
     stored, lead_back = _way_back(decoder, node)
-    flat.flags.writeable = False  # before there is a view: so nobody can switch it back on in that
+    if not decoder.writable:
+        flat.flags.writeable = (
+            False  # before there is a view: so nobody can switch it back on in that
+        )
     try:
         return lead_back(flat.reshape(stored))
     except (ValueError, TypeError, OverflowError) as error:
@@ -355,7 +358,8 @@ def _decode_fields(decoder: Decoder, node: dict[str, Any]) -> NDArray[Any]:
     array = np.zeros(shape, dtype, order=order)
     for name, part in zip(names, parts, strict=True):
         array[name] = part
-    array.flags.writeable = False
+    if not decoder.writable:
+        array.flags.writeable = False
     return array
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
-"""memoryview: comes back as a read-only one of the stored bytes, of the same format and shape.
+"""memoryview: comes back as one of the stored bytes, of the same format and shape.
 
 Its elements are stored in C order. A format that is more than one letter comes back by way of numpy.
 """
@@ -58,8 +58,8 @@ def _decode_memoryview(decoder: Decoder, node: dict[str, Any]) -> memoryview:
         if len(text) != 1 or text not in _LETTERS:
             corrupted(f"a view of format {text[:20]!r}")
         items = len(buffer) // struct.calcsize(text)
-        view = memoryview(buffer).toreadonly().cast("B")
+        view = memoryview(buffer).cast("B")
         made = view.cast(text) if shape == [items] else view.cast(text, shape)
-    if not made.readonly or made.format != text or list(made.shape or ()) != shape:
+    if made.format != text or list(made.shape or ()) != shape:
         corrupted(f"a view of format {made.format!r} that says {text[:20]!r}")
     return made

@@ -285,22 +285,32 @@ class Decoder:
         read outside of its arrays (codes, offsets) is checked element by element.
     member : callable, optional
         Gets the value of a member by its key.
+    writable : bool
+        Whether arrays that are no views of the buffers may be written to; else only if the buffers
+        may.
     """
 
-    __slots__ = ("_shared", "buffers", "member", "memo", "pickle", "referred")
+    __slots__ = ("_shared", "_writable", "buffers", "member", "memo", "pickle", "referred")
 
     def __init__(
         self,
         buffers: Any,
         pickle: bool = True,
         member: Callable[[str], Any] | None = None,
+        writable: bool = False,
     ) -> None:
+        self._writable = writable
         self.buffers = buffers
         self.pickle = pickle
         self.member = member
         self.memo: dict[Any, Any] = {}  # what a codec keeps between its parts of this one value
         self._shared: dict[int, Any] = {}
         self.referred = False  # whether any node has referred to another so far
+
+    @property
+    def writable(self) -> bool:
+        """Whether what is made anew may be written to, as the views of the buffers may."""
+        return self._writable or any(not memoryview(b).readonly for b in self.buffers)
 
     def value(self, node: Node) -> Any:
         """The value of a node."""
