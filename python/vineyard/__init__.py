@@ -34,7 +34,8 @@ from vineyard.explanation import explain
 from vineyard.objects import Object, ObjectMeta, ObjectName
 
 if TYPE_CHECKING:
-    from vineyard import core, csi, data, deploy, io, shared_memory
+    from vineyard import core, csi, data, deploy, shared_memory
+    from vineyard import io as io
     from vineyard.environment import envvars
 
 __version__ = _version()
