@@ -192,7 +192,7 @@ FRAME = pd.DataFrame({f"c{i}": np.arange(float(N)) + i for i in range(3)})
         FRAME["c1"],
         pd.DataFrame(
             {
-                "text": [f"text {i}" for i in range(N)],
+                "text": pd.array([f"text {i}" for i in range(N)], dtype="string[pyarrow]"),
                 "kind": pd.Categorical(["x", "y"] * (N // 2)),
                 "gaps": pd.array([1, None] * (N // 2), dtype="Int64"),
                 "time": pd.date_range("2020", periods=N, tz="UTC", freq="s"),
