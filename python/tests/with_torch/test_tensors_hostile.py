@@ -2,6 +2,7 @@
 # Copyright The Vineyard Authors.
 """Tensors whose metadata lie give a typed error."""
 
+import copy
 import json
 
 import numpy as np
@@ -111,7 +112,9 @@ def test_metadata_that_lies_is_a_typed_error(node):
         decode("x", json.dumps(node), BUFFERS, pickle=False)
 
 
-_ODD = st.sampled_from([-1, 0, 1, 2, 3, 2**31, 2**62, 2**64, None, True, "a", [], [1], {}])
+_ODD = st.sampled_from([-1, 0, 1, 2, 3, 2**31, 2**62, 2**64, None, True, "a", [], [1], {}]).map(
+    copy.deepcopy  # the next change may change it
+)
 
 
 @given(st.data())
