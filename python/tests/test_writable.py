@@ -56,3 +56,12 @@ def test_by_name_and_after_it_is_deleted(client, name, way):
     client.drop_name(name)
     mine[0] = 5
     assert mine[:2].tolist() == [5, 1]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_arrays_of_objects(client, way):
+    ref = client.put(np.array([1, "a", None], object))
+    mine = client.get(ref, **way)
+    mine[0] = 2
+    assert mine.tolist() == [2, "a", None]
+    assert client.get(ref).tolist() == [1, "a", None]

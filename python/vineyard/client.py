@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
@@ -14,17 +13,17 @@ from vineyard._core import InstanceStatus, ObjectID
 from vineyard.calls.blobs import BlobCalls
 from vineyard.calls.deadlines import Deadline
 from vineyard.calls.elsewhere import ElsewhereCalls
+from vineyard.calls.many import ManyCalls
 from vineyard.calls.names import NameCalls
 from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.refs import Ref, to_id, to_name
-from vineyard.calls.sharing import note, refer, store
+from vineyard.calls.sharing import note, store
 from vineyard.codecs import NotEncoded, decode, encode
 from vineyard.codecs.tree import corrupted, type_name
 from vineyard.composition import composed_value, with_place
 from vineyard.contexts import Builder, Resolver
 from vineyard.errors import (
     InvalidException,
-    ObjectNotExistsException,
     ObjectTypeErrorException,
     TypeErrorException,
     VineyardException,
@@ -36,7 +35,7 @@ from vineyard.objects import Object, ObjectMeta
 _READ, _WRITABLE, _COPY = "read", "writable", "copy"
 
 
-class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
+class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
     """A connection to one volume of an instance. Programs get it from `vineyard.connect`.
 
     Threads may share it; a call that waits holds up no other. After a fork the child's calls open a
@@ -289,13 +288,16 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             own = _core.map_private(buffers)
         try:
             if members is None:
-                return decode(typename, metadata, own, pickle=self._pickle)
+                return decode(
+                    typename, metadata, own, pickle=self._pickle, writable=access != _READ
+                )
             deadline = Deadline(timeout, self._core, began)
             return decode(
                 typename,
                 metadata,
                 own,
                 pickle=self._pickle,
+                writable=access != _READ,
                 member=lambda member: self._member(members, member, access, deadline),
             )
         except NotEncoded:
@@ -321,121 +323,6 @@ class Client(ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         if access == _COPY:
             return memoryview(bytearray(blob))
         return memoryview(blob.private() if access == _WRITABLE else blob)
-
-    def put_many(
-        self,
-        values: Iterable[Any],
-        names: Iterable[str | None] | None = None,
-        *,
-        timeout: float | None = None,
-    ) -> list[ObjectID]:
-        """Stores many values, without waiting for one before the next is sent.
-
-        Each takes effect by itself. Where one fails, those that were stored without a name are
-        deleted again, and the first failure is raised; those with a name stay.
-
-        Parameters
-        ----------
-        values : iterable
-        names : iterable of str or None, optional
-            As many as values; see `put`.
-        timeout : float, optional
-            Seconds for all together.
-
-        Returns
-        -------
-        list of ObjectID
-            In the order of the values.
-        """
-        values = list(values)
-        given = [None] * len(values) if names is None else list(names)
-        if len(given) != len(values):
-            raise InvalidException(f"{len(given)} names for {len(values)} values")
-        given = [name if name is None else to_name(name) for name in given]
-        if contexts.customised and contexts.get_current_builders():
-            return self._put_each(values, given, Deadline(timeout, self._core))
-        parts = [encode(value, pickle=self._pickle) for value in values]
-        deadline = Deadline(timeout, self._core)
-        made = self._core.put_many(
-            [
-                (typename, metadata, refer(self._core, buffers, deadline), members)
-                for typename, metadata, buffers, members in parts
-            ],
-            [name or "" for name in given],
-            deadline.left(),
-        )
-        for i, one in enumerate(made):
-            if isinstance(one, ObjectNotExistsException):  # a blob that was there a moment ago?
-                with contextlib.suppress(ObjectNotExistsException):
-                    made[i] = store(self._core, *parts[i], given[i], None, deadline.left())
-        stored = [one for one in made if isinstance(one, ObjectID)]
-        if len(stored) == len(made):
-            return stored
-        self._take_back(made, given)
-        raise next(one for one in made if isinstance(one, Exception))
-
-    def _put_each(
-        self, values: list[Any], names: list[str | None], deadline: Deadline
-    ) -> list[ObjectID]:
-        """`put_many` where there are builders."""
-        made: list[ObjectID] = []
-        try:
-            for value, name in zip(values, names, strict=True):
-                made.append(self.put(value, name=name, timeout=deadline.left()))
-        except BaseException:
-            self._take_back(made, names)
-            raise
-        return made
-
-    def _take_back(self, made: Iterable[Any], names: Iterable[str | None]) -> None:
-        """Deletes those that were stored without a name."""
-        nameless = [
-            one
-            for one, name in zip(made, names, strict=False)
-            if name is None and isinstance(one, ObjectID)
-        ]
-        if nameless:
-            self._core.delete(nameless, False, True, None)
-
-    def get_many(self, object_ids: Iterable[Ref], *, timeout: float | None = None) -> list[Any]:
-        """The values of many objects, by id; what is large is mapped with one request for all.
-
-        Parameters
-        ----------
-        object_ids : iterable of ObjectID, str or int
-        timeout : float, optional
-            Seconds for all together.
-
-        Returns
-        -------
-        list
-            In the order of the ids.
-
-        Raises
-        ------
-        ObjectNotExistsException
-            One of them does not exist.
-        """
-        refs = [to_id(ref) for ref in object_ids]
-        deadline = Deadline(timeout, self._core)
-        customised = contexts.customised and (
-            contexts.get_current_resolvers() or contexts.get_current_drivers()
-        )
-        if customised or any(ref.is_blob for ref in refs):
-            return [self.get(ref, timeout=deadline.left()) for ref in refs]
-        values = []
-        for ref, one in zip(refs, self._core.get_many(refs, timeout), strict=True):
-            if isinstance(one, Exception):
-                raise one
-            typename, metadata, buffers, members, _ = one
-            if members is None:
-                with contextlib.suppress(NotEncoded):
-                    value = decode(typename, metadata, buffers, pickle=self._pickle)
-                    note(buffers)
-                    values.append(value)
-                    continue
-            values.append(self.get(ref, timeout=deadline.left()))
-        return values
 
     def explain(self, value: Any) -> Explanation:
         """What a put and a get of a value, or of the object of an ObjectID, copy; see
