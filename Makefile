@@ -31,6 +31,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make test     all C++ and Python tests        [TESTS=regex] [PYTEST_ARGS="-k name"]
   make build    $(RELEASE)/bin/{vineyardd,vineyardctl}, and .venv where `import vineyard` works
   make bench    the benchmarks
+  make test-long    the Python tests with 2,000 examples of each property instead of 100
   make test-oldest  the Python tests with the oldest supported numpy, pandas and pyarrow
   make test-torch   what needs torch, which the first run installs below build/ (gigabytes)
 
@@ -77,6 +78,11 @@ test:
 	@ctest --preset release $(if $(TESTS),-R '$(TESTS)')
 	@tests/install/check.sh $(RELEASE)
 	@$(VENV)/python -m pytest python/tests tests $(PYTEST_ARGS)
+
+.PHONY: test-long
+test-long: build
+	@scripts/setup.sh test
+	@$(VENV)/python -m pytest python/tests --hypothesis-profile=long $(PYTEST_ARGS)
 
 .PHONY: test-torch
 test-torch: build
