@@ -25,6 +25,11 @@ import pyarrow as pa
 from vineyard.codecs.arrow_values import decode_table, table_node
 from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, encodes, refuse
 
+if not hasattr(pa.DataType, "has_variadic_buffers"):  # polars reads it of every type
+    raise ImportError(
+        f"values of polars need a newer pyarrow than {pa.__version__}", name="pyarrow"
+    )
+
 _FLAGS = {"SORTED_ASC": "ascending", "SORTED_DESC": "descending"}
 #: What a panic of polars, which is no Exception, derives from.
 _Panic: Any = pl.exceptions.PanicException
