@@ -48,6 +48,20 @@ TEST_F(HotReader, AsksNobody) {
   EXPECT_CODE(kNotFound, reader_.Get("unknown"));
 }
 
+// The keeper, stopped, starts no engine: whoever connects again goes on trying, and holds up no other.
+TEST_F(HotReader, OneThreadThatWaitsForAnEngineLeavesTheOthersTheirDeadlines) {
+  daemon_.PauseKeeper();
+  daemon_.KillEngine();
+  Status patient = Status::Internal("not asked");
+  std::jthread waiting([&] { patient = reader_.GetStatus().status(); });
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_CODE(kDeadlineExceeded, reader_.GetStatus({.timeout = milliseconds(50)}));
+  }
+  daemon_.ResumeKeeper();
+  waiting.join();
+  EXPECT_OK(patient);
+}
+
 TEST_F(HotReader, SeesEachChangeAtOnce) {
   for (uint64_t i = 2; i < 200; ++i) {
     ASSERT_OK(PutPattern(writer_, i, kSmall, "small"));
