@@ -203,14 +203,14 @@ def _enum_node(encoder: Encoder, member: enum.Enum) -> Node:
     return encode_pickle(encoder, member)
 
 
-def _made_of(t: type, value: int) -> Any:
+def _made_of(t: Any, value: int) -> Any:
     """The flags that a number stands for; None where the class knows no such.
 
     Python 3.11.2 makes what has bits without a name anew each time, and drops such bits where it
     should refuse them.
     """
     try:
-        made: Any = t(value)
+        made = t(value)
     except ValueError:
         return None
     return made if type(made) is t and made._value_ == value else None
