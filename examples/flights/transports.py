@@ -9,6 +9,7 @@ values by path. What lies behind the path, shared memory or a file, is the trans
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from harness.stopwatch import Stopwatch
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
-class Transport:
+class Transport(ABC):
     """Hand values over by path.
 
     Attributes
@@ -44,13 +45,13 @@ class Transport:
         """Do what has to happen before a read but is no part of it; True if caches were dropped."""
         return False
 
+    @abstractmethod
     def read(self, path: str) -> Any:
         """Return the value that was written to `path`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, value: Any, path: str) -> None:
         """Make `value` readable under `path` for any other process."""
-        raise NotImplementedError
 
 
 class Vineyard(Transport):
