@@ -109,6 +109,7 @@ class MutableBlob {
 
  private:
   friend class Client;
+  friend class StreamWriter;
   std::shared_ptr<internal::Reservation> reservation_;  // shared with arrays built on its bytes
 };
 

@@ -51,6 +51,9 @@ struct PutOptions {
   std::string name;
   /// With `name`: the version it must have now (0: it must not exist), else kConflict.
   std::optional<uint64_t> if_version;
+  /// The object is the next chunk of this stream, which this client has open for writing: without a name.
+  /// kLimitExceeded: the stream is full (StreamWriter waits for room instead).
+  ObjectId stream;
 };
 
 struct GetOptions {
@@ -98,6 +101,33 @@ struct DeleteOptions {
   bool deep = true;    ///< Members that nothing else refers to go too.
   bool force = false;  ///< Objects that this one is a member of go too, instead of an error.
 };
+
+struct StreamOptions {
+  std::optional<Timeout> timeout;
+  uint32_t capacity = 16;  ///< Chunks that may wait to be read: 1 to 4096.
+  uint32_t readers = 1;    ///< How many must have read a chunk before it goes: 1 to 256.
+};
+
+struct StreamInfo {
+  bool finished = false;
+  bool failed = false;
+  std::string reason;  ///< Why it failed.
+  uint32_t capacity = 0;
+  uint64_t first = 0;   ///< Number of the first chunk that waits.
+  uint64_t queued = 0;  ///< Chunks that wait.
+  uint32_t readers_wanted = 0;
+  uint32_t readers_come = 0;
+  uint64_t writer_pid = 0;  ///< 0: none has come, or it is gone.
+  struct Reader {
+    uint64_t number = 0;
+    uint64_t pid = 0;
+    uint64_t position = 0;  ///< The chunk it takes next.
+  };
+  std::vector<Reader> readers;
+};
+
+class StreamReader;
+class StreamWriter;
 
 struct InstanceStatus {
   std::string instance_uuid;
@@ -181,6 +211,19 @@ class Client {
   Result<NameInfo> GetName(std::string_view name, const GetOptions& options = {});
   Status DropName(std::string_view name, const NameOptions& options = {});
   Result<std::vector<NameInfo>> ListNames(const ListNamesOptions& options = {});
+
+  // ---- streams (stream.h)
+
+  /// Makes a stream of an object, which describes it and whose id is the stream's. Deleting the object
+  /// ends the stream and takes its chunks along. kAlreadyExists: it is one.
+  Status CreateStream(ObjectId id, const StreamOptions& options = {});
+  /// kAlreadyExists: another client writes it.
+  Result<StreamWriter> OpenStreamWriter(ObjectId id, const CallOptions& options = {});
+  /// Begins with the first chunk that is still there.
+  Result<StreamReader> OpenStreamReader(ObjectId id, const CallOptions& options = {});
+  /// With the chunks that wait in it; the object stays.
+  Status DropStream(ObjectId id, const CallOptions& options = {});
+  Result<StreamInfo> GetStream(ObjectId id, const CallOptions& options = {});
 
   // ---- the instance
 

@@ -9,3 +9,4 @@
 #include "vineyard/ids.h"
 #include "vineyard/object.h"
 #include "vineyard/status.h"
+#include "vineyard/stream.h"

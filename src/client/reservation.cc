@@ -25,7 +25,7 @@ Result<std::shared_ptr<Reservation>> Reservation::Make(std::shared_ptr<Client::I
   return r;
 }
 
-Result<Blob> Reservation::Seal(os::TimePoint deadline) {
+Status Reservation::Publish(ObjectId stream, os::TimePoint deadline) {
   if (done_ || epoch_ != impl_->epoch()) {
     return Status::FailedPrecondition("this blob is sealed, given back, or the parent process's");
   }
@@ -42,14 +42,24 @@ Result<Blob> Reservation::Seal(os::TimePoint deadline) {
   client::Outgoing put =
       client::Change(fb::RequestBody::Put, [&](flatbuffers::FlatBufferBuilder& b, uint64_t number) {
         return fb::CreatePut(b, number, fb::PutKind::Blob, 0, small ? size : 0, blob.value(), size,
-                             0, false, 0, client::MillisecondsUntil(deadline))
+                             0, false, 0, client::MillisecondsUntil(deadline), stream.value())
             .Union();
       });
   if (small) put.payload = {bytes_};
   VY_RETURN_IF_ERROR(connection.Call(put, client::WithGrace(deadline)).status());
   connection.RemoveReservation(blob.value());
   done_ = true;
-  return client::GetBlob(connection, blob, deadline);
+  return {};
+}
+
+Result<Blob> Reservation::Seal(os::TimePoint deadline) {
+  VY_RETURN_IF_ERROR(Publish(ObjectId(), deadline));
+  return client::GetBlob(impl_->connection(), extent_.blob, deadline);
+}
+
+Result<ObjectId> Reservation::SealInto(ObjectId stream, os::TimePoint deadline) {
+  VY_RETURN_IF_ERROR(Publish(stream, deadline));
+  return extent_.blob;
 }
 
 void Reservation::Abort() {

@@ -27,6 +27,8 @@ class Reservation {
   Reservation& operator=(const Reservation&) = delete;
 
   Result<Blob> Seal(os::TimePoint deadline);
+  /// As the next chunk of the stream.
+  Result<ObjectId> SealInto(ObjectId stream, os::TimePoint deadline);
   void Abort();
 
   [[nodiscard]] ObjectId id() const { return extent_.blob; }
@@ -34,6 +36,7 @@ class Reservation {
 
  private:
   Reservation() = default;
+  Status Publish(ObjectId stream, os::TimePoint deadline);
 
   std::shared_ptr<Client::Impl> impl_;
   uint64_t epoch_ = 0;  // of the process that may seal it or give it back

@@ -104,7 +104,8 @@ struct PreparedPut {
                                                  : b.CreateString(options.name);
           return fb::CreatePut(b, number, fb::PutKind::Object, descriptor.size(), sent,
                                reservation.value(), own.size, name, options.if_version.has_value(),
-                               options.if_version.value_or(0), MillisecondsUntil(deadline))
+                               options.if_version.value_or(0), MillisecondsUntil(deadline),
+                               options.stream.value())
               .Union();
         });
     put.payload = SmallPayload(descriptor, small ? own : OwnBytes());

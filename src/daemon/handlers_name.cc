@@ -65,19 +65,17 @@ void Server::HandleListNames(Call call, const fb::ListNames& list) {
 }
 
 void Server::WaitForName(Call call, const fb::Get& get) {
-  name_waiters_.push_back({call.volume.id(), get.name()->str(), DeadlineAfter(get.timeout_ms()),
-                           get.open_extents(), std::move(call.reply)});
+  waiters_.push_back({call.volume.id(), NameWait{get.name()->str(), get.open_extents()},
+                      DeadlineAfter(get.timeout_ms()), std::move(call.reply)});
   ArmTimer();
 }
 
 void Server::NameChanged(store::Volume& volume, const std::string& name) {
-  std::list<NameWaiter> ready;
-  for (auto it = name_waiters_.begin(); it != name_waiters_.end();) {
-    const auto next = std::next(it);
-    if (it->volume == volume.id() && it->name == name) ready.splice(ready.end(), name_waiters_, it);
-    it = next;
-  }
-  for (NameWaiter& w : ready) {
+  const auto waits_for_it = [&](const Waiter& w) {
+    const auto* wait = std::get_if<NameWait>(&w.awaited);
+    return wait != nullptr && w.volume == volume.id() && wait->name == name;
+  };
+  for (Waiter& w : TakeWaiters(waits_for_it)) {
     const auto connection = w.reply.connection();
     const store::NameEntry* entry = volume.FindName(name);
     store::ClientState* client = connection ? store_.clients().Find(connection->client()) : nullptr;
@@ -85,8 +83,8 @@ void Server::NameChanged(store::Volume& volume, const std::string& name) {
       w.reply.Drop();
       continue;
     }
-    SendObject(volume, *client, ObjectId(entry->id), entry->version, w.open_extents,
-               std::move(w.reply));
+    SendObject(volume, *client, ObjectId(entry->id), entry->version,
+               std::get<NameWait>(w.awaited).open_extents, std::move(w.reply));
   }
 }
 

@@ -72,6 +72,7 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
   args.own_size = put.size();
   if (put.name() != nullptr) args.name = put.name()->string_view();
   args.if_version = IfVersion(put.check_version(), put.if_version());
+  args.stream = ObjectId(put.stream());
   if (put.reservation() != 0) {
     auto found = store_.FindReservation(client->key, ObjectId(put.reservation()));
     if (!found.ok()) return reply.Fail(found.status());
@@ -151,13 +152,10 @@ void Server::HandleCancel(Call call, const fb::Cancel& cancel) {
     w.reply->Drop();
     store_.CancelReserve(w.ticket);
   }
-  std::erase_if(name_waiters_, [&](NameWaiter& w) {
-    if (w.reply.request_id() != cancel.request_id() || w.reply.connection() != call.connection) {
-      return false;
-    }
-    w.reply.Drop();
-    return true;
-  });
+  const auto is_it = [&](const Waiter& w) {
+    return w.reply.request_id() == cancel.request_id() && w.reply.connection() == call.connection;
+  };
+  for (Waiter& w : TakeWaiters(is_it)) w.reply.Drop();
   AfterChange();
 }
 

@@ -158,6 +158,24 @@ void Server::Dispatch(Call call, const fb::Request& request) {
       ForgetClient(call.client.key);
       return;
     }
+    case fb::RequestBody::CreateStream:
+      return HandleCreateStream(std::move(call), *request.body_as_CreateStream());
+    case fb::RequestBody::OpenStream:
+      return HandleOpenStream(std::move(call), *request.body_as_OpenStream());
+    case fb::RequestBody::PushChunk:
+      return HandlePushChunk(std::move(call), *request.body_as_PushChunk());
+    case fb::RequestBody::NextChunk:
+      return HandleNextChunk(std::move(call), *request.body_as_NextChunk());
+    case fb::RequestBody::AwaitRoom:
+      return HandleAwaitRoom(std::move(call), *request.body_as_AwaitRoom());
+    case fb::RequestBody::EndStream:
+      return HandleEndStream(std::move(call), *request.body_as_EndStream());
+    case fb::RequestBody::LeaveStream:
+      return HandleLeaveStream(std::move(call), *request.body_as_LeaveStream());
+    case fb::RequestBody::DropStream:
+      return HandleDropStream(std::move(call), *request.body_as_DropStream());
+    case fb::RequestBody::GetStream:
+      return HandleGetStream(std::move(call), *request.body_as_GetStream());
     case fb::RequestBody::Cancel: return HandleCancel(std::move(call), *request.body_as_Cancel());
     case fb::RequestBody::Hello:
     case fb::RequestBody::NONE: break;
@@ -178,7 +196,7 @@ void Server::HandleStatus(Call call) {
       b, deployment, call.volume.usage(), store_.LimitOf(call.volume), store_.budget().held(),
       store_.lingering_bytes(), overhead, store_.budget().limit(), call.volume.objects(),
       call.volume.blobs(), call.volume.names().size(), connections_.size(),
-      store_.waiting() + name_waiters_.size());
+      store_.waiting() + waiters_.size());
   call.reply.Send(b, fb::ReplyBody::StatusInfo, status.Union());
 }
 

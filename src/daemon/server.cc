@@ -36,6 +36,9 @@ Server::Server(asio::io_context& io, store::Store& store, KeeperLink& link, Serv
   store_.on_name = [this](store::Volume& volume, const std::string& name) {
     NameChanged(volume, name);
   };
+  store_.on_stream = [this](store::Volume& volume, ObjectId stream) {
+    StreamChanged(volume, stream);
+  };
   for (const auto& [key, client] : store_.clients().all()) WatchClient(*client);
   KeepMoving();
   ArmTimer();
@@ -47,8 +50,8 @@ void Server::Stop() {
   if (std::exchange(stopped_, true)) return;
   listeners_.clear();
   pidfds_.clear();
-  for (NameWaiter& w : name_waiters_) w.reply.Drop();
-  name_waiters_.clear();
+  for (Waiter& w : waiters_) w.reply.Drop();
+  waiters_.clear();
   timer_.cancel();
   const auto connections = std::exchange(connections_, {});
   for (const auto& [raw, connection] : connections) connection->Close();
@@ -110,11 +113,8 @@ void Server::ConnectionClosed(Connection& connection) {
   connections_.erase(keep);
   for (const Connection::Wait& wait : connection.waits) store_.CancelReserve(wait.ticket);
   connection.waits.clear();
-  std::erase_if(name_waiters_, [&](NameWaiter& w) {
-    if (w.reply.connection().get() != &connection) return false;
-    w.reply.Drop();
-    return true;
-  });
+  const auto is_its = [&](const Waiter& w) { return w.reply.connection().get() == &connection; };
+  for (Waiter& w : TakeWaiters(is_its)) w.reply.Drop();
   store::ClientState* client = store_.clients().Find(connection.client());
   if (client == nullptr) return;
   client->connected = false;
@@ -211,10 +211,20 @@ void Server::AfterChange() {
   KeepMoving();
 }
 
+std::list<Server::Waiter> Server::TakeWaiters(const std::function<bool(const Waiter&)>& which) {
+  std::list<Waiter> taken;
+  for (auto it = waiters_.begin(); it != waiters_.end();) {
+    const auto next = std::next(it);
+    if (which(*it)) taken.splice(taken.end(), waiters_, it);
+    it = next;
+  }
+  return taken;
+}
+
 void Server::ArmTimer() {
   if (stopped_) return;
   std::optional<os::TimePoint> next = store_.NextDeadline();
-  for (const NameWaiter& w : name_waiters_) next = next ? std::min(*next, w.deadline) : w.deadline;
+  for (const Waiter& w : waiters_) next = next ? std::min(*next, w.deadline) : w.deadline;
   if (store_.HasLingering()) {
     const auto check =
         os::Clock::now() + (store_.waiting() > 0 ? kLingerCheckWanted : kLingerCheckIdle);
@@ -233,15 +243,11 @@ void Server::OnTimer() {
   timer_at_ = os::TimePoint::max();
   const os::TimePoint now = os::Clock::now();
   store_.Tick(now);
-  std::list<NameWaiter> expired;
-  for (auto it = name_waiters_.begin(); it != name_waiters_.end();) {
-    const auto next = std::next(it);
-    if (it->deadline <= now) expired.splice(expired.end(), name_waiters_, it);
-    it = next;
-  }
-  for (NameWaiter& w : expired) {
-    w.reply.Fail(
-        Status::DeadlineExceeded("nobody put the name '" + w.name + "' in the time given"));
+  for (Waiter& w : TakeWaiters([now](const Waiter& w) { return w.deadline <= now; })) {
+    const auto* name = std::get_if<NameWait>(&w.awaited);
+    w.reply.Fail(Status::DeadlineExceeded(
+        name != nullptr ? "nobody put the name '" + name->name + "' in the time given"
+                        : ExplainStream(w.volume, std::get<StreamWait>(w.awaited))));
   }
   ArmTimer();
 }

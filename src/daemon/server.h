@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "daemon/connection.h"
@@ -61,11 +62,22 @@ class Server {
     os::UniqueFd fd;
     std::unique_ptr<asio::posix::stream_descriptor> watched;
   };
-  struct NameWaiter {
-    uint64_t volume;
+  /// Until the name exists.
+  struct NameWait {
     std::string name;
-    os::TimePoint deadline;
     bool open_extents;
+  };
+  /// Until there is a chunk at the reader's position; reader 0: until there is room for one.
+  struct StreamWait {
+    ObjectId stream;
+    uint64_t reader;
+    uint64_t position;
+  };
+  /// A request that is not answered yet, because of what it waits for.
+  struct Waiter {
+    uint64_t volume;
+    std::variant<NameWait, StreamWait> awaited;
+    os::TimePoint deadline;
     Reply reply;
   };
   /// A request as its handler sees it.
@@ -84,6 +96,8 @@ class Server {
   void ArmTimer();
   void OnTimer();
   void AfterChange();
+  /// Takes those out that are meant.
+  std::list<Waiter> TakeWaiters(const std::function<bool(const Waiter&)>& which);
   void KeepMoving();
 
   // handlers_session.cc
@@ -122,6 +136,22 @@ class Server {
   void WaitForName(Call call, const fb::Get& get);
   void NameChanged(store::Volume& volume, const std::string& name);
 
+  // handlers_stream.cc
+  void HandleCreateStream(Call call, const fb::CreateStream& create);
+  void HandleOpenStream(Call call, const fb::OpenStream& open);
+  void HandlePushChunk(Call call, const fb::PushChunk& push);
+  void HandleNextChunk(Call call, const fb::NextChunk& next);
+  void HandleAwaitRoom(Call call, const fb::AwaitRoom& await);
+  void HandleEndStream(Call call, const fb::EndStream& end);
+  void HandleLeaveStream(Call call, const fb::LeaveStream& leave);
+  void HandleDropStream(Call call, const fb::DropStream& drop);
+  void HandleGetStream(Call call, const fb::GetStream& get);
+  void WaitForStream(Call call, const StreamWait& wait, uint64_t timeout_ms);
+  /// False: it has to wait.
+  bool AnswerStream(const store::Volume& volume, const StreamWait& wait, Reply& reply);
+  void StreamChanged(store::Volume& volume, ObjectId stream);
+  [[nodiscard]] std::string ExplainStream(uint64_t volume, const StreamWait& wait);
+
   // handlers_volume.cc
   void HandleCreateVolume(Call call, const fb::CreateVolume& create);
   void HandleListVolumes(Call call);
@@ -140,7 +170,7 @@ class Server {
   std::map<uint64_t, Listener> listeners_;
   std::map<const Connection*, std::shared_ptr<Connection>> connections_;
   std::map<uint64_t, std::unique_ptr<asio::posix::stream_descriptor>> pidfds_;  // by client key
-  std::list<NameWaiter> name_waiters_;
+  std::list<Waiter> waiters_;
   asio::steady_timer timer_;
   os::TimePoint timer_at_ = os::TimePoint::max();
   bool moving_ = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 //
-// The index of a catalog: from a key (an object's or blob's id, or the hash of a name) to where its
+// The index of a catalog: from a key (an object's, blob's or stream's id, or the hash of a name) to where its
 // record lies. Written by the engine's one thread, read by anyone without a lock.
 //
 // A segment is an open-addressing table of buckets, each one cache line with four entries. An entry

@@ -6,7 +6,8 @@
 //
 //   RecordHeader (64 bytes) | head, padded to 64 | bytes
 //
-// head: an object's descriptor, a blob's chunk list (ChunkEntry each), or a name.
+// head: an object's descriptor, a blob's chunk list (ChunkEntry each), a name, or a stream's state
+// (stream_state.h).
 // bytes: the contents of a small blob (of an object: its own blob), else nothing.
 //
 // Note [Reading a record]
@@ -43,7 +44,7 @@
 
 namespace vineyard::layout {
 
-enum class RecordKind : uint8_t { kFree = 0, kObject = 1, kBlob = 2, kName = 3 };
+enum class RecordKind : uint8_t { kFree = 0, kObject = 1, kBlob = 2, kName = 3, kStream = 4 };
 
 /// kFlagOwned, of an object: its last name takes it along. Of a name: it was put with the object.
 inline constexpr uint8_t kFlagOwned = 1;
@@ -57,7 +58,7 @@ struct RecordFields {
   uint16_t reserved = 0;
   uint32_t head_length = 0;
   uint64_t bytes_length = 0;
-  uint64_t id = 0;        // of the object or blob; of a name: its hash
+  uint64_t id = 0;        // of the object or blob; of a name: its hash; of a stream: its object's
   uint64_t value = 0;     // object, blob: size of the own blob; name: the id it points to
   uint64_t version = 0;   // name: counts from 1
   uint64_t creator = 0;   // pid, and uid << 32

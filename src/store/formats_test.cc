@@ -15,6 +15,7 @@
 #include "layout/catalog.h"
 #include "layout/ledger.h"
 #include "layout/record.h"
+#include "layout/stream_state.h"
 #include "os/mapping.h"
 #include "store/test_machine.h"
 #include "wire/codec.h"
@@ -105,6 +106,18 @@ TEST(Formats, TheRecordPageShowsWhatIsWritten) {
   layout::WriteRecord(slot.bytes, fields, std::as_bytes(std::span(name)), {}, 9);
   ExpectPageShows("record", std::span<const std::byte>(slot.bytes)
                                 .first(layout::RecordSize(static_cast<uint32_t>(name.size()), 0)));
+}
+
+TEST(Formats, TheStreamPageShowsWhatIsWritten) {
+  layout::StreamState state;
+  state.capacity = 4;
+  state.places_taken = 1;
+  state.first = 7;
+  state.writer = 1;
+  state.next_reader = 2;
+  state.chunks = {0x2b, 0x800000000000002c};
+  state.readers = {{1, 2, 7}};
+  ExpectPageShows("stream", layout::EncodeStream(state));
 }
 
 TEST(Formats, TheLedgerPageShowsWhatIsWritten) {

@@ -146,22 +146,24 @@ Status Recovery::AdoptVolume(uint64_t id) {
     Status s = arenas.Adopt(static_cast<uint32_t>(h->item.b), std::move(h->fd), h->item.c);
     if (!s.ok()) SetAside(s.ToString());
   }
-  // Objects and blobs first: a name counts only if what it points to is there.
+  // Objects and blobs first: a name or a stream counts only if its object is there.
   std::vector<std::pair<uint64_t, Ref>> names;
+  std::vector<std::pair<uint64_t, Ref>> streams;
   for (const auto& [key, ref] : old.entries) {
     const Ref place(ref);
     if (!CheckRecord(old, key, place)) continue;
-    if (place.kind() != RecordKind::kName && old.fresh->Find(ObjectId(key)) != nullptr) {
+    const bool is_entry = place.kind() != RecordKind::kName && place.kind() != RecordKind::kStream;
+    if (is_entry && old.fresh->Find(ObjectId(key)) != nullptr) {
       SetAside(fmt::format("volume '{}': {:016x} has two records", old.fresh->name(), key));
       continue;
     }
     const std::byte* record = arenas.At(place);
     const RecordFields& f = layout::FieldsOf(record);
     arenas.CountLive(place, layout::RecordSize(f.head_length, f.bytes_length));
-    if (place.kind() == RecordKind::kName) {
-      names.emplace_back(key, place);
-    } else {
+    if (is_entry) {
       old.fresh->AdoptEntry(ObjectId(key), place);
+    } else {
+      (place.kind() == RecordKind::kName ? names : streams).emplace_back(key, place);
     }
   }
   for (const auto& [key, place] : names) {
@@ -177,12 +179,25 @@ Status Recovery::AdoptVolume(uint64_t id) {
     }
     old.fresh->AdoptName(name, place);
   }
+  for (const auto& [key, place] : streams) AdoptStream(*old.fresh, ObjectId(key), place);
   old.fresh->DeriveReferences();
   arenas.CloseEmptyAdopted();
   ++report_.volumes;
   report_.objects += old.fresh->objects();
   report_.names += old.fresh->names().size();
   return {};
+}
+
+void Recovery::AdoptStream(Volume& volume, ObjectId id, Ref place) {
+  const Entry* object = volume.Find(id);
+  const bool belongs = object != nullptr && object->ref.kind() == RecordKind::kObject;
+  if (!belongs || volume.FindStream(id) != nullptr) {
+    SetAside(fmt::format("volume '{}': stream {} {}", volume.name(), id.ToString(),
+                         belongs ? "has two records" : "has no object"));
+    volume.arenas().Free(place);
+    return;
+  }
+  volume.AdoptStream(id, place, *layout::DecodeStream(layout::HeadOf(volume.arenas().At(place))));
 }
 
 void Recovery::CollectEntries(OldVolume& old) {
@@ -262,6 +277,8 @@ bool Recovery::CheckRecord(OldVolume& old, uint64_t key, Ref ref) {
       if (!d.ok()) return bad("has a malformed descriptor");
       return (*d)->stamp()->id() == key || bad("has another one's descriptor");
     }
+    case RecordKind::kStream:
+      return layout::DecodeStream(head).has_value() || bad("has a malformed state");
     case RecordKind::kFree: break;
   }
   return bad("is of no known kind");
@@ -336,6 +353,9 @@ void Recovery::VolumeOpened() {
   os::CrashPoint("recovery.before_serving");
   store_.ledger_.header().serving.store(1, std::memory_order_release);
   os::CrashPoint("recovery.serving");
+  for (const auto& [id, volume] : store_.volumes_) {
+    volume->ReleaseStreams([this](uint64_t key) { return store_.clients_->Find(key) == nullptr; });
+  }
   DropOld();
   done_();
 }

@@ -54,6 +54,7 @@ class Recovery {
   void FindGeneration();
   void AdoptClients();
   Status AdoptVolume(uint64_t id);
+  void AdoptStream(Volume& volume, ObjectId id, layout::Ref place);
   void CollectEntries(OldVolume& old);
   [[nodiscard]] bool EndsByIntent(uint64_t volume) const;
   void FinishIntent(OldVolume& old);

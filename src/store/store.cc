@@ -168,6 +168,8 @@ void Store::ForgetClient(uint64_t key) {
   const std::vector<uint64_t> reservations(client->reservations.begin(),
                                            client->reservations.end());
   for (const uint64_t blob : reservations) FreeExtent(ObjectId(blob));
+  if (Volume* volume = FindVolume(client->volume))
+    volume->ReleaseStreams([key](uint64_t c) { return c == key; });
   keeper_.Drop(HeldKind::kClient, key, 0, {});
   clients_->Remove(key);
   CheckLingering();

@@ -116,7 +116,11 @@ class Store final : public VolumeHost {
   void NameChanged(Volume& volume, const std::string& name) override {
     if (on_name) on_name(volume, name);
   }
+  void StreamChanged(Volume& volume, ObjectId stream) override {
+    if (on_stream) on_stream(volume, stream);
+  }
   std::function<void(Volume&, const std::string&)> on_name;
+  std::function<void(Volume&, ObjectId)> on_stream;
 
   ObjectId NextId();
 

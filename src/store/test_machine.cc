@@ -249,7 +249,8 @@ Result<layout::Answer> Machine::Put(uint64_t client, const TestObject& object) {
   PutArgs args{.descriptor = descriptor,
                .own_size = object.bytes.size(),
                .name = object.name,
-               .if_version = object.if_version};
+               .if_version = object.if_version,
+               .stream = object.stream};
   if (object.large) {
     VY_ASSIGN_OR_RETURN(args.extent, Reserve(client, std::max<uint64_t>(object.bytes.size(),
                                                                         options_.inline_max + 1)));
@@ -301,7 +302,8 @@ std::optional<RecordCopy> Machine::Lookup(uint64_t key,
 
 std::optional<RecordCopy> Machine::Read(ObjectId id) {
   return Lookup(id.value(), [&](const RecordCopy& r) {
-    return r.fields().kind != RecordKind::kName && r.fields().id == id.value();
+    return (r.fields().kind == RecordKind::kObject || r.fields().kind == RecordKind::kBlob) &&
+           r.fields().id == id.value();
   });
 }
 
@@ -327,7 +329,6 @@ void Machine::CheckConsistent(Volume& volume) {
   };
   collect(volume.catalog().first_file(), layout::kFirstSegmentOffset);
   for (const auto& segment : volume.catalog().segments()) collect(*segment.fd, 0);
-  EXPECT_EQ(in_index.size(), volume.entries().size() + volume.names().size());
   EXPECT_EQ(in_index.size(), volume.catalog().index().live());
 
   uint64_t live = 0;
@@ -345,6 +346,7 @@ void Machine::CheckConsistent(Volume& volume) {
   std::map<uint64_t, uint32_t> names;
   uint64_t pages = 0;
   uint64_t objects = 0;
+  size_t streams = 0;
   for (const auto& [id, entry] : volume.entries()) {
     check(id, entry.ref);
     const std::byte* record = volume.Record(entry);
@@ -372,6 +374,14 @@ void Machine::CheckConsistent(Volume& volume) {
     }
     if (extent) children.insert(ObjectId(id).own_blob().value());
     for (const uint64_t child : children) ++parents[child];
+    if (const Stream* stream = volume.FindStream(ObjectId(id))) {
+      check(id, stream->ref);
+      EXPECT_EQ(layout::DecodeStream(layout::HeadOf(volume.arenas().At(stream->ref))),
+                stream->state);
+      ++streams;
+      const auto& chunks = stream->state.chunks;
+      for (const uint64_t chunk : std::set(chunks.begin(), chunks.end())) ++parents[chunk];
+    }
   }
   EXPECT_EQ(objects, volume.objects());
   for (const auto& [name, entry] : volume.names()) {
@@ -387,6 +397,7 @@ void Machine::CheckConsistent(Volume& volume) {
     EXPECT_EQ(entry.parents, parents[id]) << ObjectId(id).ToString();
     EXPECT_EQ(entry.names, names[id]) << ObjectId(id).ToString();
   }
+  EXPECT_EQ(in_index.size(), volume.entries().size() + volume.names().size() + streams);
   EXPECT_EQ(volume.arenas().bytes_live(), live);
   for (const auto& [id, entry] : volume.entries()) {
     if (const Extent* e = store_->FindExtent(ObjectId(id))) pages += e->pages;

@@ -77,6 +77,7 @@ struct TestObject {
   std::vector<ObjectId> blobs;  // of others; the first byte of each is a buffer
   bool large = false;           // in an extent
   std::optional<uint64_t> if_version;
+  ObjectId stream;  // takes it as its next chunk
 };
 
 class Machine {

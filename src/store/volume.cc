@@ -34,12 +34,17 @@ const NameEntry* Volume::FindName(std::string_view name) const {
   return it == names_.end() ? nullptr : &it->second;
 }
 
-std::set<uint64_t> Volume::Children(uint64_t id, const Entry& entry) const {
+std::vector<uint64_t> Volume::Children(uint64_t id, const Entry& entry) const {
   if (entry.ref.kind() != RecordKind::kObject) return {};
   const std::byte* record = Record(entry);
-  std::set<uint64_t> children = ReferredTo(*DescriptorOf(record));
+  std::set<uint64_t> referred = ReferredTo(*DescriptorOf(record));
   if ((layout::FieldsOf(record).flags & layout::kFlagExtent) != 0) {
-    children.insert(ObjectId(id).own_blob().value());
+    referred.insert(ObjectId(id).own_blob().value());
+  }
+  std::vector<uint64_t> children(referred.begin(), referred.end());
+  if (const Stream* stream = FindStream(ObjectId(id))) {
+    const std::set<uint64_t> chunks(stream->state.chunks.begin(), stream->state.chunks.end());
+    children.insert(children.end(), chunks.begin(), chunks.end());
   }
   return children;
 }
@@ -137,7 +142,6 @@ bool Volume::MoveSome(size_t records) {
   for (const Ref ref : refs) {
     const std::byte* record = arenas_.At(ref);
     const RecordFields fields = layout::FieldsOf(record);
-    const bool is_name = fields.kind == RecordKind::kName;
     const auto head = layout::HeadOf(record);
     const std::string_view name(reinterpret_cast<const char*>(head.data()), head.size());
     Transaction tx(*this);
@@ -145,7 +149,9 @@ bool Volume::MoveSome(size_t records) {
     if (!fresh.ok()) return false;  // no room now; another time
     tx.Change(fields.id, ref, *fresh);
     // The entry first: after the commit the old record, and `name` with it, is gone.
-    Ref& place = is_name ? names_.find(name)->second.ref : entries_.at(fields.id).ref;
+    Ref& place = fields.kind == RecordKind::kName     ? names_.find(name)->second.ref
+                 : fields.kind == RecordKind::kStream ? streams_.at(fields.id).ref
+                                                      : entries_.at(fields.id).ref;
     if (!tx.Commit(host_.ledger(), nullptr, nullptr, {}).ok()) return false;
     place = *fresh;
   }

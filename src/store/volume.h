@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "layout/stream_state.h"
 #include "store/arena.h"
 #include "store/catalog.h"
 #include "store/clients.h"
@@ -44,6 +46,11 @@ struct NameEntry {
   uint64_t version = 0;
 };
 
+struct Stream {
+  layout::Ref ref;
+  layout::StreamState state;
+};
+
 /// Who asks, and which of its requests this is.
 struct Request {
   const ClientState* client = nullptr;  // null: the instance itself
@@ -57,7 +64,8 @@ struct PutArgs {
   uint64_t own_size = 0;
   std::string_view name;
   std::optional<uint64_t> if_version;
-  ObjectId id;  // chosen by the store
+  ObjectId stream;  // takes it as its next chunk
+  ObjectId id;      // chosen by the store
 };
 
 /// What the store does for its volumes.
@@ -71,6 +79,8 @@ class VolumeHost {
   virtual void FreeExtent(ObjectId blob) = 0;
   /// The name exists now, or points elsewhere.
   virtual void NameChanged(Volume& volume, const std::string& name) = 0;
+  /// Something came, went or was read; or the stream is gone.
+  virtual void StreamChanged(Volume& volume, ObjectId stream) = 0;
 };
 
 class Volume {
@@ -98,6 +108,29 @@ class Volume {
   Result<layout::Answer> SetLabels(const Request& request, ObjectId id,
                                    const std::vector<Label>& labels);
 
+  // ---- streams (volume_streams.cc). Each belongs to an object, and goes with it.
+
+  Result<layout::Answer> CreateStream(const Request& request, ObjectId id, uint32_t capacity,
+                                      uint32_t readers);
+  /// Answers with the reader's number and the chunk it begins with. There is one writer at a time.
+  Result<layout::Answer> OpenStream(const Request& request, ObjectId id, bool writes);
+  /// Answers with the room that is left. kLimitExceeded: there is none.
+  Result<layout::Answer> PushChunk(const Request& request, ObjectId id, ObjectId chunk);
+  /// The reader has no more use for chunks before `position`. Repeated, it changes nothing.
+  Status AdvanceReader(ObjectId id, uint64_t reader, uint64_t client, uint64_t position);
+  struct StreamEnd {
+    bool failed = false;
+    std::string_view reason;
+  };
+  /// The writer has put all there is, or can't.
+  Result<layout::Answer> EndStream(const Request& request, ObjectId id, const StreamEnd& end);
+  /// The reader wants no more.
+  Result<layout::Answer> LeaveStream(const Request& request, ObjectId id, uint64_t reader);
+  /// Its object stays.
+  Result<layout::Answer> DropStream(const Request& request, ObjectId id);
+  /// Streams whose writer is gone fail, and places of readers that are gone are free again.
+  void ReleaseStreams(const std::function<bool(uint64_t client)>& is_gone);
+
   // ---- questions
 
   [[nodiscard]] const Entry* Find(ObjectId id) const;
@@ -106,6 +139,7 @@ class Volume {
   [[nodiscard]] const std::map<std::string, NameEntry, std::less<>>& names() const {
     return names_;
   }
+  [[nodiscard]] const Stream* FindStream(ObjectId id) const;
   /// The record, as it lies in the arena; valid until the next change.
   [[nodiscard]] const std::byte* Record(const Entry& entry) const { return arenas_.At(entry.ref); }
   /// Extents that the object's buffers (or the blob itself) lie in.
@@ -115,6 +149,7 @@ class Volume {
   /// Takes over an entry that lies in an adopted arena. REQUIRES: checked.
   bool AdoptEntry(ObjectId id, layout::Ref ref);
   bool AdoptName(std::string_view name, layout::Ref ref);
+  bool AdoptStream(ObjectId id, layout::Ref ref, layout::StreamState state);
   /// After all entries: who refers to whom.
   void DeriveReferences();
   /// Moves a few records out of arenas that are to be emptied. False: nothing left to do.
@@ -142,16 +177,21 @@ class Volume {
     std::set<uint64_t> ids;
     std::vector<std::pair<uint64_t, uint64_t>> edges;  // child, parent
     std::vector<ObjectId> extents;
+    std::vector<ObjectId> streams;
     uint64_t objects = 0;
   };
 
   Status CheckDescriptor(const fb::Descriptor& d, uint64_t own_size, ObjectId id) const;
   Status CheckName(std::string_view name, std::optional<uint64_t> if_version) const;
-  [[nodiscard]] std::set<uint64_t> Children(uint64_t id, const Entry& entry) const;
+  /// Twice, what the object refers to and its stream holds too.
+  [[nodiscard]] std::vector<uint64_t> Children(uint64_t id, const Entry& entry) const;
   struct RemovalOptions {
     bool deep = true;
     bool force = false;
     std::set<uint64_t> keep;  // what the same change refers to anew
+    /// A stream, and what it refers to no more.
+    uint64_t released_by = 0;
+    std::vector<uint64_t> released;
   };
   /// What goes when `roots` go.
   Result<Removal> PlanRemoval(std::span<const uint64_t> roots, const RemovalOptions& options) const;
@@ -165,6 +205,16 @@ class Volume {
                                 const NameEntry* old, bool owns, const Request& request) const;
   void LinkName(std::string_view name, ObjectId id, layout::Ref ref, uint64_t version);
   void UnlinkName(std::map<std::string, NameEntry, std::less<>>::iterator it);
+  Result<layout::Ref> StageStream(Transaction& tx, ObjectId id, layout::Ref old,
+                                  const layout::StreamState& state) const;
+  [[nodiscard]] Result<const Stream*> NeedStream(ObjectId id) const;
+  Status CheckMayPush(const Request& request, ObjectId id) const;
+  /// One change of a stream: `next` takes the place of its state, and what it let go of goes.
+  Result<layout::Answer> ChangeStream(const Request& request, ObjectId id, layout::StreamState next,
+                                      const layout::Answer& answer);
+  /// What goes when the stream lets go of these chunks.
+  [[nodiscard]] Removal PlanPassing(ObjectId stream, std::vector<uint64_t> passed) const;
+  void LinkChunk(ObjectId stream, uint64_t chunk);
   void AddEntry(ObjectId id, layout::Ref ref, bool owned);
   void AddEdges(uint64_t id, const Entry& entry);
   [[nodiscard]] uint64_t NameKeyOf(std::string_view name) const;
@@ -178,6 +228,7 @@ class Volume {
   std::unique_ptr<Catalog> catalog_;
   std::map<uint64_t, Entry> entries_;  // objects first, then blobs: their top bit is set
   std::map<std::string, NameEntry, std::less<>> names_;
+  std::map<uint64_t, Stream> streams_;                            // by their objects
   std::unordered_multimap<uint64_t, uint64_t> parents_;           // child → parent
   std::unordered_multimap<uint64_t, std::string_view> names_of_;  // id → key of names_
   uint64_t objects_ = 0;

@@ -18,6 +18,7 @@ using layout::Answer;
 using layout::RecordFields;
 using layout::RecordKind;
 using layout::Ref;
+using layout::StreamState;
 
 namespace {
 
@@ -115,6 +116,12 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
     VY_RETURN_IF_ERROR(CheckName(args.name, args.if_version));
     old_name = FindName(args.name);
   }
+  const bool to_stream = !args.stream.is_null();
+  if (to_stream) {
+    if (!args.name.empty()) return Status::Invalid("a chunk of a stream is put without a name");
+    VY_RETURN_IF_ERROR(CheckMayPush(request, args.stream));
+  }
+  const bool owned = to_stream || !args.name.empty();
   std::vector<uint64_t> descriptor((args.descriptor.size() + 7) / 8);
   const std::span<std::byte> head =
       std::as_writable_bytes(std::span(descriptor)).first(args.descriptor.size());
@@ -143,9 +150,8 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
     }
     RecordFields f = fields;
     f.kind = RecordKind::kBlob;
-    const bool owned = !is_object && !args.name.empty();
     f.flags = static_cast<uint8_t>((in_extent ? layout::kFlagExtent : 0) |
-                                   (owned ? layout::kFlagOwned : 0));
+                                   (!is_object && owned ? layout::kFlagOwned : 0));
     f.id = blob.value();
     VY_ASSIGN_OR_RETURN(blob_ref, tx.Stage(f, std::as_bytes(std::span(chunks)), args.bytes));
     tx.Change(blob.value(), Ref(), blob_ref);
@@ -154,7 +160,7 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
     RecordFields f = fields;
     f.kind = RecordKind::kObject;
     f.flags = static_cast<uint8_t>((in_extent ? layout::kFlagExtent : 0) |
-                                   (args.name.empty() ? 0 : layout::kFlagOwned));
+                                   (owned ? layout::kFlagOwned : 0));
     f.id = id.value();
     VY_ASSIGN_OR_RETURN(object_ref, tx.Stage(f, head, args.bytes));
     tx.Change(id.value(), Ref(), object_ref);
@@ -172,21 +178,33 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
       StageRemoval(tx, removal, args.name);
     }
   }
+  StreamState stream;
+  Ref stream_ref;
+  if (to_stream) {
+    stream = streams_.at(args.stream.value()).state;
+    stream.chunks.push_back(id.value());
+    answer.value = stream.room();
+    VY_ASSIGN_OR_RETURN(stream_ref,
+                        StageStream(tx, args.stream, streams_.at(args.stream.value()).ref, stream));
+  }
   os::CrashPoint("put.staged");
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
 
-  if (!blob_ref.is_null()) AddEntry(blob, blob_ref, false);
+  if (!blob_ref.is_null()) AddEntry(blob, blob_ref, !is_object && owned);
   if (!object_ref.is_null()) {
-    AddEntry(id, object_ref, !args.name.empty());
+    AddEntry(id, object_ref, owned);
     AddEdges(id.value(), entries_.at(id.value()));
-  } else if (!args.name.empty()) {
-    entries_.at(id.value()).owned = true;
   }
   if (args.extent != nullptr) TakeReservation(*args.extent, args.own_size);
   if (!args.name.empty()) {
     LinkName(args.name, id, name_ref, answer.value);
     ForgetRemoved(removal);
     host_.NameChanged(*this, std::string(args.name));
+  }
+  if (to_stream) {
+    streams_.at(args.stream.value()) = {stream_ref, std::move(stream)};
+    LinkChunk(args.stream, id.value());
+    host_.StreamChanged(*this, args.stream);
   }
   return answer;
 }

@@ -30,14 +30,20 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
   for (const uint64_t root : roots) {
     const auto [begin, end] = parents_.equal_range(root);
     for (auto p = begin; p != end; ++p) {
-      if (!options.force && !removal.ids.contains(p->second)) {
-        return Status::FailedPrecondition(
-            fmt::format("{} is a part of {}: delete that, or use force", ObjectId(root).ToString(),
-                        ObjectId(p->second).ToString()));
+      if (!options.force && !removal.ids.contains(p->second) && p->second != options.released_by) {
+        const Stream* stream = FindStream(ObjectId(p->second));
+        const bool waits = stream != nullptr && stream->state.queued(root);
+        return Status::FailedPrecondition(fmt::format(
+            "{} {} {}: delete that, or use force", ObjectId(root).ToString(),
+            waits ? "waits in the stream" : "is a part of", ObjectId(p->second).ToString()));
       }
     }
   }
   std::map<uint64_t, uint32_t> lost;  // child → parents that go
+  for (const uint64_t chunk : options.released) {
+    lost[chunk] = 1;
+    removal.edges.emplace_back(chunk, options.released_by);
+  }
   while (!work.empty()) {
     const uint64_t id = work.front();
     work.pop_front();
@@ -47,6 +53,7 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
       for (auto p = begin; p != end; ++p) doom(p->second);
     }
     if (!ObjectId(id).is_blob()) ++removal.objects;
+    if (streams_.contains(id)) removal.streams.emplace_back(id);
     if (ObjectId(id).is_blob() &&
         (layout::FieldsOf(Record(entry)).flags & layout::kFlagExtent) != 0) {
       removal.extents.emplace_back(id);
@@ -75,6 +82,20 @@ Volume::Removal Volume::PlanUnnaming(const NameEntry& name, std::set<uint64_t> k
   return removal.ok() ? std::move(removal).value() : Removal();
 }
 
+Volume::Removal Volume::PlanPassing(ObjectId stream, std::vector<uint64_t> passed) const {
+  std::erase_if(passed, [this](uint64_t chunk) { return !entries_.contains(chunk); });
+  std::vector<uint64_t> going;
+  for (const uint64_t chunk : passed) {
+    const Entry& entry = entries_.at(chunk);
+    if (entry.owned && entry.names == 0 && entry.parents == 1) going.push_back(chunk);
+  }
+  // Nothing else refers to these roots: there is nothing to refuse.
+  auto removal = PlanRemoval(
+      going, {.keep = {}, .released_by = stream.value(), .released = std::move(passed)});
+  VY_CHECK(removal.ok());
+  return std::move(removal).value();
+}
+
 void Volume::StageRemoval(Transaction& tx, const Removal& removal, std::string_view except) const {
   for (const uint64_t id : removal.ids) {
     tx.Change(id, entries_.at(id).ref, Ref());
@@ -83,6 +104,9 @@ void Volume::StageRemoval(Transaction& tx, const Removal& removal, std::string_v
       if (n->second == except) continue;
       tx.Change(NameKeyOf(n->second), names_.find(n->second)->second.ref, Ref());
     }
+  }
+  for (const ObjectId id : removal.streams) {
+    tx.Change(id.value(), streams_.at(id.value()).ref, Ref());
   }
 }
 
@@ -109,7 +133,9 @@ void Volume::ForgetRemoved(const Removal& removal) {
     entries_.erase(id);
     if (!ObjectId(id).is_blob()) --objects_;
   }
+  for (const ObjectId id : removal.streams) streams_.erase(id.value());
   for (const ObjectId blob : removal.extents) host_.FreeExtent(blob);
+  for (const ObjectId id : removal.streams) host_.StreamChanged(*this, id);
 }
 
 }  // namespace vineyard::store

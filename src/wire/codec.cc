@@ -60,6 +60,7 @@ bool IsSound(const fb::Reply& reply) {
         }
       }
       return true;
+    case fb::ReplyBody::StreamInfo: return IsAligned(reply.body_as_StreamInfo()->readers());
     default: return true;
   }
 }

@@ -45,6 +45,9 @@ void Workload::First() {
     MakeVolume("passing", 71 + i);
     RemoveVolume("passing");
   }
+  OpenStream();
+  for (const size_t size : {kSmall, kLarge, kSmall}) PutChunk(size);
+  ReadChunk();
 }
 
 void Workload::Second() {
@@ -81,6 +84,9 @@ void Workload::Second() {
   MakeVolume("kept", 80);
   MakeVolume("passing", 81);
   RemoveVolume("passing");
+  ReadChunk();
+  ReadChunk();
+  PutChunk(kLarge);
 }
 
 void Workload::Check(Client& client) const {
@@ -113,7 +119,43 @@ void Workload::Check(Client& client) const {
   auto objects = client.List({.limit = SIZE_MAX, .include_parts = true});
   ASSERT_OK(objects);
   const auto blobs = std::ranges::count_if(*objects, [](const auto& o) { return o.id.is_blob(); });
-  EXPECT_EQ(objects->size() - static_cast<size_t>(blobs), objects_.size() + referring_);
+  auto stream = client.GetStream(stream_);
+  ASSERT_OK(stream);
+  EXPECT_EQ(stream->first + stream->queued, chunks_put_);
+  EXPECT_EQ(stream->first, chunks_read_ - 1);
+  EXPECT_EQ(objects->size() - static_cast<size_t>(blobs),
+            objects_.size() + referring_ + 1 + stream->queued);
+}
+
+void Workload::OpenStream() {
+  auto id = client_.Put(ObjectBuilder("stream"));
+  ASSERT_OK(id);
+  stream_ = *id;
+  ASSERT_OK(client_.CreateStream(stream_));
+  auto writer = client_.OpenStreamWriter(stream_);
+  ASSERT_OK(writer);
+  writer_ = std::move(*writer);
+  auto reader = client_.OpenStreamReader(stream_);
+  ASSERT_OK(reader);
+  reader_ = std::move(*reader);
+}
+
+void Workload::PutChunk(size_t size) {
+  const std::vector<std::byte> bytes = Pattern(90 + chunks_put_, size);
+  ObjectBuilder chunk("chunk");
+  chunk.AddBuffer(bytes);
+  ASSERT_OK(writer_->Put(chunk));
+  ++chunks_put_;
+}
+
+void Workload::ReadChunk() {
+  auto id = reader_->Next();
+  ASSERT_OK(id);
+  ASSERT_TRUE(id->has_value());
+  auto chunk = client_.Get(**id);
+  ASSERT_OK(chunk);
+  EXPECT_TRUE(HoldsPattern(chunk, 90 + chunks_read_, chunk->buffers()[0].size()));
+  ++chunks_read_;
 }
 
 void Workload::DeleteAll() {

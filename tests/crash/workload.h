@@ -8,11 +8,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <utility>
 
 #include "vineyard/client.h"
+#include "vineyard/stream.h"
 
 namespace vineyard::testing {
 
@@ -56,6 +58,10 @@ class Workload {
   /// With an object in it, under the volume's own name.
   void MakeVolume(const std::string& name, uint64_t seed);
   void RemoveVolume(const std::string& name);
+  void OpenStream();
+  /// The next chunk, whose pattern is counted from 90.
+  void PutChunk(size_t size);
+  void ReadChunk();
 
   Client& client_;
   std::map<ObjectId, Value> objects_;  // of one pattern each
@@ -63,6 +69,11 @@ class Workload {
   std::map<ObjectId, Value> blobs_;
   std::map<std::string, std::pair<std::string, Value>> volumes_;  // name → socket, what is in it
   size_t referring_ = 0;
+  ObjectId stream_;
+  std::optional<StreamWriter> writer_;
+  std::optional<StreamReader> reader_;
+  uint64_t chunks_put_ = 0;
+  uint64_t chunks_read_ = 0;  // the last of them is still in the reader's hands
 };
 
 }  // namespace vineyard::testing

@@ -110,6 +110,15 @@ std::vector<std::string> Messages() {
             return fb::CreateSetLabelsDirect(b, 5, 7, &labels);
           },
           RequestBody::SetLabels),
+      RequestOf([](B& b) { return fb::CreateCreateStream(b, 7, 0x2a, 16, 2); },
+                RequestBody::CreateStream),
+      RequestOf([](B& b) { return fb::CreateOpenStream(b, 8, 0x2a, true); },
+                RequestBody::OpenStream),
+      RequestOf([](B& b) { return fb::CreatePushChunk(b, 9, 0x2a, 0x2b); }, RequestBody::PushChunk),
+      RequestOf([](B& b) { return fb::CreateNextChunk(b, 0x2a, 1, 3, 1000); },
+                RequestBody::NextChunk),
+      RequestOf([](B& b) { return fb::CreateEndStream(b, 10, 0x2a, true, b.CreateString("why")); },
+                RequestBody::EndStream),
       RequestOf([](B& b) { return fb::CreateGetStatus(b); }, RequestBody::GetStatus),
       ReplyOf(
           [&](B& b) {

@@ -37,6 +37,82 @@ TEST_F(Hostile, TheFirstRequestMustBeHello) {
   ExpectUnharmed();
 }
 
+TEST_F(Hostile, RequestsAboutStreamsThatMakeNoSenseAreRefused) {
+  ASSERT_OK_AND_ASSIGN(const ObjectId id, client_.Put(ObjectBuilder("stream")));
+  ASSERT_OK(client_.CreateStream(id));
+  RawClient raw = Raw();
+  uint64_t number = 0;
+  const auto code = [&](fb::RequestBody type, const auto& make) {
+    const auto reply = raw.Ask(MakeFrame(
+        type, [&](Builder& b) { return make(b, ++number).Union(); }, {.id = number + 100}));
+    EXPECT_TRUE(reply);
+    return reply ? reply->code() : StatusCode::kInternal;
+  };
+  const auto create = [&](uint64_t object, uint32_t capacity, uint32_t readers) {
+    return code(fb::RequestBody::CreateStream, [&](Builder& b, uint64_t n) {
+      return fb::CreateCreateStream(b, n, object, capacity, readers);
+    });
+  };
+  EXPECT_EQ(create(large_.value(), 0, 1), StatusCode::kInvalid);
+  EXPECT_EQ(create(large_.value(), UINT32_MAX, 1), StatusCode::kInvalid);
+  EXPECT_EQ(create(large_.value(), 1, UINT32_MAX), StatusCode::kInvalid);
+  EXPECT_EQ(create(large_.own_blob().value(), 1, 1), StatusCode::kNotFound);
+  const auto open = [&](uint64_t stream, bool writes) {
+    return code(fb::RequestBody::OpenStream,
+                [&](Builder& b, uint64_t n) { return fb::CreateOpenStream(b, n, stream, writes); });
+  };
+  EXPECT_EQ(open(large_.value(), true), StatusCode::kNotFound);
+  EXPECT_EQ(open(id.value(), true), StatusCode::kOk);
+  EXPECT_EQ(open(id.value(), false), StatusCode::kOk);
+  const auto next = [&](uint64_t reader, uint64_t position) {
+    return code(fb::RequestBody::NextChunk, [&](Builder& b, uint64_t) {
+      return fb::CreateNextChunk(b, id.value(), reader, position, 0);
+    });
+  };
+  EXPECT_EQ(next(0, 0), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(next(2, 0), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(next(1, 1), StatusCode::kInvalid);
+  EXPECT_EQ(next(1, UINT64_MAX), StatusCode::kInvalid);
+  const auto push = [&](uint64_t chunk) {
+    return code(fb::RequestBody::PushChunk, [&](Builder& b, uint64_t n) {
+      return fb::CreatePushChunk(b, n, id.value(), chunk);
+    });
+  };
+  EXPECT_EQ(push(id.value()), StatusCode::kNotFound);
+  EXPECT_EQ(push(12), StatusCode::kNotFound);
+  const auto end = code(fb::RequestBody::EndStream, [&](Builder& b, uint64_t n) {
+    return fb::CreateEndStream(b, n, id.value(), true, b.CreateString(std::string(100'000, 'r')));
+  });
+  EXPECT_EQ(end, StatusCode::kOk);
+  ASSERT_OK_AND_ASSIGN(const StreamInfo info, client_.GetStream(id));
+  EXPECT_LE(info.reason.size(), 1024U);
+  ASSERT_OK(client_.Delete({id}));
+  ExpectUnharmed();
+}
+
+TEST_F(Hostile, ManyWhoWaitForAStreamEndWithTheirConnection) {
+  ASSERT_OK_AND_ASSIGN(const ObjectId id, client_.Put(ObjectBuilder("stream")));
+  ASSERT_OK(client_.CreateStream(id));
+  {
+    RawClient raw = Raw();
+    const auto opened = raw.Ask(
+        MakeFrame(fb::RequestBody::OpenStream,
+                  [&](Builder& b) { return fb::CreateOpenStream(b, 1, id.value(), false).Union(); },
+                  {.id = 1}));
+    ASSERT_TRUE(opened);
+    for (uint64_t n = 2; n < 3000; ++n) {
+      ASSERT_TRUE(raw.Send(MakeFrame(
+          fb::RequestBody::NextChunk,
+          [&](Builder& b) { return fb::CreateNextChunk(b, id.value(), 1, 0, UINT64_MAX).Union(); },
+          {.id = n})));
+    }
+    EXPECT_TRUE(Eventually([&] { return client_.GetStatus()->waiting == 2998; }));
+  }
+  EXPECT_TRUE(Eventually([&] { return client_.GetStatus()->waiting == 0; }));
+  ASSERT_OK(client_.Delete({id}));
+  ExpectUnharmed();
+}
+
 TEST_F(Hostile, PutsThatContradictThemselvesAreRefused) {
   const auto code = [&](const PutFields& put) {
     RawClient raw = Raw();
