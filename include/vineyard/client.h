@@ -51,6 +51,9 @@ struct PutOptions {
   std::string name;
   /// With `name`: the version it must have now (0: it must not exist), else kConflict.
   std::optional<uint64_t> if_version;
+  /// With `name`: it is dropped after this time, and the object with it if nothing else refers to it.
+  /// Pointing the name anywhere before then sets its time anew.
+  std::optional<Timeout> ttl;
   /// The object is the next chunk of this stream, which this client has open for writing: without a name.
   /// kLimitExceeded: the stream is full (StreamWriter waits for room instead).
   ObjectId stream;
@@ -67,7 +70,8 @@ struct GetOptions {
 struct NameInfo {
   std::string name;
   ObjectId id;
-  uint64_t version = 0;  ///< 1 for the first object under this name, then 2, …
+  uint64_t version = 0;        ///< 1 for the first object under this name, then 2, …
+  std::optional<Timeout> ttl;  ///< How long it has still; nullopt: it stays.
 };
 
 struct NameOptions {
@@ -75,6 +79,8 @@ struct NameOptions {
   std::optional<uint64_t> if_version;
   /// Of PutName: from now on the object goes with its last name, as if it had been put with one.
   bool owns = false;
+  /// Of PutName: the name is dropped after this time; nullopt: it stays.
+  std::optional<Timeout> ttl;
 };
 
 struct ListOptions {

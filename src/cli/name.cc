@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/duration.h"
 #include "cli/nouns.h"
 #include "cli/verbs.h"
 
@@ -11,11 +12,19 @@ namespace vineyard::cli {
 namespace {
 
 nlohmann::json NameJson(const NameInfo& info) {
-  return {{"name", info.name}, {"id", info.id.ToString()}, {"version", info.version}};
+  nlohmann::json json = {
+      {"name", info.name}, {"id", info.id.ToString()}, {"version", info.version}};
+  if (info.ttl) json["ttl_ms"] = info.ttl->count();
+  return json;
+}
+
+std::string TtlText(const NameInfo& info) {
+  if (!info.ttl) return "-";
+  return fmt::format("{:.1f}s", static_cast<double>(info.ttl->count()) / 1000);
 }
 
 std::vector<std::string> NameCells(const NameInfo& info) {
-  return {info.name, info.id.ToString(), fmt::to_string(info.version)};
+  return {info.name, info.id.ToString(), fmt::to_string(info.version), TtlText(info)};
 }
 
 struct LsOptions {
@@ -37,10 +46,11 @@ Status Ls(Session& session, const LsOptions& options) {
   list.pattern = list.prefix ? options.prefix : options.pattern;
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
   VY_ASSIGN_OR_RETURN(const std::vector<NameInfo> names, client.ListNames(list));
-  const ListForm<NameInfo> form = {.things = "names",
-                                   .columns = {{"NAME"}, {"ID"}, {"VERSION", Align::kRight}},
-                                   .json = NameJson,
-                                   .cells = NameCells};
+  const ListForm<NameInfo> form = {
+      .things = "names",
+      .columns = {{"NAME"}, {"ID"}, {"VERSION", Align::kRight}, {"ENDS IN", Align::kRight}},
+      .json = NameJson,
+      .cells = NameCells};
   PrintListUpTo(session, form, names, limit);
   return Status::OK();
 }
@@ -66,14 +76,21 @@ Status Get(Session& session, const GetArguments& arguments) {
 struct PutArguments {
   std::string name;
   std::string id;
+  std::string ttl;
 };
 
 Status Put(Session& session, const PutArguments& arguments) {
   VY_ASSIGN_OR_RETURN(const ObjectId id, ParseId(arguments.id));
+  NameOptions options;
+  if (!arguments.ttl.empty()) {
+    VY_ASSIGN_OR_RETURN(const auto ttl, ParseDuration(arguments.ttl));
+    options.ttl = std::chrono::ceil<Timeout>(ttl);
+  }
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
-  VY_ASSIGN_OR_RETURN(const uint64_t version, client.PutName(arguments.name, id));
+  VY_ASSIGN_OR_RETURN(const uint64_t version, client.PutName(arguments.name, id, options));
   if (session.wants_json()) {
-    session.PrintJson(NameJson({.name = arguments.name, .id = id, .version = version}));
+    session.PrintJson(
+        NameJson({.name = arguments.name, .id = id, .version = version, .ttl = options.ttl}));
   } else {
     Session::Say(
         fmt::format("'{}' points to {}, version {}", arguments.name, id.ToString(), version));
@@ -131,12 +148,14 @@ void AddPut(CLI::App& name, Session& session) {
        .description = "Points a name at an object, whatever it pointed to before.\n"
                       "The name only refers: an object that was stored under no name does not go "
                       "with it.",
-       .json = R"({"name", "id", "version"})",
-       .example = R"ex(give an object a second name
-  vineyardctl name put best-weights "$(vineyardctl name get weights)")ex"});
+       .json = R"({"name", "id", "version"}, and "ttl_ms" with --ttl)",
+       .example = R"ex(give an object a second name, for an hour
+  vineyardctl name put best-weights "$(vineyardctl name get weights)" --ttl 1h)ex"});
   PutArguments& arguments = RunWhenChosen(put, session, Put);
   put.add_option("NAME", arguments.name, "any text")->required();
   put.add_option("ID", arguments.id, "as 'vineyardctl object ls' shows it")->required();
+  put.add_option("--ttl", arguments.ttl, "the name is dropped after this time: 90s, 10m, 1h")
+      ->type_name("DURATION");
 }
 
 void AddRm(CLI::App& name, Session& session) {

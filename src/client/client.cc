@@ -268,10 +268,12 @@ Status Client::SetLabels(ObjectId id, const std::vector<Label>& labels,
 
 Result<uint64_t> Client::PutName(std::string_view name, ObjectId id, const NameOptions& options) {
   Connection& connection = impl_->connection();
+  VY_RETURN_IF_ERROR(client::CheckTtl(options.ttl));
   const Outgoing put = Change(fb::RequestBody::PutName, [&](FlatBufferBuilder& b, uint64_t number) {
     const auto text = b.CreateString(name.data(), name.size());
     return fb::CreatePutName(b, number, text, id.value(), options.if_version.has_value(),
-                             options.if_version.value_or(0), options.owns)
+                             options.if_version.value_or(0), options.owns,
+                             client::TtlMilliseconds(options.ttl))
         .Union();
   });
   return DoneValue(connection.Call(put, connection.Deadline(options.timeout)));
@@ -315,7 +317,7 @@ Result<std::vector<NameInfo>> Client::ListNames(const ListNamesOptions& options)
     for (const fb::NameEntry* n : *names->names()) {
       after = n->name()->str();
       if (!pattern.Matches(after) || found.size() >= options.limit) continue;
-      found.push_back({after, ObjectId(n->id()), n->version()});
+      found.push_back({after, ObjectId(n->id()), n->version(), client::TtlOf(n->ttl_ms())});
     }
     more = names->more() && names->names()->size() > 0;
   }

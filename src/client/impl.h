@@ -79,6 +79,14 @@ std::vector<Result<Object>> GetObjects(Connection& connection, std::span<const O
 
 /// Milliseconds left, for the instance to wait at most.
 uint64_t MillisecondsUntil(os::TimePoint deadline);
+/// As messages say it: 0 for a name that stays.
+inline uint64_t TtlMilliseconds(const std::optional<Timeout>& ttl) {
+  return ttl ? static_cast<uint64_t>(ttl->count()) : 0;
+}
+inline std::optional<Timeout> TtlOf(uint64_t milliseconds) {
+  return milliseconds == 0 ? std::nullopt : std::optional(Timeout(milliseconds));
+}
+Status CheckTtl(const std::optional<Timeout>& ttl);
 /// Until when the client waits for the answer of a request that may wait at the instance until
 /// `deadline`: the instance's own answer says more than a time-out here.
 os::TimePoint WithGrace(os::TimePoint deadline);

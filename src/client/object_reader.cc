@@ -73,6 +73,7 @@ struct Asked {
   RecordCopy record;
   ObjectId id;
   uint64_t name_version = 0;
+  std::optional<Timeout> name_ttl;
   std::vector<SharedExtent> extents;
 };
 
@@ -84,7 +85,17 @@ Result<Asked> ReadAnswer(Connection& connection, Answer answer) {
   asked.record = std::move(*record);
   asked.id = ObjectId(answer.reply().body_as_Got()->id());
   asked.name_version = answer.reply().body_as_Got()->name_version();
+  asked.name_ttl = TtlOf(answer.reply().body_as_Got()->name_ttl_ms());
   return asked;
+}
+
+// Of a name's record. At least a millisecond: the instance is about to drop it.
+std::optional<Timeout> TimeLeft(const RecordCopy& name) {
+  if (name.bytes().size() != sizeof(layout::NameEnd)) return std::nullopt;
+  layout::NameEnd end;
+  std::memcpy(&end, name.bytes().data(), sizeof end);
+  const os::TimePoint at{std::chrono::nanoseconds(end.monotonic_ns)};
+  return std::max(std::chrono::ceil<Timeout>(at - os::Clock::now()), Timeout(1));
 }
 
 Result<Asked> AskById(Connection& connection, ObjectId id, bool open_extents,
@@ -313,11 +324,12 @@ Result<NameInfo> FindName(Connection& connection, std::string_view name,
   RecordCopy copy;
   VY_ASSIGN_OR_RETURN(const Outcome outcome, connection.ReadName(name, &copy, deadline));
   if (outcome == Outcome::kHit) {
-    return NameInfo{std::string(name), ObjectId(copy.fields().value), copy.fields().version};
+    return NameInfo{std::string(name), ObjectId(copy.fields().value), copy.fields().version,
+                    TimeLeft(copy)};
   }
   VY_ASSIGN_OR_RETURN(const Asked asked,
                       AskByName(connection, name, options.wait, false, deadline));
-  return NameInfo{std::string(name), asked.id, asked.name_version};
+  return NameInfo{std::string(name), asked.id, asked.name_version, asked.name_ttl};
 }
 
 Result<Blob> GetBlob(Connection& connection, ObjectId id, os::TimePoint deadline) {

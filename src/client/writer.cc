@@ -105,7 +105,7 @@ struct PreparedPut {
           return fb::CreatePut(b, number, fb::PutKind::Object, descriptor.size(), sent,
                                reservation.value(), own.size, name, options.if_version.has_value(),
                                options.if_version.value_or(0), MillisecondsUntil(deadline),
-                               options.stream.value())
+                               options.stream.value(), TtlMilliseconds(options.ttl))
               .Union();
         });
     put.payload = SmallPayload(descriptor, small ? own : OwnBytes());
@@ -170,6 +170,11 @@ uint64_t MillisecondsUntil(os::TimePoint deadline) {
   return left > 0 ? static_cast<uint64_t>(left) : 0;
 }
 
+Status CheckTtl(const std::optional<Timeout>& ttl) {
+  if (!ttl || ttl->count() > 0) return {};
+  return Status::Invalid("a name lives for at least a millisecond");
+}
+
 os::TimePoint WithGrace(os::TimePoint deadline) {
   constexpr std::chrono::seconds kGrace{1};
   return deadline < os::TimePoint::max() - kGrace ? deadline + kGrace : deadline;
@@ -210,6 +215,10 @@ Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
   PreparedPut put;
   put.options = options;
   put.deadline = connection.Deadline(options.timeout);
+  VY_RETURN_IF_ERROR(CheckTtl(options.ttl));
+  if (options.ttl && options.name.empty()) {
+    return Status::Invalid("a time to live is a name's: give a name too");
+  }
   VY_RETURN_IF_ERROR(Prepare(connection, builder, &put));
   if (!put.small) return PutLarge(connection, put);
   return IdOf(connection.Call(put.Request(ObjectId()), WithGrace(put.deadline)));

@@ -22,11 +22,13 @@ constexpr uint32_t kMaxPage = 10'000;
 
 void Server::HandlePutName(Call call, const fb::PutName& put) {
   if (SendRecalled(call, put.number())) return;
-  const store::Volume::Naming naming{IfVersion(put.check_version(), put.if_version()), put.owns()};
+  const store::Volume::Naming naming{IfVersion(put.check_version(), put.if_version()), put.owns(),
+                                     EndAfter(put.ttl_ms())};
   SendDone(std::move(call.reply),
            call.volume.PutName({&call.client, put.number()}, put.name()->string_view(),
                                ObjectId(put.id()), naming));
   AfterChange();
+  if (naming.ends) ArmTimer();
 }
 
 void Server::HandleDropName(Call call, const fb::DropName& drop) {
@@ -57,8 +59,8 @@ void Server::HandleListNames(Call call, const fb::ListNames& list) {
       break;
     }
     if (!by_prefix && !GlobMatch(pattern, it->first)) continue;
-    entries.push_back(
-        fb::CreateNameEntry(b, b.CreateString(it->first), it->second.id, it->second.version));
+    entries.push_back(fb::CreateNameEntry(b, b.CreateString(it->first), it->second.id,
+                                          it->second.version, TimeLeft(it->second.ends)));
   }
   const auto reply = fb::CreateNames(b, b.CreateVector(entries), more);
   call.reply.Send(b, fb::ReplyBody::Names, reply.Union());
@@ -83,7 +85,7 @@ void Server::NameChanged(store::Volume& volume, const std::string& name) {
       w.reply.Drop();
       continue;
     }
-    SendObject(volume, *client, ObjectId(entry->id), entry->version,
+    SendObject(volume, *client, ObjectId(entry->id), entry,
                std::get<NameWait>(w.awaited).open_extents, std::move(w.reply));
   }
 }

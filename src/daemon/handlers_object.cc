@@ -73,6 +73,7 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
   if (put.name() != nullptr) args.name = put.name()->string_view();
   args.if_version = IfVersion(put.check_version(), put.if_version());
   args.stream = ObjectId(put.stream());
+  args.name_ends = EndAfter(put.ttl_ms());
   if (put.reservation() != 0) {
     auto found = store_.FindReservation(client->key, ObjectId(put.reservation()));
     if (!found.ok()) return reply.Fail(found.status());
@@ -104,7 +105,9 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
       if (!in_extent) store_.FreeExtent(args.extent->blob);
     }
     SendDone(std::move(reply), answer);
-    return AfterChange();
+    AfterChange();
+    if (args.name_ends) ArmTimer();
+    return;
   }
   if (!answer.status().Is(StatusCode::kOutOfMemory)) return reply.Fail(answer.status());
   const uint64_t room = volume->arenas().ArenaSizeFor(need, volume->arenas().count());
@@ -202,13 +205,13 @@ void Server::HandleAbort(Call call, const fb::Abort& abort) {
 
 void Server::HandleGet(Call call, const fb::Get& get) {
   if (get.name() == nullptr) {
-    return SendObject(call.volume, call.client, ObjectId(get.id()), 0, get.open_extents(),
+    return SendObject(call.volume, call.client, ObjectId(get.id()), nullptr, get.open_extents(),
                       std::move(call.reply));
   }
   const store::NameEntry* name = call.volume.FindName(get.name()->string_view());
   if (name != nullptr) {
-    return SendObject(call.volume, call.client, ObjectId(name->id), name->version,
-                      get.open_extents(), std::move(call.reply));
+    return SendObject(call.volume, call.client, ObjectId(name->id), name, get.open_extents(),
+                      std::move(call.reply));
   }
   if (get.wait()) return WaitForName(std::move(call), get);
   call.reply.Fail(Status::NotFound(
@@ -216,7 +219,7 @@ void Server::HandleGet(Call call, const fb::Get& get) {
 }
 
 void Server::SendObject(store::Volume& volume, store::ClientState& client, ObjectId id,
-                        uint64_t name_version, bool open_extents, Reply reply) {
+                        const store::NameEntry* name, bool open_extents, Reply reply) {
   const store::Entry* entry = volume.Find(id);
   if (entry == nullptr) {
     return reply.Fail(
@@ -237,7 +240,8 @@ void Server::SendObject(store::Volume& volume, store::ClientState& client, Objec
       client.mapped.insert(blob.value());
     }
   }
-  const auto got = fb::CreateGot(b, b.CreateVector(extents), name_version, id.value());
+  const auto got = fb::CreateGot(b, b.CreateVector(extents), name ? name->version : 0, id.value(),
+                                 name ? TimeLeft(name->ends) : 0);
   // The record as it lies in the arena, without its sequence.
   const std::byte* record = volume.Record(*entry);
   const layout::RecordFields& f = layout::FieldsOf(record);

@@ -19,6 +19,20 @@ inline os::TimePoint DeadlineAfter(uint64_t timeout_ms) {
   return os::Clock::now() + std::chrono::milliseconds(std::min(timeout_ms, kDay));
 }
 
+/// Of a name's time to live; at most a hundred years.
+inline std::optional<os::TimePoint> EndAfter(uint64_t ttl_ms) {
+  constexpr uint64_t kCentury = uint64_t{100} * 366 * 24 * 3600 * 1000;
+  if (ttl_ms == 0) return std::nullopt;
+  return os::Clock::now() + std::chrono::milliseconds(std::min(ttl_ms, kCentury));
+}
+
+/// What is left of it, at least a millisecond; 0 of a name that stays.
+inline uint64_t TimeLeft(const std::optional<os::TimePoint>& end) {
+  if (!end) return 0;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*end - os::Clock::now()).count();
+  return left > 0 ? static_cast<uint64_t>(left) : 1;
+}
+
 /// Of a compare-and-set: nothing to compare unless `check`.
 inline std::optional<uint64_t> IfVersion(bool check, uint64_t version) {
   return check ? std::optional(version) : std::nullopt;

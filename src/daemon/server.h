@@ -124,7 +124,7 @@ class Server {
   void HandleDelete(Call call, const fb::Delete& del);
   void HandleSetLabels(Call call, const fb::SetLabels& set);
   void SendObject(store::Volume& volume, store::ClientState& client, ObjectId id,
-                  uint64_t name_version, bool open_extents, Reply reply);
+                  const store::NameEntry* name, bool open_extents, Reply reply);
 
   // handlers_list.cc
   void HandleListObjects(Call call, const fb::ListObjects& list);

@@ -8,7 +8,8 @@
 //
 // head: an object's descriptor, a blob's chunk list (ChunkEntry each), a name, or a stream's state
 // (stream_state.h).
-// bytes: the contents of a small blob (of an object: its own blob), else nothing.
+// bytes: the contents of a small blob (of an object: its own blob); of a name that ends by itself, when
+// (NameEnd); else nothing.
 //
 // Note [Reading a record]
 //
@@ -83,6 +84,11 @@ constexpr uint64_t RecordSize(uint32_t head_length, uint64_t bytes_length) {
 /// An entry of a blob's chunk list.
 struct ChunkEntry {
   uint64_t size;
+};
+
+/// In the bytes of a name's record: when it ends, in nanoseconds of CLOCK_MONOTONIC.
+struct NameEnd {
+  int64_t monotonic_ns;
 };
 
 uint64_t RecordChecksum(const RecordFields& fields, std::span<const std::byte> head);

@@ -265,6 +265,9 @@ bool Recovery::CheckRecord(OldVolume& old, uint64_t key, Ref ref) {
   switch (f.kind) {
     case RecordKind::kName: {
       const std::string_view name(reinterpret_cast<const char*>(head.data()), head.size());
+      if (f.bytes_length != 0 && f.bytes_length != sizeof(layout::NameEnd)) {
+        return bad("has bytes that a name has not");
+      }
       return layout::NameKey(name, old.catalog.spec.hash_seed) == key || bad("is another name's");
     }
     case RecordKind::kBlob:

@@ -191,10 +191,15 @@ std::optional<os::TimePoint> Store::NextDeadline() const {
   std::optional<os::TimePoint> next = budget_.NextDeadline();
   for (const QuotaWaiter& w : quota_waiters_)
     next = next ? std::min(*next, w.deadline) : w.deadline;
+  for (const auto& [id, volume] : volumes_) {
+    const auto end = volume->NextNameEnd();
+    if (end) next = next ? std::min(*next, *end) : *end;
+  }
   return next;
 }
 
 void Store::Tick(os::TimePoint now) {
+  for (const auto& [id, volume] : volumes_) volume->DropEnded(now);
   CheckLingering();
   budget_.Expire(now, [this](uint64_t bytes) { return ExplainMemory(bytes); });
   std::list<QuotaWaiter> expired;

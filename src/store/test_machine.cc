@@ -250,6 +250,7 @@ Result<layout::Answer> Machine::Put(uint64_t client, const TestObject& object) {
                .own_size = object.bytes.size(),
                .name = object.name,
                .if_version = object.if_version,
+               .name_ends = object.name_ends,
                .stream = object.stream};
   if (object.large) {
     VY_ASSIGN_OR_RETURN(args.extent, Reserve(client, std::max<uint64_t>(object.bytes.size(),
@@ -390,6 +391,7 @@ void Machine::CheckConsistent(Volume& volume) {
     const std::byte* record = volume.arenas().At(entry.ref);
     EXPECT_EQ(layout::FieldsOf(record).value, entry.id);
     EXPECT_EQ(layout::FieldsOf(record).version, entry.version);
+    EXPECT_EQ(layout::BytesOf(record).size(), entry.ends ? sizeof(layout::NameEnd) : 0);
     EXPECT_NE(volume.Find(ObjectId(entry.id)), nullptr) << name << " points to nothing";
     ++names[entry.id];
   }

@@ -78,6 +78,7 @@ struct TestObject {
   bool large = false;           // in an extent
   std::optional<uint64_t> if_version;
   ObjectId stream;  // takes it as its next chunk
+  std::optional<os::TimePoint> name_ends;
 };
 
 class Machine {

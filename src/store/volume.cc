@@ -95,19 +95,21 @@ void Volume::AddEdges(uint64_t id, const Entry& entry) {
   }
 }
 
-void Volume::LinkName(std::string_view name, ObjectId id, Ref ref, uint64_t version) {
+void Volume::LinkName(std::string_view name, const NameEntry& entry) {
   auto it = names_.find(name);
   if (it != names_.end()) UnlinkName(it);
-  it = names_.insert_or_assign(std::string(name), NameEntry{ref, id.value(), version}).first;
-  if (const auto entry = entries_.find(id.value()); entry != entries_.end()) {
-    ++entry->second.names;
+  it = names_.insert_or_assign(std::string(name), entry).first;
+  if (const auto object = entries_.find(entry.id); object != entries_.end()) {
+    ++object->second.names;
   }
-  names_of_.emplace(id.value(), it->first);
+  names_of_.emplace(entry.id, it->first);
+  if (entry.ends) name_ends_.emplace(*entry.ends, it->first);
 }
 
 // Takes the name from its object; the entry of names_ itself stays.
 void Volume::UnlinkName(std::map<std::string, NameEntry, std::less<>>::iterator it) {
   const uint64_t id = it->second.id;
+  if (it->second.ends) name_ends_.erase({*it->second.ends, it->first});
   if (const auto entry = entries_.find(id); entry != entries_.end()) --entry->second.names;
   const auto [begin, end] = names_of_.equal_range(id);
   for (auto n = begin; n != end; ++n) {
@@ -127,8 +129,14 @@ bool Volume::AdoptEntry(ObjectId id, Ref ref) {
 }
 
 bool Volume::AdoptName(std::string_view name, Ref ref) {
-  const layout::RecordFields& f = layout::FieldsOf(Record(Entry{.ref = ref}));
-  LinkName(name, ObjectId(f.value), ref, f.version);
+  const std::byte* record = Record(Entry{.ref = ref});
+  const layout::RecordFields& f = layout::FieldsOf(record);
+  NameEntry entry{ref, f.value, f.version, {}};
+  if (f.bytes_length == sizeof(layout::NameEnd)) {
+    const auto* end = reinterpret_cast<const layout::NameEnd*>(layout::BytesOf(record).data());
+    entry.ends = os::TimePoint(std::chrono::nanoseconds(end->monotonic_ns));
+  }
+  LinkName(name, entry);
   return catalog_->index().Apply(NameKeyOf(name), Ref(), ref);
 }
 

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "layout/stream_state.h"
+#include "os/socket.h"
 #include "store/arena.h"
 #include "store/catalog.h"
 #include "store/clients.h"
@@ -44,6 +45,7 @@ struct NameEntry {
   layout::Ref ref;
   uint64_t id = 0;
   uint64_t version = 0;
+  std::optional<os::TimePoint> ends;
 };
 
 struct Stream {
@@ -64,6 +66,7 @@ struct PutArgs {
   uint64_t own_size = 0;
   std::string_view name;
   std::optional<uint64_t> if_version;
+  std::optional<os::TimePoint> name_ends;
   ObjectId stream;  // takes it as its next chunk
   ObjectId id;      // chosen by the store
 };
@@ -98,11 +101,15 @@ class Volume {
   struct Naming {
     std::optional<uint64_t> if_version;
     bool owns = false;  // from now on the object goes with its last name
+    std::optional<os::TimePoint> ends;
   };
   Result<layout::Answer> PutName(const Request& request, std::string_view name, ObjectId id,
                                  const Naming& naming);
   Result<layout::Answer> DropName(const Request& request, std::string_view name,
                                   std::optional<uint64_t> if_version);
+  /// Drops the names whose time is up.
+  void DropEnded(os::TimePoint now);
+  [[nodiscard]] std::optional<os::TimePoint> NextNameEnd() const;
   Result<layout::Answer> Delete(const Request& request, std::span<const uint64_t> ids, bool deep,
                                 bool force);
   Result<layout::Answer> SetLabels(const Request& request, ObjectId id,
@@ -202,8 +209,9 @@ class Volume {
   void ForgetRemoved(const Removal& removal);
   void TakeReservation(Extent& extent, uint64_t size);
   Result<layout::Ref> StageName(Transaction& tx, std::string_view name, ObjectId id,
-                                const NameEntry* old, bool owns, const Request& request) const;
-  void LinkName(std::string_view name, ObjectId id, layout::Ref ref, uint64_t version);
+                                const NameEntry* old, const Naming& naming,
+                                const Request& request) const;
+  void LinkName(std::string_view name, const NameEntry& entry);
   void UnlinkName(std::map<std::string, NameEntry, std::less<>>::iterator it);
   Result<layout::Ref> StageStream(Transaction& tx, ObjectId id, layout::Ref old,
                                   const layout::StreamState& state) const;
@@ -228,9 +236,10 @@ class Volume {
   std::unique_ptr<Catalog> catalog_;
   std::map<uint64_t, Entry> entries_;  // objects first, then blobs: their top bit is set
   std::map<std::string, NameEntry, std::less<>> names_;
-  std::map<uint64_t, Stream> streams_;                            // by their objects
-  std::unordered_multimap<uint64_t, uint64_t> parents_;           // child → parent
-  std::unordered_multimap<uint64_t, std::string_view> names_of_;  // id → key of names_
+  std::set<std::pair<os::TimePoint, std::string_view>> name_ends_;  // keys of names_
+  std::map<uint64_t, Stream> streams_;                              // by their objects
+  std::unordered_multimap<uint64_t, uint64_t> parents_;             // child → parent
+  std::unordered_multimap<uint64_t, std::string_view> names_of_;    // id → key of names_
   uint64_t objects_ = 0;
 };
 

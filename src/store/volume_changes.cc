@@ -95,15 +95,18 @@ Status Volume::CheckDescriptor(const fb::Descriptor& d, uint64_t own_size, Objec
 // ---- changes
 
 Result<Ref> Volume::StageName(Transaction& tx, std::string_view name, ObjectId id,
-                              const NameEntry* old, bool owns, const Request& request) const {
+                              const NameEntry* old, const Naming& naming,
+                              const Request& request) const {
   RecordFields fields;
   fields.kind = RecordKind::kName;
-  fields.flags = owns ? layout::kFlagOwned : 0;
+  fields.flags = naming.owns ? layout::kFlagOwned : 0;
   fields.id = NameKeyOf(name);
   fields.value = id.value();
   fields.version = (old ? old->version : 0) + 1;
   fields.creator = CreatorWord(request);
-  VY_ASSIGN_OR_RETURN(const Ref ref, tx.Stage(fields, Bytes(name), {}));
+  std::vector<layout::NameEnd> end;
+  if (naming.ends) end.push_back({naming.ends->time_since_epoch().count()});
+  VY_ASSIGN_OR_RETURN(const Ref ref, tx.Stage(fields, Bytes(name), std::as_bytes(std::span(end))));
   tx.Change(fields.id, old ? old->ref : Ref(), ref);
   return ref;
 }
@@ -169,7 +172,8 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   Ref name_ref;
   Answer answer{request.number, id.value(), 0, 0};
   if (!args.name.empty()) {
-    VY_ASSIGN_OR_RETURN(name_ref, StageName(tx, args.name, id, old_name, true, request));
+    const Naming naming{.owns = true, .ends = args.name_ends};
+    VY_ASSIGN_OR_RETURN(name_ref, StageName(tx, args.name, id, old_name, naming, request));
     answer.value = old_name ? old_name->version + 1 : 1;
     if (old_name != nullptr) {
       std::set<uint64_t> keep;
@@ -197,7 +201,7 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   }
   if (args.extent != nullptr) TakeReservation(*args.extent, args.own_size);
   if (!args.name.empty()) {
-    LinkName(args.name, id, name_ref, answer.value);
+    LinkName(args.name, {name_ref, id.value(), answer.value, args.name_ends});
     ForgetRemoved(removal);
     host_.NameChanged(*this, std::string(args.name));
   }
@@ -228,7 +232,7 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
   }
   const NameEntry* old = FindName(name);
   Transaction tx(*this);
-  VY_ASSIGN_OR_RETURN(const Ref ref, StageName(tx, name, id, old, naming.owns, request));
+  VY_ASSIGN_OR_RETURN(const Ref ref, StageName(tx, name, id, old, naming, request));
   Ref owned;
   if (naming.owns && !entry->second.owned) {
     const std::byte* record = Record(entry->second);
@@ -248,7 +252,7 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
     entry->second.ref = owned;
     entry->second.owned = true;
   }
-  LinkName(name, id, ref, answer.value);
+  LinkName(name, {ref, id.value(), answer.value, naming.ends});
   ForgetRemoved(removal);
   host_.NameChanged(*this, std::string(name));
   return answer;
@@ -271,6 +275,18 @@ Result<Answer> Volume::DropName(const Request& request, std::string_view name,
   names_.erase(it);
   ForgetRemoved(removal);
   return answer;
+}
+
+void Volume::DropEnded(os::TimePoint now) {
+  while (!name_ends_.empty() && name_ends_.begin()->first <= now) {
+    const std::string name(name_ends_.begin()->second);
+    const auto dropped = DropName({}, name, {});
+    VY_CHECK(dropped.ok());  // it is there, and dropping writes no record
+  }
+}
+
+std::optional<os::TimePoint> Volume::NextNameEnd() const {
+  return name_ends_.empty() ? std::nullopt : std::optional(name_ends_.begin()->first);
 }
 
 Result<Answer> Volume::Delete(const Request& request, std::span<const uint64_t> ids, bool deep,

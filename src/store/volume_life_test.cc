@@ -49,6 +49,46 @@ TEST_F(VolumeTest, ANameMayTakeAnObjectOver) {
   EXPECT_FALSE(Exists(ObjectId(blob.id)));
 }
 
+TEST_F(VolumeTest, ANameThatEndsGoesWhenItsTimeIsUpAndTakesWhatItOwns) {
+  const auto at = [](int seconds) { return os::TimePoint(std::chrono::seconds(seconds)); };
+  const ObjectId first = PutId({.bytes = "1", .name = "first", .name_ends = at(10)});
+  const ObjectId second = PutId({.bytes = "2", .name = "second", .name_ends = at(20)});
+  const ObjectId referred = PutId({.bytes = "3"});
+  ASSERT_OK(volume().PutName(machine_.NextRequest(client_), "third", referred, {.ends = at(20)}));
+  PutId({.bytes = "4", .name = "stays"});
+  EXPECT_EQ(volume().NextNameEnd(), at(10));
+  volume().DropEnded(at(9));
+  EXPECT_TRUE(Exists(first));
+  machine_.Restart();
+  EXPECT_EQ(volume().NextNameEnd(), at(10)) << "it is kept across engines";
+  volume().DropEnded(at(10));
+  EXPECT_FALSE(Exists(first));
+  EXPECT_EQ(volume().NextNameEnd(), at(20));
+  machine_.Restart();
+  while (volume().MoveSome(1)) {
+  }
+  volume().DropEnded(at(30));
+  EXPECT_FALSE(Exists(second));
+  EXPECT_TRUE(Exists(referred));
+  EXPECT_EQ(volume().names().size(), 1U);
+  EXPECT_EQ(volume().NextNameEnd(), std::nullopt);
+}
+
+TEST_F(VolumeTest, PointingANameAnywhereSetsItsTimeAnew) {
+  const auto at = [](int seconds) { return os::TimePoint(std::chrono::seconds(seconds)); };
+  const ObjectId id = PutId({.bytes = "1", .name = "n", .name_ends = at(10)});
+  ASSERT_OK(volume().PutName(machine_.NextRequest(client_), "n", id, {.ends = at(30)}));
+  EXPECT_EQ(volume().NextNameEnd(), at(30));
+  ASSERT_OK(PutName("n", id));
+  EXPECT_EQ(volume().NextNameEnd(), std::nullopt);
+  ASSERT_OK(Put({.bytes = "2", .name = "n", .name_ends = at(40)}));
+  ASSERT_OK(DropName("n"));
+  EXPECT_EQ(volume().NextNameEnd(), std::nullopt);
+  const ObjectId gone = PutId({.bytes = "3", .name = "n", .name_ends = at(50)});
+  ASSERT_OK(Delete(gone));
+  EXPECT_EQ(volume().NextNameEnd(), std::nullopt);
+}
+
 TEST_F(VolumeTest, OverwritingANameFreesTheOldValueAndCountsVersions) {
   const ObjectId first = PutId({.bytes = "1", .name = "n"});
   const uint64_t usage = volume().usage();

@@ -126,6 +126,7 @@ void Volume::ForgetRemoved(const Removal& removal) {
       const auto n = names_of_.find(id);
       if (n == names_of_.end()) break;
       const auto name = names_.find(n->second);
+      if (name->second.ends) name_ends_.erase({*name->second.ends, name->first});
       names_of_.erase(n);
       names_.erase(name);
     }

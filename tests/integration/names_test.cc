@@ -65,6 +65,39 @@ TEST_F(Names, ANameOwnsWhatWasPutWithItAndCountsVersions) {
   EXPECT_CODE(kNotFound, client_.GetName("goes with it"));
 }
 
+TEST_F(Names, ANameWithATimeToLiveGoesByItselfAndTakesItsObject) {
+  constexpr milliseconds kShort{50};
+  constexpr milliseconds kLong{3'600'000};
+  ASSERT_OK_AND_ASSIGN(const ObjectId owned,
+                       client_.Put(ObjectBuilder("x"), {.name = "short", .ttl = kShort}));
+  ASSERT_OK_AND_ASSIGN(const ObjectId kept, PutPattern(client_, 1, kHuge));
+  ASSERT_OK(client_.PutName("also short", kept, {.ttl = kShort}));
+  ASSERT_OK(client_.PutName("long", kept, {.ttl = kLong}));
+  ASSERT_OK(client_.PutName("for ever", kept));
+  EXPECT_TRUE(Eventually([&] {
+    return client_.GetName("short").status().Is(StatusCode::kNotFound) &&
+           client_.GetName("also short").status().Is(StatusCode::kNotFound);
+  }));
+  EXPECT_FALSE(client_.Exists(owned).value());
+  EXPECT_TRUE(client_.Exists(kept).value());
+  const auto in_time = [&](const NameInfo& info) {
+    return info.ttl && *info.ttl > milliseconds(0) && *info.ttl <= kLong;
+  };
+  EXPECT_TRUE(in_time(client_.GetName("long").value()));
+  EXPECT_EQ(client_.GetName("for ever")->ttl, std::nullopt);
+  daemon_.KillEngine();
+  EXPECT_TRUE(in_time(client_.GetName("long").value()));
+  const auto listed = client_.ListNames().value();
+  ASSERT_THAT(listed, SizeIs(2));
+  EXPECT_EQ(listed[0].ttl, std::nullopt);
+  EXPECT_TRUE(in_time(listed[1]));
+  EXPECT_CODE(kInvalid, client_.PutName("n", kept, {.ttl = milliseconds(0)}));
+  EXPECT_CODE(kInvalid, client_.PutName("n", kept, {.ttl = milliseconds(-5)}));
+  EXPECT_CODE(kInvalid, client_.Put(ObjectBuilder("x"), {.ttl = kLong}));
+  ASSERT_OK(client_.PutName("very long", kept, {.ttl = milliseconds::max()}));
+  EXPECT_TRUE(client_.GetName("very long")->ttl.has_value());
+}
+
 TEST_F(Names, ANameChangesOnlyFromTheVersionThatWasExpected) {
   const auto put = [&](uint64_t if_version) {
     return client_.Put(ObjectBuilder("x"), {.timeout = {}, .name = "n", .if_version = if_version});
