@@ -51,6 +51,9 @@ struct PutOptions {
   std::string name;
   /// With `name`: the version it must have now (0: it must not exist), else kConflict.
   std::optional<uint64_t> if_version;
+  /// Of the bytes that this put copies (not of those that lie in the store already). Where it gives up,
+  /// the put is kCancelled and nothing is stored. May be empty.
+  Progress progress;
 };
 
 struct GetOptions {

@@ -46,6 +46,7 @@ def connect(
     timeout: float = 60.0,
     pickle: bool = True,
     wait: float = 0.0,
+    progress: bool | None = None,
 ) -> Client:
     """Connects to an instance; without arguments, to the one that this machine is set up for.
 
@@ -66,6 +67,9 @@ def connect(
         Whether values without a codec of their own are stored by pickle, and pickles are loaded.
     wait : float
         Seconds to wait for an instance to come up at the socket.
+    progress : bool, optional
+        Whether transfers that last more than a second show a bar, where stderr is a terminal. By
+        default yes, unless the environment says ``VINEYARD_PROGRESS=off``.
 
     Returns
     -------
@@ -91,7 +95,7 @@ def connect(
         from vineyard import embedded
 
         found = embedded.ensure_started()
-    return Client(found, timeout=timeout, pickle=pickle, wait=wait)
+    return Client(found, timeout=timeout, pickle=pickle, wait=wait, progress=progress)
 
 
 def find_socket(
