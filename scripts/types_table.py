@@ -56,8 +56,8 @@ What `put` takes and `get` gives back. This page is written by `scripts/types_ta
 test compares the page with what it finds.
 
 * **kept**: the value comes back equal, of the same type and dtype, in all its parts and bits, with pickle
-  refused (`connect(pickle=False)`). *by pickle*: only where pickle is allowed, which is the default of a
-  client of your own. *refused*: `put` raises `TypeErrorException`, and nothing is stored.
+  refused (`connect(pickle=False)`). *by pickle*: only where pickle is [allowed](configuration.md#pickle), as it is by
+  default outside of Kubernetes. *refused*: `put` raises `TypeErrorException`, and nothing is stored.
 * **no copy**: what a `get` of a large one gives are views of the stored pages. A dash: such values have no
   large memory of their own, or it is built anew.
 * **codec**: what the metadata of the stored object names.

@@ -232,6 +232,12 @@ struct SocketSearch {
 /// set. Whether anybody listens there is not looked at.
 Result<std::string> FindSocket(const SocketSearch& search = {});
 
+/// Another key of the section Vineyard in the file that steps 3 and 4 of FindSocket would read, whether a
+/// socket was found there or not; nullopt if it is not set. kInvalid when a file was named that can't be
+/// read.
+Result<std::optional<std::string>> FindSetting(std::string_view key,
+                                               const SocketSearch& search = {});
+
 /// "1.0.0"
 std::string_view Version();
 

@@ -17,6 +17,7 @@ import pytest
 import vineyard
 from vineyard import progress
 from vineyard.errors import InvalidException, NotEnoughMemoryException
+from vineyard.settings import shows_bars
 
 MIB = 1 << 20
 
@@ -249,12 +250,12 @@ def test_there_is_a_bar_only_for_what_is_long_and_only_on_a_terminal(monkeypatch
 
 
 def test_bars_are_switched_off_by_the_program_or_the_environment(monkeypatch):
-    assert progress.wanted(None) and progress.wanted(True) and not progress.wanted(False)
+    assert shows_bars(None) and shows_bars(True) and not shows_bars(False)
     monkeypatch.setenv("VINEYARD_PROGRESS", "off")
-    assert not progress.wanted(None) and progress.wanted(True)
+    assert not shows_bars(None) and shows_bars(True)
     monkeypatch.setenv("VINEYARD_PROGRESS", "maybe")
-    with pytest.raises(InvalidException, match="VINEYARD_PROGRESS='maybe' is neither"):
-        progress.wanted(None)
+    with pytest.raises(InvalidException, match="VINEYARD_PROGRESS is 'maybe', which is neither"):
+        shows_bars(None)
 
 
 PROGRAM = """

@@ -311,4 +311,9 @@ def find_socket(
 ) -> str | None:
     """The socket of the instance that a program was told of; None if it was not, and there is none."""
 
+def find_setting(
+    key: str, config: str | None = None, run_directory: str = "/var/run"
+) -> str | None:
+    """A key of the configuration file that `find_socket` would read; None if it is not set."""
+
 def version() -> str: ...

@@ -31,7 +31,8 @@ from vineyard.errors import (
 )
 from vineyard.explanation import Explanation, explain
 from vineyard.objects import Object, ObjectMeta
-from vineyard.progress import Progress, bar_over, copies, wanted
+from vineyard.progress import Progress, bar_over, copies
+from vineyard.settings import allows_pickle, shows_bars
 
 
 class _Access(NamedTuple):
@@ -59,9 +60,10 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         Path of the volume's socket.
     timeout : float
         Seconds that connecting, and every later call by default, may take.
-    pickle : bool
+    pickle : bool, optional
         Whether values without a codec of their own are stored by pickle, and pickles are loaded.
-        Pickles run code that their writer chose.
+        Pickles run code that their writer chose. By default as ``VINEYARD_PICKLE`` (``allow`` or
+        ``refuse``) or the configuration file say, else only outside of Kubernetes.
     wait : float
         Seconds to wait for an instance to come up.
     progress : bool, optional
@@ -84,13 +86,13 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         socket: str,
         *,
         timeout: float = 60.0,
-        pickle: bool = True,
+        pickle: bool | None = None,
         wait: float = 0.0,
         progress: bool | None = None,
     ) -> None:
-        self._bars = wanted(progress)
+        self._pickle = allows_pickle(pickle)
+        self._bars = shows_bars(progress)
         self._core = _core.Client(socket, timeout, wait)
-        self._pickle = pickle
 
     # ---- values
 

@@ -24,6 +24,7 @@ from vineyard.codecs import encode
 from vineyard.codecs.scalars import text_of
 from vineyard.codecs.tree import Decoder, Encoder, MemberFailedError, Node, loads, type_name
 from vineyard.errors import VineyardException
+from vineyard.settings import allows_pickle
 
 if TYPE_CHECKING:
     from vineyard.client import Client
@@ -94,7 +95,7 @@ class Explanation:
         return "\n".join((head, *(line.rstrip() for line in lines)))
 
 
-def explain(value: Any, *, client: Client | None = None, pickle: bool = True) -> Explanation:
+def explain(value: Any, *, client: Client | None = None, pickle: bool | None = None) -> Explanation:
     """Says, buffer by buffer, how a value is stored and what a put and a get of it copy.
 
     Parameters
@@ -103,8 +104,8 @@ def explain(value: Any, *, client: Client | None = None, pickle: bool = True) ->
         A value, which is not stored; or the ObjectID of one that is.
     client : Client, optional
         Whose object an id means; by default that of the instance `connect` finds.
-    pickle : bool
-        Whether a value without a codec may be pickled.
+    pickle : bool, optional
+        Whether a value without a codec may be pickled; by default as in `vineyard.connect`.
 
     Returns
     -------
@@ -124,7 +125,7 @@ def explain(value: Any, *, client: Client | None = None, pickle: bool = True) ->
             client = default_client()
         return _of_object(value, client)
     inline_max = INLINE_MAX if client is None else client._core.inline_max
-    return _of_value(value, pickle, inline_max)
+    return _of_value(value, allows_pickle(pickle), inline_max)
 
 
 class _TracingEncoder(Encoder):

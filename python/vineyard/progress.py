@@ -17,7 +17,6 @@ from time import monotonic
 from typing import Any, TextIO, TypeAlias
 
 from vineyard import _core
-from vineyard.errors import InvalidException
 
 Progress: TypeAlias = Callable[[int, int], object]
 
@@ -25,8 +24,6 @@ Progress: TypeAlias = Callable[[int, int], object]
 AFTER, EVERY = 1.0, 0.2
 #: Bytes below which a transfer is over before anybody looks.
 LEAST = 16 << 20
-
-VARIABLE = "VINEYARD_PROGRESS"
 
 _turn = threading.Lock()
 
@@ -37,18 +34,6 @@ def _renew_lock() -> None:
 
 
 os.register_at_fork(after_in_child=_renew_lock)
-
-
-def wanted(said: bool | None) -> bool:
-    """Whether a client shows bars: as its program says, else the environment, else yes."""
-    if said is not None:
-        return said
-    text = os.environ.get(VARIABLE, "on")
-    if text.lower() in ("on", "true", "yes", "1"):
-        return True
-    if text.lower() in ("off", "false", "no", "0"):
-        return False
-    raise InvalidException(f"{VARIABLE}={text!r} is neither 'on' nor 'off'")
 
 
 def bar_over(buffers: Iterable[Any], what: str) -> Bar | None:

@@ -143,7 +143,7 @@ def _encode_tree(value: Any, pickle: bool, custom: Callable[[Any], Any] | None) 
         if not pickle:
             raise TypeErrorException(
                 f"can't store a value of type {type(value).__name__}: it contains itself, "
-                "which only pickle can hold, and pickle was refused"
+                f"which only pickle can hold, and pickle was refused{pickled.HOW_TO_ALLOW}"
             ) from None
         node = pickled.encode_pickle(encoder, value)
     except RecursionError:
