@@ -19,6 +19,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import functools
 import fractions
 import pathlib
 import sys
@@ -112,6 +113,7 @@ def python_cases() -> Iterator[Case]:
         "`list`, `tuple`, `dict`, `set`, `frozenset`",
         lambda: [(1,), {(1, 2): {3}}, frozenset({4})],
     )
+    yield "containers nested to any depth", lambda: functools.reduce(lambda v, i: [v], range(100))
     yield "arrays inside containers", lambda: {"a": [np.zeros(LARGE)], "b": (np.ones(LARGE),)}
     yield (
         "`OrderedDict`, `defaultdict`, `Counter`, `deque`",

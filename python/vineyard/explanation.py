@@ -21,6 +21,7 @@ import numpy as np
 
 from vineyard._core import ObjectID
 from vineyard.codecs import encode
+from vineyard.codecs.nesting import encode_root
 from vineyard.codecs.scalars import text_of
 from vineyard.codecs.tree import Decoder, Encoder, MemberFailedError, Node, loads, type_name
 from vineyard.errors import VineyardException
@@ -160,8 +161,7 @@ def _of_value(value: Any, pickle: bool, inline_max: int) -> Explanation:
     typename, _, first, _ = encode(value, pickle=pickle)
     # What is made for the put is made anew each time; what is handed over stays where it is.
     _, _, second, _ = encode(value, pickle=pickle)
-    tracer = _TracingEncoder(pickle)
-    tracer.node(value)
+    tracer, _ = encode_root(lambda: _TracingEncoder(pickle), value)
     tracer.finish()
     sizes = [memoryview(buffer).nbytes for buffer in first]
     total = sum(sizes)
