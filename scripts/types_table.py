@@ -19,6 +19,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import functools
 import fractions
 import pathlib
 import sys
@@ -56,8 +57,8 @@ What `put` takes and `get` gives back. This page is written by `scripts/types_ta
 test compares the page with what it finds.
 
 * **kept**: the value comes back equal, of the same type and dtype, in all its parts and bits, with pickle
-  refused (`connect(pickle=False)`). *by pickle*: only where pickle is allowed, which is the default of a
-  client of your own. *refused*: `put` raises `TypeErrorException`, and nothing is stored.
+  refused (`connect(pickle=False)`). *by pickle*: only where pickle is [allowed](configuration.md#pickle), as it is by
+  default outside of Kubernetes. *refused*: `put` raises `TypeErrorException`, and nothing is stored.
 * **no copy**: what a `get` of a large one gives are views of the stored pages. A dash: such values have no
   large memory of their own, or it is built anew.
 * **codec**: what the metadata of the stored object names.
@@ -112,6 +113,7 @@ def python_cases() -> Iterator[Case]:
         "`list`, `tuple`, `dict`, `set`, `frozenset`",
         lambda: [(1,), {(1, 2): {3}}, frozenset({4})],
     )
+    yield "containers nested to any depth", lambda: functools.reduce(lambda v, i: [v], range(100))
     yield "arrays inside containers", lambda: {"a": [np.zeros(LARGE)], "b": (np.ones(LARGE),)}
     yield (
         "`OrderedDict`, `defaultdict`, `Counter`, `deque`",

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -79,6 +80,21 @@ class Blob {
 /// take memory; those that lie in one extent share a mapping. Of others, and where the instance has
 /// deleted the bytes or is gone, a copy.
 Result<std::vector<PrivateBytes>> MapPrivate(std::span<const Blob> blobs);
+
+/// Told how far a transfer is: bytes copied, and of how many. Asked on the calling thread: with 0 before
+/// memory is waited for, then about every 64 MiB, then once all is copied. False calls the transfer off.
+using Progress = std::function<bool(uint64_t done, uint64_t total)>;
+
+struct CopyOptions {
+  Progress progress;  ///< May be empty.
+  /// Asked about ten times a second, on the calling thread: true calls it off. May be empty.
+  std::function<bool()> interrupted;
+};
+
+/// Copies the bytes of each blob to a place of the same size, by several threads where there is much to
+/// copy. kCancelled when `options` said so. REQUIRES: the places do not overlap.
+Status CopyBytes(std::span<const Blob> blobs, std::span<const std::span<std::byte>> to,
+                 const CopyOptions& options = {});
 
 namespace internal {
 class Reservation;

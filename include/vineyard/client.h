@@ -57,6 +57,9 @@ struct PutOptions {
   /// The object is the next chunk of this stream, which this client has open for writing: without a name.
   /// kLimitExceeded: the stream is full (StreamWriter waits for room instead).
   ObjectId stream;
+  /// Of the bytes that this put copies (not of those that lie in the store already). Where it gives up,
+  /// the put is kCancelled and nothing is stored. May be empty.
+  Progress progress;
 };
 
 struct GetOptions {
@@ -277,6 +280,12 @@ struct SocketSearch {
 /// kInvalid when a named configuration makes no sense, kNeedsCluster when only VINEYARD_RPC_ENDPOINT is
 /// set. Whether anybody listens there is not looked at.
 Result<std::string> FindSocket(const SocketSearch& search = {});
+
+/// Another key of the section Vineyard in the file that steps 3 and 4 of FindSocket would read, whether a
+/// socket was found there or not; nullopt if it is not set. kInvalid when a file was named that can't be
+/// read.
+Result<std::optional<std::string>> FindSetting(std::string_view key,
+                                               const SocketSearch& search = {});
 
 /// "1.0.0"
 std::string_view Version();

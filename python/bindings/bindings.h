@@ -50,6 +50,13 @@ T Unwrap(Result<T>&& result) {
 /// Seconds, None for the connection's default. Raises for what is no time.
 std::optional<Timeout> ToTimeout(std::optional<double> seconds);
 
+/// Whether Python has a signal to handle, of whose handler the exception then waits in this thread.
+bool Interrupted();
+
+/// Calls a Python function of (done, total), if it is not None. What it raises waits in this thread, until
+/// `Raise` throws it. The caller keeps the function.
+Progress ToProgress(nb::handle function);
+
 /// Runs `call()` without the GIL.
 template <typename Call>
 auto Unlocked(Call&& call) {

@@ -52,6 +52,32 @@ nb::list ToPrivate(nb::sequence buffers) {
   return result;
 }
 
+/// Buffers as `Client.get` gives them, each as a bytearray.
+nb::list ToCopies(nb::sequence buffers, nb::handle progress) {
+  std::vector<Blob> blobs;
+  std::vector<std::span<std::byte>> places;
+  nb::list result;
+  for (nb::handle item : buffers) {
+    if (!nb::isinstance<Blob>(item)) {
+      result.append(nb::bytearray(nb::borrow<nb::bytes>(item)));
+      continue;
+    }
+    const Blob& blob = blobs.emplace_back(nb::cast<const Blob&>(item));
+    nb::object copy =
+        nb::steal(PyByteArray_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(blob.size())));
+    if (!copy.is_valid()) throw nb::python_error();
+    places.emplace_back(reinterpret_cast<std::byte*>(PyByteArray_AS_STRING(copy.ptr())),
+                        blob.size());
+    result.append(copy);
+  }
+  CopyOptions options{ToProgress(progress), Interrupted};
+  uint64_t total = 0;
+  for (const Blob& blob : blobs) total += blob.size();
+  if (options.progress && !options.progress(0, total)) throw nb::python_error();
+  Check(Unlocked([&] { return CopyBytes(blobs, places, options); }));
+  return result;
+}
+
 size_t Index(const Blob& blob, Py_ssize_t index) {
   const auto size = static_cast<Py_ssize_t>(blob.size());
   if (index < 0) index += size;
@@ -94,6 +120,7 @@ void BindBlob(nb::module_& m) {
   nb::class_<PrivateBytes>(m, "PrivateBytes", nb::type_slots(private_slots))
       .def("__len__", [](const PrivateBytes& self) { return self.bytes.size(); });
   m.def("map_private", &ToPrivate, nb::arg("buffers"));
+  m.def("copy_buffers", &ToCopies, nb::arg("buffers"), nb::arg("progress") = nb::none());
 }
 
 }  // namespace vineyard::python

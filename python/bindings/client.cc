@@ -29,12 +29,6 @@ struct PyClient {
   }
 };
 
-/// Whether Python has a signal to handle, of whose handler the exception then waits in this thread.
-bool Interrupted() {
-  nb::gil_scoped_acquire acquired;
-  return PyErr_CheckSignals() != 0;
-}
-
 /// Copies up to this size come as `bytes`: cheaper than an object that keeps a copy alive.
 constexpr size_t kSmall = 4096;
 
@@ -83,7 +77,7 @@ void AddMembers(ObjectBuilder& builder, nb::handle members) {
 
 ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::handle buffers,
              nb::handle members, nb::handle labels, std::optional<std::string> name,
-             Version if_version, Seconds timeout) {
+             Version if_version, Seconds timeout, nb::handle progress) {
   ObjectBuilder builder(std::move(type_name));
   builder.SetMetadata(std::move(metadata));
   std::vector<BufferView> views;
@@ -94,7 +88,8 @@ ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::ha
       builder.AddLabel(nb::cast<std::string>(key), nb::cast<std::string>(value));
     }
   }
-  PutOptions options{ToTimeout(timeout), std::move(name).value_or(""), if_version};
+  PutOptions options{ToTimeout(timeout), std::move(name).value_or(""), if_version,
+                     ToProgress(progress)};
   return Unwrap(Unlocked([&] { return self.client->Put(builder, options); }));
 }
 
@@ -182,7 +177,7 @@ void BindObjects(nb::class_<PyClient>& c) {
   c.def("put", &Put, nb::arg("typename"), nb::arg("metadata"), nb::arg("buffers"),
         nb::arg("members") = nb::none(), nb::arg("labels") = nb::none(),
         nb::arg("name") = nb::none(), nb::arg("if_version") = nb::none(),
-        nb::arg("timeout") = nb::none())
+        nb::arg("timeout") = nb::none(), nb::arg("progress") = nb::none())
       .def("get", &Get, nb::arg("key"), nb::arg("wait") = false, nb::arg("timeout") = nb::none())
       .def("put_many", &PutMany, nb::arg("parts"), nb::arg("names") = nb::none(),
            nb::arg("timeout") = nb::none())

@@ -58,6 +58,25 @@ std::optional<Timeout> ToTimeout(std::optional<double> seconds) {
   return Timeout{static_cast<int64_t>(std::ceil(std::min(*seconds, kLongest) * 1000))};
 }
 
+bool Interrupted() {
+  nb::gil_scoped_acquire acquired;
+  return PyErr_CheckSignals() != 0;
+}
+
+Progress ToProgress(nb::handle function) {
+  if (function.is_none()) return {};
+  return [function](uint64_t done, uint64_t total) {
+    nb::gil_scoped_acquire acquired;
+    try {
+      function(done, total);
+    } catch (nb::python_error& error) {
+      error.restore();
+      return false;
+    }
+    return PyErr_CheckSignals() == 0;
+  };
+}
+
 nb::object ToStr(std::string_view text) {
   PyObject* made =
       PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");

@@ -29,5 +29,12 @@ NB_MODULE(_core, m) {
       },
       nb::arg("socket") = nb::none(), nb::arg("config") = nb::none(),
       nb::arg("run_directory") = "/var/run");
+  m.def(
+      "find_setting",
+      [](std::string key, std::optional<std::string> config, std::string run_directory) {
+        return Unwrap(vineyard::FindSetting(
+            key, {std::nullopt, std::move(config), std::move(run_directory)}));
+      },
+      nb::arg("key"), nb::arg("config") = nb::none(), nb::arg("run_directory") = "/var/run");
   m.def("version", &vineyard::Version);
 }

@@ -254,7 +254,7 @@ class _RecordingCore:
             return found
 
         def call(*args):
-            timeout = args[{"create_blob": 1, "get_blob": 1}.get(name, -1)]
+            timeout = args[{"create_blob": 1, "get_blob": 1, "put": 7}.get(name, -1)]
             self.timeouts.append(timeout)
             next(self._clock)
             return found(*args)

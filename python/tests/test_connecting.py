@@ -9,13 +9,13 @@ import threading
 
 import pytest
 import vineyard
-from vineyard import connecting
+from vineyard import connecting, settings
 from vineyard.errors import ConnectionFailedException, InvalidException, NeedsClusterException
 
 
 @pytest.fixture
 def run_directory(tmp_path, monkeypatch):
-    monkeypatch.setattr(connecting, "RUN_DIRECTORY", str(tmp_path / "run"))
+    monkeypatch.setattr(settings, "RUN_DIRECTORY", str(tmp_path / "run"))
     for key in ("VINEYARD_IPC_SOCKET", "VINEYARD_CONFIG", "VINEYARD_RPC_ENDPOINT"):
         monkeypatch.delenv(key, raising=False)
     (tmp_path / "run/vineyard").mkdir(parents=True)

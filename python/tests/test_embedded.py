@@ -15,8 +15,8 @@ from vineyard.launching import Instance
 
 PROGRAM = """
 import os, sys, vineyard
-import vineyard.connecting as connecting
-connecting.RUN_DIRECTORY = "/absent"
+import vineyard.settings as settings
+settings.RUN_DIRECTORY = "/absent"
 """
 
 

@@ -547,19 +547,6 @@ def test_two_nans_stay_two_keys():
     assert len(copied(value)) == 2
 
 
-def test_deep_nesting_is_kept_or_refused():
-    value = []
-    for _ in range(150):
-        value = [value]
-    kept(value)
-    for _ in range(100_000):
-        value = (value,)
-    with pytest.raises(TypeErrorException, match="deep"):
-        encode(value)
-    while value:
-        value = value[0]
-
-
 # ---- what is stored by a builder
 
 

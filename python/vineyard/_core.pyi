@@ -6,7 +6,7 @@ Errors are those of `vineyard.errors`. Timeouts are in seconds; None is the conn
 """
 
 import builtins
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from typing_extensions import Buffer
@@ -209,7 +209,9 @@ class Client:
         name: str | None = None,
         if_version: int | None = None,
         timeout: float | None = None,
-    ) -> ObjectID: ...
+        progress: Callable[[int, int], object] | None = None,
+    ) -> ObjectID:
+        """`progress` is called with the bytes copied, and of how many; what it raises ends the put."""
     def get(
         self, key: ObjectID | str, wait: bool = False, timeout: float | None = None
     ) -> tuple[str, str, tuple[bytes | Blob, ...], dict[str, ObjectID] | None, ObjectID]:
@@ -299,9 +301,19 @@ def map_private(
     written to take memory; of others, and where the bytes have been deleted, a copy.
     """
 
+def copy_buffers(
+    buffers: Sequence[bytes | Blob], progress: Callable[[int, int], object] | None = None
+) -> builtins.list[bytearray]:
+    """The same bytes, in memory of this process's own; `progress` as for `Client.put`."""
+
 def find_socket(
     socket: str | None = None, config: str | None = None, run_directory: str = "/var/run"
 ) -> str | None:
     """The socket of the instance that a program was told of; None if it was not, and there is none."""
+
+def find_setting(
+    key: str, config: str | None = None, run_directory: str = "/var/run"
+) -> str | None:
+    """A key of the configuration file that `find_socket` would read; None if it is not set."""
 
 def version() -> str: ...

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from vineyard import _core, contexts
 from vineyard._core import InstanceStatus, ObjectID
@@ -15,6 +15,7 @@ from vineyard.calls.deadlines import Deadline
 from vineyard.calls.elsewhere import ElsewhereCalls
 from vineyard.calls.many import ManyCalls
 from vineyard.calls.names import NameCalls
+from vineyard.calls.noting import NotingCore
 from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.refs import Ref, to_id, to_name
 from vineyard.calls.sharing import note, store
@@ -30,9 +31,19 @@ from vineyard.errors import (
 )
 from vineyard.explanation import Explanation, explain
 from vineyard.objects import Object, ObjectMeta
+from vineyard.progress import Progress, bar_over, copies
+from vineyard.settings import allows_pickle, shows_bars
 
-#: What a get gives: the store's own pages, the same copy-on-write, or a copy.
-_READ, _WRITABLE, _COPY = "read", "writable", "copy"
+
+class _Access(NamedTuple):
+    """What a get gives: the store's own pages, or a copy of them, or the same copy-on-write."""
+
+    copy: bool = False
+    writable: bool = False
+    progress: Progress | None = None  # of the copy
+
+
+_READ = _Access()
 
 
 class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
@@ -49,11 +60,15 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         Path of the volume's socket.
     timeout : float
         Seconds that connecting, and every later call by default, may take.
-    pickle : bool
+    pickle : bool, optional
         Whether values without a codec of their own are stored by pickle, and pickles are loaded.
-        Pickles run code that their writer chose.
+        Pickles run code that their writer chose. By default as ``VINEYARD_PICKLE`` (``allow`` or
+        ``refuse``) or the configuration file say, else only outside of Kubernetes.
     wait : float
         Seconds to wait for an instance to come up.
+    progress : bool, optional
+        Whether transfers that last more than a second show a bar, where stderr is a terminal. By
+        default yes, unless the environment says ``VINEYARD_PROGRESS=off``.
 
     Examples
     --------
@@ -64,13 +79,20 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
     {'x': [1.5, 2.5]}
     """
 
-    __slots__ = ("__weakref__", "_core", "_pickle")
+    __slots__ = ("__weakref__", "_bars", "_core", "_pickle")
 
     def __init__(
-        self, socket: str, *, timeout: float = 60.0, pickle: bool = True, wait: float = 0.0
+        self,
+        socket: str,
+        *,
+        timeout: float = 60.0,
+        pickle: bool | None = None,
+        wait: float = 0.0,
+        progress: bool | None = None,
     ) -> None:
+        self._pickle = allows_pickle(pickle)
+        self._bars = shows_bars(progress)
         self._core = _core.Client(socket, timeout, wait)
-        self._pickle = pickle
 
     # ---- values
 
@@ -83,6 +105,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         *,
         if_version: int | None = None,
         timeout: float | None = None,
+        progress: Progress | None = None,
         **kwargs: Any,
     ) -> ObjectID:
         """Stores a value, and returns when all clients of the volume see it.
@@ -103,6 +126,11 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             The version that `name` must have now (0: it must not exist). Needs `name`.
         timeout : float, optional
             Seconds to wait, for memory above all.
+        progress : callable, optional
+            Called in this thread with ``(done, total)``, the bytes copied and of how many: with 0
+            before memory is waited for, then about every 64 MiB, then when all are copied. What it
+            raises ends the put, and nothing is stored. Instead of the bar (see `connect`). What
+            builders store they tell nobody of.
         **kwargs
             For builders. For values without one: ``partition_index``, ``row_batch_index`` and
             ``global_``, which say where in a larger value this one belongs (see
@@ -130,11 +158,21 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             if built is not None:
                 return built
             if contexts.get_current_builders():
-                return self._put_with_parts(value, name, if_version, timeout, kwargs)
+                return self._put_with_parts(value, name, if_version, timeout, progress, kwargs)
         typename, metadata, buffers, members = encode(value, pickle=self._pickle)
         if kwargs:
             metadata = with_place(typename, metadata, kwargs)
-        return store(self._core, typename, metadata, buffers, members, name, if_version, timeout)
+        if progress is None and self._bars:
+            bar = bar_over(buffers, "put")
+            if bar is not None:
+                with bar:
+                    return store(
+                        *(self._core, typename, metadata, buffers, members),
+                        *(name, if_version, timeout, bar),
+                    )
+        return store(
+            self._core, typename, metadata, buffers, members, name, if_version, timeout, progress
+        )
 
     def _put_with_parts(
         self,
@@ -142,12 +180,13 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         name: str | None,
         if_version: int | None,
         timeout: float | None,
+        progress: Progress | None,
         kwargs: dict[str, Any],
     ) -> ObjectID:
         """A put by codecs, of a value some of whose parts have builders: those become members."""
         deadline = Deadline(timeout, self._core)
         builders = contexts.get_current_builders()
-        core: Any = _NotingCore(self._core)
+        core: Any = NotingCore(self._core)
         client = self._with_core(core)
 
         def build(part: Any) -> ObjectID | None:
@@ -164,7 +203,8 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             if kwargs:
                 metadata = with_place(typename, metadata, kwargs)
             return store(
-                self._core, typename, metadata, buffers, members, name, if_version, deadline.left()
+                *(self._core, typename, metadata, buffers, members),
+                *(name, if_version, deadline.left(), progress),
             )
         except BaseException:
             for ref in core.made:  # of nobody now
@@ -188,7 +228,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             builder = builders.find(type(value))
         if builder is None:
             return None
-        core: Any = _NotingCore(self._core)
+        core: Any = NotingCore(self._core)
         made = _needed(builder(self._with_core(core), value, builder=builders, **kwargs), value)
         if isinstance(made, ObjectMeta) and made.id == ObjectID():
             return self._create(made, name, if_version, Deadline(timeout, self._core))
@@ -202,6 +242,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         made = Client.__new__(Client)
         made._core = core
         made._pickle = self._pickle
+        made._bars = self._bars
         return made
 
     def get(
@@ -215,6 +256,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         copy: bool = False,
         writable: bool = False,
         timeout: float | None = None,
+        progress: Progress | None = None,
         **kwargs: Any,
     ) -> Any:
         """The value of an object, by id or by name.
@@ -236,6 +278,9 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             and are copied then, one by one. Nobody else sees what is written.
         timeout : float, optional
             In seconds.
+        progress : callable, optional
+            With `copy`: called with ``(done, total)`` as in `put`. Of an object composed of others,
+            for each part by itself.
 
         Returns
         -------
@@ -250,7 +295,13 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         PickleRefusedException
             It is a pickle, and this client was told to refuse those.
         """
-        access = _COPY if copy else _WRITABLE if writable else _READ
+        access = _READ
+        if copy or writable or progress is not None:
+            access = _Access(copy, writable and not copy, progress)
+            if progress is not None and not copy:
+                raise InvalidException(
+                    "get copies nothing, and has no progress to report, without copy=True"
+                )
         key: ObjectID | str
         if object_id is None:
             if name is None:
@@ -269,7 +320,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         return self._get_value(key, access, wait, timeout)
 
     def _get_value(
-        self, key: ObjectID | str, access: str, wait: bool, timeout: float | None
+        self, key: ObjectID | str, access: _Access, wait: bool, timeout: float | None
     ) -> Any:
         """The value by codecs alone."""
         began = monotonic()
@@ -280,16 +331,16 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             named = self._core.get_name(key, wait, deadline.left()).id if type(key) is str else key
             return self._blob_view(to_id(named), access, deadline.left())
         own: Any = buffers
-        if access == _READ:
+        if access is _READ:
             note(buffers)
-        elif access == _COPY:
-            own = [bytearray(buffer) for buffer in buffers]
+        elif access.copy:
+            own = copies(buffers, access.progress, self._bars)
         else:
             own = _core.map_private(buffers)
         try:
             if members is None:
                 return decode(
-                    typename, metadata, own, pickle=self._pickle, writable=access != _READ
+                    typename, metadata, own, pickle=self._pickle, writable=access is not _READ
                 )
             deadline = Deadline(timeout, self._core, began)
             return decode(
@@ -297,32 +348,27 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
                 metadata,
                 own,
                 pickle=self._pickle,
-                writable=access != _READ,
+                writable=access is not _READ,
                 member=lambda member: self._member(members, member, access, deadline),
             )
         except NotEncoded:
             deadline = Deadline(timeout, self._core, began)
             info = self._core.get_info(ref, False, deadline.left())
             obj = Object(ObjectMeta.from_info(info, self))
-            return composed_value(obj, deadline, copy=access == _COPY, writable=access == _WRITABLE)
+            return composed_value(obj, deadline, **access._asdict())
 
     def _member(
-        self, members: dict[str, ObjectID], key: str, access: str, deadline: Deadline
+        self, members: dict[str, ObjectID], key: str, access: _Access, deadline: Deadline
     ) -> Any:
         if key not in members:
             corrupted(f"it names member {key[:60]!r}, and has none of that name")
-        return self.get(
-            members[key],
-            copy=access == _COPY,
-            writable=access == _WRITABLE,
-            timeout=deadline.left(),
-        )
+        return self.get(members[key], **access._asdict(), timeout=deadline.left())
 
-    def _blob_view(self, ref: ObjectID, access: str, timeout: float | None) -> memoryview:
+    def _blob_view(self, ref: ObjectID, access: _Access, timeout: float | None) -> memoryview:
         blob = self.get_blob(ref, timeout=timeout)
-        if access == _COPY:
-            return memoryview(bytearray(blob))
-        return memoryview(blob.private() if access == _WRITABLE else blob)
+        if access.copy:
+            return memoryview(copies([blob], access.progress, self._bars)[0])
+        return memoryview(blob.private() if access.writable else blob)
 
     def explain(self, value: Any) -> Explanation:
         """What a put and a get of a value, or of the object of an ObjectID, copy; see
@@ -333,7 +379,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         self,
         key: ObjectID | str,
         resolver: Resolver | None,
-        access: str,
+        access: _Access,
         wait: bool,
         timeout: float | None,
         kwargs: dict[str, Any],
@@ -411,7 +457,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
 
     def fork(self) -> Client:
         """Another client of the same volume, with a connection of its own."""
-        return Client(self._core.socket, timeout=self._core.timeout, pickle=self._pickle)
+        return _reconnect(self._core.socket, self._core.timeout, self._pickle, self._bars)
 
     def close(self) -> None:
         """Ends the connection. What was got from this client stays readable."""
@@ -424,7 +470,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         self.close()
 
     def __reduce__(self) -> Any:
-        return _reconnect, (self._core.socket, self._core.timeout, self._pickle)
+        return _reconnect, (self._core.socket, self._core.timeout, self._pickle, self._bars)
 
     def __repr__(self) -> str:
         state = "" if self.connected else ", closed"
@@ -441,34 +487,5 @@ def _needed(made: Any, value: Any) -> Any:
     return made
 
 
-class _NotingCore:
-    """A core client that notes what is put through it without a name."""
-
-    def __init__(self, core: _core.Client) -> None:
-        self._core = core
-        self.made: set[ObjectID] = set()
-
-    def put(
-        self,
-        typename: str,
-        metadata: str,
-        buffers: Any,
-        members: Any,
-        labels: Any,
-        name: str | None,
-        if_version: int | None,
-        timeout: float | None,
-    ) -> ObjectID:
-        ref = self._core.put(
-            typename, metadata, buffers, members, labels, name, if_version, timeout
-        )
-        if name is None:
-            self.made.add(ref)
-        return ref
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._core, name)
-
-
-def _reconnect(socket: str, timeout: float, pickle: bool) -> Client:
-    return Client(socket, timeout=timeout, pickle=pickle)
+def _reconnect(socket: str, timeout: float, pickle: bool, progress: bool) -> Client:
+    return Client(socket, timeout=timeout, pickle=pickle, progress=progress)

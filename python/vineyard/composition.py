@@ -31,6 +31,7 @@ from vineyard.calls.refs import to_id
 from vineyard.codecs.tree import corrupted, loads
 from vineyard.errors import InvalidException, TypeErrorException
 from vineyard.objects import Object, ObjectMeta
+from vineyard.progress import Progress, copies
 
 if TYPE_CHECKING:
     from vineyard.calls.deadlines import Deadline
@@ -49,7 +50,12 @@ _LISTS: dict[str, tuple[str, type]] = {
 
 
 def composed_value(
-    obj: Object, deadline: Deadline, *, copy: bool = False, writable: bool = False
+    obj: Object,
+    deadline: Deadline,
+    *,
+    copy: bool = False,
+    writable: bool = False,
+    progress: Progress | None = None,
 ) -> Any:
     """The value of an object without a codec: of its parts where its typename says how, else the
     object itself.
@@ -71,19 +77,28 @@ def composed_value(
     else:
         return obj
     try:
-        return made([_part(obj.meta, key, deadline, copy, writable) for key in keys])
+        return made([_part(obj.meta, key, deadline, copy, writable, progress) for key in keys])
     except RecursionError:
         corrupted("too many objects lie in one another")
 
 
-def _part(meta: ObjectMeta, key: str, deadline: Deadline, copy: bool, writable: bool) -> Any:
+def _part(
+    meta: ObjectMeta,
+    key: str,
+    deadline: Deadline,
+    copy: bool,
+    writable: bool,
+    progress: Progress | None,
+) -> Any:
     member = meta.member_ref(key)
     if member is None:
         corrupted(f"{meta!r} has no member {key!r}")
     if not isinstance(member, Blob):
-        return meta.client.get(member, copy=copy, writable=writable, timeout=deadline.left())
+        return meta.client.get(
+            member, copy=copy, writable=writable, progress=progress, timeout=deadline.left()
+        )
     if copy:
-        return memoryview(bytearray(member))
+        return memoryview(copies([member], progress, bars=False)[0])
     return memoryview(member.private() if writable else member)
 
 

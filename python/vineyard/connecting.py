@@ -24,12 +24,11 @@ import re
 import threading
 from typing import Any
 
-from vineyard import _core
+from vineyard import _core, settings
 from vineyard._core import ObjectID
 from vineyard.client import Client
 from vineyard.errors import NeedsClusterException
-
-RUN_DIRECTORY = "/var/run"
+from vineyard.settings import allows_pickle
 
 
 def connect(
@@ -44,8 +43,9 @@ def connect(
     config: str | os.PathLike[str] | None = None,
     *,
     timeout: float = 60.0,
-    pickle: bool = True,
+    pickle: bool | None = None,
     wait: float = 0.0,
+    progress: bool | None = None,
 ) -> Client:
     """Connects to an instance; without arguments, to the one that this machine is set up for.
 
@@ -62,10 +62,16 @@ def connect(
         holds one.
     timeout : float
         Seconds that connecting, and every later call by default, may take.
-    pickle : bool
+    pickle : bool, optional
         Whether values without a codec of their own are stored by pickle, and pickles are loaded.
+        Pickles run code that their writer chose. By default as the environment (``VINEYARD_PICKLE=allow``
+        or ``refuse``) or the configuration file (``Pickle: refuse``) say, else only outside of pods
+        of Kubernetes.
     wait : float
         Seconds to wait for an instance to come up at the socket.
+    progress : bool, optional
+        Whether transfers that last more than a second show a bar, where stderr is a terminal. By
+        default yes, unless the environment says ``VINEYARD_PROGRESS=off``.
 
     Returns
     -------
@@ -91,7 +97,8 @@ def connect(
         from vineyard import embedded
 
         found = embedded.ensure_started()
-    return Client(found, timeout=timeout, pickle=pickle, wait=wait)
+    pickle = allows_pickle(pickle, _path(config))
+    return Client(found, timeout=timeout, pickle=pickle, wait=wait, progress=progress)
 
 
 def find_socket(
@@ -99,7 +106,7 @@ def find_socket(
     config: str | os.PathLike[str] | None = None,
 ) -> str | None:
     """The socket that `connect` would use; None where it would start a private instance."""
-    return _core.find_socket(_path(socket), _path(config), RUN_DIRECTORY)
+    return _core.find_socket(_path(socket), _path(config), settings.RUN_DIRECTORY)
 
 
 def _path(given: str | os.PathLike[str] | None) -> str | None:

@@ -112,7 +112,8 @@ class KeyErrorException(VineyardException, KeyError):
 
 
 class PickleRefusedException(TypeErrorException, PermissionError):
-    """The value needs pickle, and pickle was refused (``pickle=False``)."""
+    """The value needs pickle, and pickle is refused: by ``connect(pickle=False)``, by the environment or
+    the configuration, or because this is a pod of Kubernetes."""
 
 
 class UnpickleException(VineyardException, ValueError):

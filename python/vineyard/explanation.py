@@ -21,9 +21,11 @@ import numpy as np
 
 from vineyard._core import ObjectID
 from vineyard.codecs import encode
+from vineyard.codecs.nesting import encode_root
 from vineyard.codecs.scalars import text_of
 from vineyard.codecs.tree import Decoder, Encoder, MemberFailedError, Node, loads, type_name
 from vineyard.errors import VineyardException
+from vineyard.settings import allows_pickle
 
 if TYPE_CHECKING:
     from vineyard.client import Client
@@ -94,7 +96,7 @@ class Explanation:
         return "\n".join((head, *(line.rstrip() for line in lines)))
 
 
-def explain(value: Any, *, client: Client | None = None, pickle: bool = True) -> Explanation:
+def explain(value: Any, *, client: Client | None = None, pickle: bool | None = None) -> Explanation:
     """Says, buffer by buffer, how a value is stored and what a put and a get of it copy.
 
     Parameters
@@ -103,8 +105,8 @@ def explain(value: Any, *, client: Client | None = None, pickle: bool = True) ->
         A value, which is not stored; or the ObjectID of one that is.
     client : Client, optional
         Whose object an id means; by default that of the instance `connect` finds.
-    pickle : bool
-        Whether a value without a codec may be pickled.
+    pickle : bool, optional
+        Whether a value without a codec may be pickled; by default as in `vineyard.connect`.
 
     Returns
     -------
@@ -124,7 +126,7 @@ def explain(value: Any, *, client: Client | None = None, pickle: bool = True) ->
             client = default_client()
         return _of_object(value, client)
     inline_max = INLINE_MAX if client is None else client._core.inline_max
-    return _of_value(value, pickle, inline_max)
+    return _of_value(value, allows_pickle(pickle), inline_max)
 
 
 class _TracingEncoder(Encoder):
@@ -159,8 +161,7 @@ def _of_value(value: Any, pickle: bool, inline_max: int) -> Explanation:
     typename, _, first, _ = encode(value, pickle=pickle)
     # What is made for the put is made anew each time; what is handed over stays where it is.
     _, _, second, _ = encode(value, pickle=pickle)
-    tracer = _TracingEncoder(pickle)
-    tracer.node(value)
+    tracer, _ = encode_root(lambda: _TracingEncoder(pickle), value)
     tracer.finish()
     sizes = [memoryview(buffer).nbytes for buffer in first]
     total = sum(sizes)

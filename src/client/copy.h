@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 //
-// CopyAll: fills shared memory, with as many threads as help.
+// CopyAll: fills memory, with as many threads as help, and asks meanwhile whether to go on.
 #pragma once
 
 #include <cstddef>
 #include <span>
-#include <vector>
+
+#include "vineyard/blob.h"
 
 namespace vineyard::client {
 
@@ -15,8 +16,8 @@ struct CopyJob {
   std::span<const std::byte> from;
 };
 
-/// Copies every job, split evenly over threads where there is much to copy. The ranges written do not
-/// overlap.
-void CopyAll(std::span<const CopyJob> jobs);
+/// Copies every job, by several threads where there is much to copy. The ranges written do not overlap.
+/// kCancelled when `options` said so, which may be after the last byte.
+Status CopyAll(std::span<const CopyJob> jobs, const CopyOptions& options = {});
 
 }  // namespace vineyard::client

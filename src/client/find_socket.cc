@@ -58,13 +58,13 @@ bool TakeColon(std::string_view& text) {
   return true;
 }
 
-// "{IPCSocket: /a.sock, RPCEndpoint: …}", of which `text` is what follows the brace.
-std::optional<std::string> SocketInBraces(std::string_view text) {
+// Of "{IPCSocket: /a.sock, RPCEndpoint: …}", of which `text` is what follows the brace.
+std::optional<std::string> ValueInBraces(std::string_view text, std::string_view wanted) {
   while (!text.empty()) {
     const std::string key = TakeScalar(text, ":,}");
     const bool has_value = TakeColon(text);
     std::string value = has_value ? TakeScalar(text, ",}") : "";
-    if (key == "IPCSocket" && !value.empty()) return value;
+    if (key == wanted && !value.empty()) return value;
     if (!text.starts_with(',')) break;
     text.remove_prefix(1);
   }
@@ -84,12 +84,17 @@ Result<fs::path> ConfigFile(const fs::path& named) {
 
 Result<std::string> SocketOfConfig(const fs::path& file) {
   VY_ASSIGN_OR_RETURN(const std::string text, os::ReadTextFile(file.string()));
-  const std::optional<std::string> socket = SocketInYaml(text);
+  const std::optional<std::string> socket = ValueInYaml(text, "IPCSocket");
   if (!socket) {
     return Status::Invalid(
         fmt::format("'{}' has no IPCSocket in a section Vineyard", file.string()));
   }
   return (file.parent_path() / *socket).string();
+}
+
+Status InNamedConfig(const SocketSearch& search, const Status& what) {
+  return Status::Invalid(fmt::format(
+      "{}: {}", search.config ? "the configuration" : "VINEYARD_CONFIG", what.message()));
 }
 
 // Where instances listen that were told nothing.
@@ -109,7 +114,7 @@ std::optional<std::string> UsualSocket(const SocketSearch& search, const Environ
 
 }  // namespace
 
-std::optional<std::string> SocketInYaml(std::string_view text) {
+std::optional<std::string> ValueInYaml(std::string_view text, std::string_view wanted) {
   bool in_section = false;
   while (!text.empty()) {
     const size_t end = text.find('\n');
@@ -121,8 +126,8 @@ std::optional<std::string> SocketInYaml(std::string_view text) {
     if (!TakeColon(line)) continue;
     if (!indented) in_section = key == "Vineyard";
     if (!in_section) continue;
-    if (!indented && line.starts_with('{')) return SocketInBraces(line.substr(1));
-    if (!indented || key != "IPCSocket") continue;
+    if (!indented && line.starts_with('{')) return ValueInBraces(line.substr(1), wanted);
+    if (!indented || key != wanted) continue;
     std::string value = TakeScalar(line, "");
     if (!value.empty()) return value;
   }
@@ -143,9 +148,7 @@ Result<std::string> FindSocket(const SocketSearch& search, const Environment& en
     const Result<fs::path> file = ConfigFile(*config);
     Result<std::string> socket = file.ok() ? SocketOfConfig(*file) : file.status();
     if (socket.ok()) return socket;
-    return Status::Invalid(fmt::format("{}: {}",
-                                       search.config ? "the configuration" : "VINEYARD_CONFIG",
-                                       socket.status().message()));
+    return InNamedConfig(search, socket.status());
   }
   if (environment("VINEYARD_RPC_ENDPOINT")) {
     return Status::NeedsCluster(
@@ -161,16 +164,44 @@ Result<std::string> FindSocket(const SocketSearch& search, const Environment& en
       "no instance was found: start vineyardd, or name its socket (VINEYARD_IPC_SOCKET, --socket)");
 }
 
+Result<std::optional<std::string>> FindSetting(std::string_view key, const SocketSearch& search,
+                                               const Environment& environment) {
+  const std::optional<std::string> config =
+      search.config ? search.config : environment("VINEYARD_CONFIG");
+  if (config) {
+    const Result<fs::path> file = ConfigFile(*config);
+    const Result<std::string> text = file.ok() ? os::ReadTextFile(file->string()) : file.status();
+    if (!text.ok()) return InNamedConfig(search, text.status());
+    return ValueInYaml(*text, key);
+  }
+  for (const char* name : kConfigNames) {
+    const Result<std::string> text = os::ReadTextFile(fs::path(search.run_directory) / name);
+    if (!text.ok()) continue;
+    if (std::optional<std::string> value = ValueInYaml(*text, key)) return value;
+  }
+  return std::optional<std::string>();
+}
+
+namespace {
+
+std::optional<std::string> ProcessEnvironment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
 }  // namespace vineyard::client
 
 namespace vineyard {
 
 Result<std::string> FindSocket(const SocketSearch& search) {
-  return client::FindSocket(search, [](const std::string& name) -> std::optional<std::string> {
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr || *value == '\0') return std::nullopt;
-    return value;
-  });
+  return client::FindSocket(search, client::ProcessEnvironment);
+}
+
+Result<std::optional<std::string>> FindSetting(std::string_view key, const SocketSearch& search) {
+  return client::FindSetting(key, search, client::ProcessEnvironment);
 }
 
 }  // namespace vineyard

@@ -19,8 +19,12 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 /// See vineyard::FindSocket.
 Result<std::string> FindSocket(const SocketSearch& search, const Environment& environment);
 
-/// The value of IPCSocket in the section Vineyard of a YAML text, written in lines or in braces; nullopt
-/// if it has none. Reads no more of YAML than that.
-std::optional<std::string> SocketInYaml(std::string_view text);
+/// See vineyard::FindSetting.
+Result<std::optional<std::string>> FindSetting(std::string_view key, const SocketSearch& search,
+                                               const Environment& environment);
+
+/// The value of a key in the section Vineyard of a YAML text, written in lines or in braces; nullopt if
+/// it has none. Reads no more of YAML than that.
+std::optional<std::string> ValueInYaml(std::string_view text, std::string_view key);
 
 }  // namespace vineyard::client

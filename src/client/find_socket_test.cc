@@ -131,7 +131,27 @@ TEST_F(FindSocketTest, AnInstanceElsewhereNeedsACluster) {
   EXPECT_EQ(Found(), "/a.sock");
 }
 
-TEST(SocketInYaml, IsFoundInLinesAndInBraces) {
+TEST_F(FindSocketTest, AnotherSettingComesFromTheFileThatWouldNameTheSocket) {
+  const auto find = [this] {
+    const SocketSearch search{.socket = {}, .config = config_, .run_directory = run().string()};
+    return FindSetting("Pickle", search, [this](const std::string& name) {
+      const auto found = variables_.find(name);
+      return found == variables_.end() ? std::nullopt : std::optional(found->second);
+    });
+  };
+  EXPECT_EQ(find().value(), std::nullopt);
+  Write(run() / "vineyard-config.yaml", "Vineyard: {IPCSocket: /absent.sock}");
+  Write(run() / "vineyard/vineyard-config.yaml", "Vineyard:\n  Pickle: refuse\n");
+  EXPECT_EQ(find().value(), "refuse");
+  variables_["VINEYARD_CONFIG"] = Write(root_ / "a.yaml", "Vineyard: {Pickle: allow}");
+  EXPECT_EQ(find().value(), "allow");
+  config_ = Write(root_ / "b.yaml", "Pickle: allow");  // in no section
+  EXPECT_EQ(find().value(), std::nullopt);
+  config_ = (root_ / "absent.yaml").string();
+  EXPECT_FALSE(find().ok());
+}
+
+TEST(ValueInYaml, IsFoundInLinesAndInBraces) {
   for (const char* text : {
            "Vineyard:\n  IPCSocket: /a b.sock\n",
            "Vineyard:\n  IPCSocket: \"/a b.sock\"\n",
@@ -143,19 +163,19 @@ TEST(SocketInYaml, IsFoundInLinesAndInBraces) {
            "Vineyard: { RPCEndpoint: \"a:1,b:2\", IPCSocket: '/a b.sock' } # comment",
            "'Vineyard': {\"IPCSocket\": \"/a b.sock\"}",
        }) {
-    EXPECT_EQ(SocketInYaml(text), "/a b.sock") << text;
+    EXPECT_EQ(ValueInYaml(text, "IPCSocket"), "/a b.sock") << text;
   }
-  EXPECT_EQ(SocketInYaml("Vineyard:\n  IPCSocket: /a#b\n"), "/a#b");
+  EXPECT_EQ(ValueInYaml("Vineyard:\n  IPCSocket: /a#b\n", "IPCSocket"), "/a#b");
 }
 
-TEST(SocketInYaml, OfOtherTextsIsAbsent) {
+TEST(ValueInYaml, OfOtherTextsIsAbsent) {
   for (const char* text :
        {"", "\n", "Vineyard:", "Vineyard:\n", "IPCSocket: /a\n", "Other:\n  IPCSocket: /a\n",
         "Vineyard:\n  IPCSocket:\n", "Vineyard:\n  IPCSocket: # none\n",
         "Vineyard:\nOther:\n  IPCSocket: /a\n", "Vineyard: {", "Vineyard: {IPCSocket",
         "Vineyard: {IPCSocket:", "Vineyard: {IPCSocket: }", "Vineyard: {,,,}", "{", "}", ":", "\"",
         "'"}) {
-    EXPECT_EQ(SocketInYaml(text), std::nullopt) << text;
+    EXPECT_EQ(ValueInYaml(text, "IPCSocket"), std::nullopt) << text;
   }
 }
 

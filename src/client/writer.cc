@@ -31,12 +31,14 @@ struct OwnBytes {
     uint64_t offset;
   };
   std::vector<Piece> pieces;
-  uint64_t size = 0;
+  uint64_t size = 0;   // with the gaps between them
+  uint64_t bytes = 0;  // without
 
-  uint64_t Add(std::span<const std::byte> bytes) {
+  uint64_t Add(std::span<const std::byte> added) {
     const uint64_t offset = os::RoundUp(size, kBufferAlign);
-    pieces.push_back({bytes, offset});
-    size = offset + bytes.size();
+    pieces.push_back({added, offset});
+    size = offset + added.size();
+    bytes += added.size();
     return offset;
   }
 };
@@ -74,7 +76,7 @@ std::vector<std::span<const std::byte>> SmallPayload(std::span<const std::byte> 
   return payload;
 }
 
-Status FillAndSeal(ReservedExtent& extent, const OwnBytes& own) {
+Status FillAndSeal(ReservedExtent& extent, const OwnBytes& own, const CopyOptions& copying) {
   ForkShield shield;
   VY_ASSIGN_OR_RETURN(const os::Mapping* mapping, shield.Map(extent.parts, &extent.fds));
   std::vector<CopyJob> jobs;
@@ -82,7 +84,7 @@ Status FillAndSeal(ReservedExtent& extent, const OwnBytes& own) {
   for (const OwnBytes::Piece& piece : own.pieces) {
     jobs.push_back({mapping->data() + piece.offset, piece.bytes});
   }
-  CopyAll(jobs);
+  VY_RETURN_IF_ERROR(CopyAll(jobs, copying));
   shield.Unmap();  // no writable mapping is left
   return SealChunks(extent);
 }
@@ -148,9 +150,16 @@ Result<ObjectId> IdOf(const Result<Answer>& answer) {
   return ObjectId(done->id());
 }
 
+Status Report(const PreparedPut& put, uint64_t done) {
+  if (!put.options.progress || put.options.progress(done, put.own.bytes)) return {};
+  return Status::Cancelled("the put was called off before its bytes were copied");
+}
+
 Result<ObjectId> PutLarge(Connection& connection, const PreparedPut& put) {
+  VY_RETURN_IF_ERROR(Report(put, 0));
   VY_ASSIGN_OR_RETURN(ReservedExtent extent, Reserve(connection, put.own.size, put.deadline));
-  const Status sealed = FillAndSeal(extent, put.own);
+  const Status sealed =
+      FillAndSeal(extent, put.own, {put.options.progress, connection.options().interrupted});
   Result<ObjectId> id =
       sealed.ok() ? IdOf(connection.Call(put.Request(extent.blob), WithGrace(put.deadline)))
                   : sealed;
@@ -221,6 +230,8 @@ Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
   }
   VY_RETURN_IF_ERROR(Prepare(connection, builder, &put));
   if (!put.small) return PutLarge(connection, put);
+  VY_RETURN_IF_ERROR(Report(put, 0));
+  VY_RETURN_IF_ERROR(Report(put, put.own.bytes));
   return IdOf(connection.Call(put.Request(ObjectId()), WithGrace(put.deadline)));
 }
 

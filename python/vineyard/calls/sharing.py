@@ -28,6 +28,7 @@ from vineyard import _core
 from vineyard._core import Blob, ObjectID
 from vineyard.calls.deadlines import Deadline
 from vineyard.errors import ObjectNotExistsException, TypeErrorException
+from vineyard.progress import Progress
 
 _MOST = 4096
 
@@ -145,21 +146,34 @@ def store(
     name: str | None,
     if_version: int | None,
     timeout: float | None,
+    progress: Progress | None = None,
 ) -> ObjectID:
     """A put that refers to the buffers which lie in the store already, and copies the others."""
     if not _candidates(core, buffers):
-        return core.put(typename, metadata, buffers, members, None, name, if_version, timeout)
+        return core.put(
+            typename, metadata, buffers, members, None, name, if_version, timeout, progress
+        )
     deadline = Deadline(timeout, core)
     referring = refer(core, buffers, deadline)
     try:
         return core.put(
-            typename, metadata, referring, members, None, name, if_version, deadline.left()
+            typename,
+            metadata,
+            referring,
+            members,
+            None,
+            name,
+            if_version,
+            deadline.left(),
+            progress,
         )
     except ObjectNotExistsException:  # of a member; or of a blob, deleted a moment ago
         if not any(type(buffer) is Blob for buffer in referring):
             raise
     copied = [memoryview(b) if type(b) is Blob else b for b in buffers]
-    return core.put(typename, metadata, copied, members, None, name, if_version, deadline.left())
+    return core.put(
+        typename, metadata, copied, members, None, name, if_version, deadline.left(), progress
+    )
 
 
 def refer(core: _core.Client, buffers: Sequence[Any], deadline: Deadline) -> Sequence[Any]:

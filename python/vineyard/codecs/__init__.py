@@ -6,6 +6,7 @@
 dtype, is refused. Where to look:
 
 * `tree`: nodes, sharing, registration; read this first
+* `nesting`: values too deep for one tree
 * `scalars`, `containers`, `arrays` with `dtypes`, `pickled`: what needs numpy alone
 * `standard_values`, `timezones`, `classes`, `memoryviews`, `numpy_classes`: the same, met less often
 * `sparse_values`: of scipy.sparse
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from vineyard.codecs import arrays, containers, pickled, scalars
+from vineyard.codecs.nesting import encode_root
 from vineyard.codecs.scalars import Encoded
 from vineyard.codecs.tree import (
     VERSION,
@@ -37,6 +39,7 @@ from vineyard.codecs.tree import (
     corrupted,
     dumps,
     loads,
+    no_calls_left,
 )
 from vineyard.errors import TypeErrorException, UnknownLayoutException
 
@@ -135,24 +138,24 @@ def encode(
 
 
 def _encode_tree(value: Any, pickle: bool, custom: Callable[[Any], Any] | None) -> Encoded:
-    encoder = Encoder(pickle, custom)
     try:
-        node = encoder.node(value)
+        encoder, node = encode_root(lambda: Encoder(pickle, custom), value)
     except CycleError:
         encoder = Encoder(pickle)
         if not pickle:
             raise TypeErrorException(
                 f"can't store a value of type {type(value).__name__}: it contains itself, "
-                "which only pickle can hold, and pickle was refused"
+                f"which only pickle can hold, and pickle was refused{pickled.HOW_TO_ALLOW}"
             ) from None
         node = pickled.encode_pickle(encoder, value)
     except RecursionError:
         raise TypeErrorException(
-            f"can't store a value of type {type(value).__name__}: it is nested too deeply, "
-            "some two hundred levels are held: store its parts one by one, and their ids"
+            f"can't store a value of type {type(value).__name__}: it is nested too deeply, or the "
+            "program has called itself too deeply already: store its parts one by one, and their ids"
         ) from None
     encoder.finish()
-    codec = node["codec"]  # what JSON holds by itself went the fast way
+    # What JSON holds by itself went the fast way.
+    codec = node["value_"]["codec"] if node["codec"] == "deep" else node["codec"]
     if codec.startswith("tensor"):
         typename = arrays.typename_of(node)
     elif codec == "arrow.array":
@@ -228,7 +231,7 @@ def _decode_tree(metadata: str, decoder: Decoder) -> Any:
     try:
         value = decoder.value(node)
     except RecursionError:
-        corrupted("it is nested too deeply")
+        no_calls_left()
     except MemberFailedError as failed:
         raise failed.__cause__ or failed from None
     if node["codec"] == "tensor" and metadata:

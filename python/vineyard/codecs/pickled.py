@@ -13,6 +13,11 @@ from typing import Any
 from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, type_name
 from vineyard.errors import PickleRefusedException, TypeErrorException, UnpickleException
 
+HOW_TO_ALLOW = (
+    "; where all who write to the volume are trusted, connect(pickle=True) or VINEYARD_PICKLE=allow "
+    "allows it"
+)
+
 
 def encode_pickle(encoder: Encoder, value: Any, why: str = "it has no codec") -> Node:
     """The node of a value as a pickle.
@@ -34,7 +39,7 @@ def encode_pickle(encoder: Encoder, value: Any, why: str = "it has no codec") ->
     name = type_name(type(value))
     if not encoder.pickle:
         raise PickleRefusedException(
-            f"can't store a value of type {name}: {why}, and pickle was refused{_advice(value)}"
+            f"can't store a value of type {name}: {why}, and pickle was refused{_advice(value)}{HOW_TO_ALLOW}"
         )
     out_of_band: list[pickle.PickleBuffer] = []
     try:
@@ -68,7 +73,7 @@ def _decode_pickle(decoder: Decoder, node: dict[str, Any]) -> Any:
     if not decoder.pickle:
         raise PickleRefusedException(
             f"a value of type {str(node.get('type_'))[:200]} is stored as a pickle, "
-            "and pickle was refused"
+            f"and pickle was refused{HOW_TO_ALLOW}"
         )
     data = decoder.need_buffer(node)
     indexes = decoder.need_ints(node, "buffers", 0, max(len(decoder.buffers) - 1, 0))

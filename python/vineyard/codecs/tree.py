@@ -20,12 +20,16 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
+import sys
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from vineyard.codecs.plugins import module_of
 from vineyard.errors import (
     CorruptedException,
+    LimitExceededException,
     TypeErrorException,
     UnknownLayoutException,
     VineyardException,
@@ -40,6 +44,12 @@ _K = TypeVar("_K", bound=Callable[[type], "Encode | None"])
 
 #: Version of the outermost layout: how trees, references and buffers are written.
 VERSION = 1
+
+#: How deeply nodes are nested at most; what is deeper is cut (see `nesting`). Each level takes some five
+#: calls, of which Python allows a thousand.
+MAX_DEPTH = 64
+#: A decoder may take more calls than the encoder took levels.
+_MAX_READ_DEPTH = 2 * MAX_DEPTH
 
 #: Exact type -> function; atoms are never shared, the others keep their identity in one value.
 ATOMS: dict[type, Encode] = {}
@@ -70,6 +80,7 @@ LAZY = {
 #: Prefix of a codec's name -> the module that registers it.
 LAZY_DECODERS = {
     "capsule": "vineyard.codecs.capsule_values",
+    "deep": "vineyard.codecs.nesting",
     "array": "vineyard.codecs.buffer_values",
     "ctypes": "vineyard.codecs.buffer_values",
     "torch": "vineyard.codecs.torch_values",
@@ -136,6 +147,10 @@ class CycleError(Exception):
     """The value contains itself; only pickle can hold that."""
 
 
+class TooDeepError(Exception):
+    """The value is nested more deeply than one tree of nodes may be."""
+
+
 class MemberFailedError(Exception):
     """Getting the value of a member failed: for the reason that is its cause, which is not damage."""
 
@@ -154,6 +169,7 @@ class Encoder:
 
     __slots__ = (
         "_at_end",
+        "_depth",
         "_found",
         "_next_id",
         "_referred",
@@ -171,6 +187,7 @@ class Encoder:
         self.buffers: list[Any] = []
         self.members: dict[str, Any] = {}
         self.memo: dict[Any, Any] = {}  # what a codec keeps between its parts of this one value
+        self._depth = 0
         self._at_end: list[Callable[[], None]] = []
         self._seen: dict[int, tuple[Any, Node]] = {}  # keeps the values alive: ids stay theirs
         self._referred: dict[int, Node] = {}
@@ -198,8 +215,18 @@ class Encoder:
         if t in ATOMS:
             return encode(self, value)
         self._seen[id(value)] = (value, None)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise TooDeepError
         node = encode(self, value)
+        self._depth -= 1
         self._seen[id(value)] = (value, node)
+        return node
+
+    def named_node(self, value: Any) -> Node:
+        """The node of a value that is no atom, to be referred to by those that come later."""
+        node = self.node(value)
+        self._refer(node)
         return node
 
     def _refer(self, node: Node) -> Node:
@@ -290,7 +317,16 @@ class Decoder:
         may.
     """
 
-    __slots__ = ("_shared", "_writable", "buffers", "member", "memo", "pickle", "referred")
+    __slots__ = (
+        "_depth",
+        "_shared",
+        "_writable",
+        "buffers",
+        "member",
+        "memo",
+        "pickle",
+        "referred",
+    )
 
     def __init__(
         self,
@@ -304,6 +340,7 @@ class Decoder:
         self.pickle = pickle
         self.member = member
         self.memo: dict[Any, Any] = {}  # what a codec keeps between its parts of this one value
+        self._depth = 0
         self._shared: dict[int, Any] = {}
         self.referred = False  # whether any node has referred to another so far
 
@@ -329,12 +366,16 @@ class Decoder:
                 f"stored with version {node['v']!r} of codec {codec!r}; this release reads up to "
                 f"{version}: a newer release of vineyard is needed"
             )
+        self._depth += 1
+        if self._depth > _MAX_READ_DEPTH:
+            corrupted("it is nested more deeply than is ever written")
         try:
             value = decode(self, node)
         except (VineyardException, MemberFailedError, ImportError, MemoryError, RecursionError):
             raise
         except Exception as error:  # a lie that no check has foreseen is still a lie
             corrupted(f"codec {codec!r}: {type(error).__name__}: {error}")
+        self._depth -= 1
         if "id" in node:
             self._shared[self.need_int(node, "id", 0)] = value
         return value
@@ -415,6 +456,21 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def no_calls_left() -> NoReturn:
+    """Raises the error for a value that is right, but met where too few calls are left to read it."""
+    raise LimitExceededException(
+        "the program has called itself so deeply that too few calls are left for this value "
+        f"(sys.getrecursionlimit() is {sys.getrecursionlimit()})"
+    )
+
+
+def _nesting(text: str) -> int:
+    """How deeply the brackets of a text are nested; those in JSON's strings are none."""
+    brackets = re.findall(r"[\[{\]}]", re.sub(r'"(?:[^"\\]|\\.)*"', "", text))
+    depths = accumulate(1 if bracket in "[{" else -1 for bracket in brackets)
+    return max(depths, default=0)
+
+
 def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
@@ -432,6 +488,8 @@ def loads(text: str) -> Any:
     try:
         return _loads(text)
     except RecursionError:
-        corrupted("its metadata is nested too deeply")
+        if _nesting(text) > 10 * MAX_DEPTH:
+            corrupted("its metadata is nested too deeply")
+        no_calls_left()
     except ValueError as error:
         corrupted(f"its metadata can't be read: {error}")
