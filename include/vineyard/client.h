@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vineyard/allocation.h"
 #include "vineyard/blob.h"
 #include "vineyard/ids.h"
 #include "vineyard/object.h"
@@ -60,6 +61,8 @@ struct PutOptions {
   /// Of the bytes that this put copies (not of those that lie in the store already). Where it gives up,
   /// the put is kCancelled and nothing is stored. May be empty.
   Progress progress;
+  /// Of buffers that lie in allocations.
+  Copying copying = Copying::kAuto;
 };
 
 struct GetOptions {
@@ -188,6 +191,15 @@ class Client {
   /// Makes the bytes immutable and the blob visible. On failure the blob is given back.
   Result<Blob> Seal(MutableBlob&& blob, const CallOptions& options = {});
   Result<Blob> GetBlob(ObjectId id, const CallOptions& options = {});
+
+  // ---- memory
+
+  /// Memory whose put copies nothing: see vineyard/allocation.h. Counts as used until it is freed. Waits
+  /// for room, and fails, as CreateBlob does. Up to inline_max bytes are ordinary memory.
+  Result<Allocation> Allocate(uint64_t size, const CallOptions& options = {});
+  /// What a put of these buffers by this client would do with each now. Changes nothing.
+  std::vector<Placement> PlacementsOf(std::span<const std::span<const std::byte>> buffers,
+                                      Copying copying = Copying::kAuto);
 
   // ---- objects
 

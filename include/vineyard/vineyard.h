@@ -4,6 +4,7 @@
 // Everything a C++ program needs: `find_package(vineyard)`, link `vineyard::client`, include this.
 #pragma once
 
+#include "vineyard/allocation.h"
 #include "vineyard/blob.h"
 #include "vineyard/client.h"
 #include "vineyard/ids.h"

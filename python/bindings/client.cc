@@ -88,8 +88,11 @@ ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::ha
       builder.AddLabel(nb::cast<std::string>(key), nb::cast<std::string>(value));
     }
   }
-  PutOptions options{ToTimeout(timeout), std::move(name).value_or(""), if_version,
-                     ToProgress(progress)};
+  PutOptions options;
+  options.timeout = ToTimeout(timeout);
+  options.name = std::move(name).value_or("");
+  options.if_version = if_version;
+  options.progress = ToProgress(progress);
   return Unwrap(Unlocked([&] { return self.client->Put(builder, options); }));
 }
 

@@ -10,6 +10,7 @@
 
 #include "client/fork.h"
 #include "client/impl.h"
+#include "client/in_place.h"
 #include "client/reservation.h"
 
 namespace vineyard {
@@ -95,6 +96,7 @@ Connection& Client::Impl::connection() {
   // A forked child. The parent's connection may be locked by a thread that does not exist here.
   auto fresh = std::make_unique<Current>(options_, pod_, epoch);
   fresh->connection.extents().SetOpener(weak_from_this());
+  fresh->connection.ExpectInlineMax(current->connection.inline_max());
   Current* seen = current;
   if (current_.compare_exchange_strong(seen, fresh.get())) {
     current->connection.Abandon();
@@ -155,6 +157,21 @@ Result<Blob> Client::Seal(MutableBlob&& blob, const CallOptions& options) {
 Result<Blob> Client::GetBlob(ObjectId id, const CallOptions& options) {
   Connection& connection = impl_->connection();
   return client::GetBlob(connection, id, connection.Deadline(options.timeout));
+}
+
+// ---- memory
+
+Result<Allocation> Client::Allocate(uint64_t size, const CallOptions& options) {
+  const os::TimePoint deadline = impl_->connection().Deadline(options.timeout);
+  VY_ASSIGN_OR_RETURN(auto made, internal::AllocatedMemory::Make(impl_, size, deadline));
+  return Allocation(std::move(made));
+}
+
+std::vector<Placement> Client::PlacementsOf(std::span<const std::span<const std::byte>> buffers,
+                                            Copying copying) {
+  Connection& connection = impl_->connection();
+  connection.Open(connection.Deadline(std::nullopt)).IgnoreError();  // only a forked child need
+  return client::PlacementsOf(&connection, buffers, copying);
 }
 
 // ---- objects

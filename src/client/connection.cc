@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <random>
+#include <thread>
 
 namespace vineyard::client {
 
@@ -89,6 +90,7 @@ Status Connection::Begin(Lock& lock, Pending& pending, os::TimePoint deadline) {
     return s.ok() ? SendFrame(*pending.outgoing, pending.id, pending.number, deadline) : s;
   }
   TellReleased(deadline);
+  TellGivenBack();
   pending_.push_back(&pending);
   return SendFrame(*pending.outgoing, pending.id, pending.number, deadline);
 }
@@ -184,6 +186,37 @@ void Connection::TellReleased(os::TimePoint deadline) {
 void Connection::RemoveReservation(uint64_t blob) {
   const Lock lock(mutex_);
   reservations_.erase(blob);
+}
+
+// A thread that holds the lock may be waiting for the very thread that is here, or be it.
+void Connection::GiveBack(ObjectId blob) {
+  constexpr int kAttempts = 100;
+  constexpr std::chrono::microseconds kPause{100};
+  {
+    const std::lock_guard lock(given_back_mutex_);
+    given_back_.push_back(blob.value());
+  }
+  for (int i = 0; i < kAttempts; ++i) {
+    if (const Lock lock(mutex_, std::try_to_lock); lock.owns_lock()) return TellGivenBack();
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+// REQUIRES: mutex_ held.
+void Connection::TellGivenBack() {
+  std::vector<uint64_t> blobs;
+  {
+    const std::lock_guard lock(given_back_mutex_);
+    blobs.swap(given_back_);
+  }
+  for (const uint64_t blob : blobs) {
+    // What is no reservation any more was another instance's. What is not told now is not claimed later.
+    if (reservations_.erase(blob) == 0 || closed_ || broken_) continue;
+    const Outgoing abort = Question(fb::RequestBody::Abort, [blob](auto& b, uint64_t) {
+      return fb::CreateAbort(b, blob).Union();
+    });
+    SendFrame(abort, 0, 0, os::Clock::now()).IgnoreError();
+  }
 }
 
 Connection::Facts Connection::facts() const {

@@ -25,6 +25,7 @@
 
 #include "client/catalog_reader.h"
 #include "client/extents.h"
+#include "client/writing_habit.h"
 #include "os/socket.h"
 #include "vineyard/client.h"
 #include "wire/codec.h"
@@ -96,6 +97,11 @@ class Connection {
   ExtentCache& extents() { return extents_; }
   /// Sealed and published, or given back. (What is reserved is noted when the answer comes.)
   void RemoveReservation(uint64_t blob);
+  /// Gives a reservation back, now or with the next request: also from within a signal's handler that
+  /// runs while this connection waits.
+  void GiveBack(ObjectId blob);
+  WritingHabit& habit() { return habit_; }
+  [[nodiscard]] const WritingHabit& habit() const { return habit_; }
 
   struct Facts {
     std::string volume;
@@ -107,6 +113,8 @@ class Connection {
   };
   [[nodiscard]] Facts facts() const;
   [[nodiscard]] uint64_t inline_max() const { return inline_max_; }
+  /// Before the instance has said so itself: a forked child knows it from its parent.
+  void ExpectInlineMax(uint64_t bytes) { inline_max_ = bytes; }
   [[nodiscard]] bool closed() const { return closed_; }
   [[nodiscard]] const ConnectOptions& options() const { return options_; }
   [[nodiscard]] const std::string& pod() const { return pod_; }
@@ -146,6 +154,7 @@ class Connection {
   Status Begin(Lock& lock, Pending& pending, os::TimePoint deadline);
   Result<Answer> Await(Lock& lock, Pending& pending, Status s, os::TimePoint deadline);
   void TellReleased(os::TimePoint deadline);
+  void TellGivenBack();
   void SendCancel(uint64_t id);
   Status WaitForChange(Lock& lock, os::TimePoint deadline);
   Result<uint64_t> TakeNumber(Lock& lock, os::TimePoint deadline);
@@ -182,7 +191,11 @@ class Connection {
   std::mutex reader_mutex_;  // taken after mutex_, if both
   CatalogReader catalog_;
 
+  std::mutex given_back_mutex_;  // taken after mutex_, if both
+  std::vector<uint64_t> given_back_;
+
   ExtentCache extents_;
+  WritingHabit habit_;
 };
 
 }  // namespace vineyard::client

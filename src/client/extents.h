@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "os/mapping.h"
@@ -97,15 +98,26 @@ class ExtentCache {
     return extent;
   }
 
+  /// An extent that this client maps otherwise: it wrote it, and has sealed it in place.
+  void Keep(ObjectId blob) {
+    const std::lock_guard lock(mutex_);
+    kept_.insert(blob.value());
+  }
+  void LetGo(ObjectId blob) {
+    const std::lock_guard lock(mutex_);
+    if (kept_.erase(blob.value()) > 0) released_->Add(blob.value());
+  }
+
   /// The ids mean other things from now on. What is mapped stays so for whoever has it.
   void Forget() {
     const std::lock_guard lock(mutex_);
     mapped_.clear();
+    kept_.clear();
   }
 
   std::vector<uint64_t> mapped() {
     const std::lock_guard lock(mutex_);
-    std::vector<uint64_t> ids;
+    std::vector<uint64_t> ids(kept_.begin(), kept_.end());
     for (const auto& [blob, extent] : mapped_) {
       if (!extent.expired()) ids.push_back(blob);
     }
@@ -118,7 +130,7 @@ class ExtentCache {
     const std::lock_guard lock(mutex_);
     std::erase_if(ids, [&](uint64_t id) {
       const auto it = mapped_.find(id);
-      return it != mapped_.end() && !it->second.expired();
+      return kept_.contains(id) || (it != mapped_.end() && !it->second.expired());
     });
     return ids;
   }
@@ -128,6 +140,7 @@ class ExtentCache {
   std::weak_ptr<ExtentOpener> opener_;
   std::shared_ptr<ReleasedIds> released_ = std::make_shared<ReleasedIds>();
   std::unordered_map<uint64_t, std::weak_ptr<const MappedExtent>> mapped_;
+  std::unordered_set<uint64_t> kept_;
   size_t next_sweep_ = 64;
 };
 

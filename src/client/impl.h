@@ -58,7 +58,8 @@ struct ReservedExtent {
 Result<ReservedExtent> Reserve(Connection& connection, uint64_t size, os::TimePoint deadline);
 /// Best effort; what fails here is given back when the process ends.
 void Abort(Connection& connection, ObjectId blob);
-Status SealChunks(const ReservedExtent& extent);
+/// `attempts`: how often the kernel is asked, 2 ms apart, while it refuses.
+Status SealChunks(const ReservedExtent& extent, int attempts = 50);
 
 Result<Object> GetObject(Connection& connection, ObjectId id, const GetOptions& options);
 Result<Object> GetObject(Connection& connection, std::string_view name, const GetOptions& options);

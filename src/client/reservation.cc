@@ -42,7 +42,7 @@ Status Reservation::Publish(ObjectId stream, os::TimePoint deadline) {
   client::Outgoing put =
       client::Change(fb::RequestBody::Put, [&](flatbuffers::FlatBufferBuilder& b, uint64_t number) {
         return fb::CreatePut(b, number, fb::PutKind::Blob, 0, small ? size : 0, blob.value(), size,
-                             0, false, 0, client::MillisecondsUntil(deadline), stream.value())
+                             0, false, 0, client::MillisecondsUntil(deadline), 0, stream.value())
             .Union();
       });
   if (small) put.payload = {bytes_};

@@ -13,6 +13,7 @@
 #include "client/copy.h"
 #include "client/fork.h"
 #include "client/impl.h"
+#include "client/in_place.h"
 #include "os/memfd.h"
 
 namespace vineyard::client {
@@ -93,6 +94,7 @@ Status FillAndSeal(ReservedExtent& extent, const OwnBytes& own, const CopyOption
 struct PreparedPut {
   std::vector<std::byte> descriptor;
   OwnBytes own;
+  InPlace in_place;
   bool small = false;
   PutOptions options;
   os::TimePoint deadline;
@@ -104,9 +106,12 @@ struct PreparedPut {
         fb::RequestBody::Put, [this, reservation, sent](FlatBufferBuilder& b, uint64_t number) {
           const auto name = options.name.empty() ? flatbuffers::Offset<flatbuffers::String>()
                                                  : b.CreateString(options.name);
+          const std::vector<uint64_t> sealed = in_place.Also();
+          const auto also = sealed.empty() ? flatbuffers::Offset<flatbuffers::Vector<uint64_t>>()
+                                           : b.CreateVector(sealed);
           return fb::CreatePut(b, number, fb::PutKind::Object, descriptor.size(), sent,
                                reservation.value(), own.size, name, options.if_version.has_value(),
-                               options.if_version.value_or(0), MillisecondsUntil(deadline),
+                               options.if_version.value_or(0), MillisecondsUntil(deadline), also,
                                options.stream.value(), TtlMilliseconds(options.ttl))
               .Union();
         });
@@ -115,7 +120,9 @@ struct PreparedPut {
   }
 };
 
-Status Prepare(const Connection& connection, const ObjectBuilder& builder, PreparedPut* put) {
+Status Prepare(Connection& connection, const ObjectBuilder& builder, PreparedPut* put) {
+  VY_ASSIGN_OR_RETURN(put->in_place,
+                      InPlace::Begin(connection, builder, put->options.copying, put->deadline));
   ObjectInfo info;
   info.type_name = builder.type_name();
   info.metadata = builder.metadata();
@@ -123,7 +130,12 @@ Status Prepare(const Connection& connection, const ObjectBuilder& builder, Prepa
   info.labels = builder.labels();
   info.creator.pod = connection.pod();
   info.buffers.reserve(builder.buffers().size());
-  for (const ObjectBuilder::Buffer& buffer : builder.buffers()) {
+  for (size_t i = 0; i < builder.buffers().size(); ++i) {
+    const ObjectBuilder::Buffer& buffer = builder.buffers()[i];
+    if (const BufferRef* place = put->in_place.Find(i)) {
+      info.buffers.push_back(*place);
+      continue;
+    }
     const Blob* blob = std::get_if<Blob>(&buffer);
     if (blob != nullptr && blob->zero_copy()) {
       info.buffers.push_back({blob->id(), blob->offset(), blob->size()});
@@ -171,6 +183,32 @@ Result<ObjectId> PutLarge(Connection& connection, const PreparedPut& put) {
   return id;
 }
 
+Result<ObjectId> PutSmall(Connection& connection, const PreparedPut& put) {
+  VY_RETURN_IF_ERROR(Report(put, 0));
+  VY_RETURN_IF_ERROR(Report(put, put.own.bytes));
+  return IdOf(connection.Call(put.Request(ObjectId()), WithGrace(put.deadline)));
+}
+
+Result<ObjectId> SendPut(Connection& connection, PreparedPut* put) {
+  Result<ObjectId> id = put->small ? PutSmall(connection, *put) : PutLarge(connection, *put);
+  if (id.ok()) put->in_place.Published(connection);
+  return id;
+}
+
+// REQUIRES: prepared from `builder`. Where memory that was put before has been deleted since, or what was
+// reserved is the instance's no more, the bytes themselves are here still.
+Result<ObjectId> SendPut(Connection& connection, const ObjectBuilder& builder, PreparedPut* put) {
+  Result<ObjectId> id = SendPut(connection, put);
+  if (!id.status().Is(StatusCode::kNotFound) || put->in_place.empty()) return id;
+  put->in_place = {};
+  PreparedPut copy;
+  copy.options = put->options;
+  copy.options.copying = Copying::kForce;
+  copy.deadline = put->deadline;
+  VY_RETURN_IF_ERROR(Prepare(connection, builder, &copy));
+  return SendPut(connection, &copy);
+}
+
 }  // namespace
 
 uint64_t MillisecondsUntil(os::TimePoint deadline) {
@@ -206,11 +244,10 @@ void Abort(Connection& connection, ObjectId blob) {
 
 // Another thread's fork may hold a copy of the mapping for the moment until its exec or its own end of
 // the mapping; then the kernel refuses, and a little later does not.
-Status SealChunks(const ReservedExtent& extent) {
-  constexpr int kAttempts = 50;
+Status SealChunks(const ReservedExtent& extent, int attempts) {
   for (const os::UniqueFd& fd : extent.fds) {
     Status s = os::SealForever(fd);
-    for (int i = 0; i < kAttempts && s.Is(StatusCode::kFailedPrecondition); ++i) {
+    for (int i = 1; i < attempts && s.Is(StatusCode::kFailedPrecondition); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
       s = os::SealForever(fd);
     }
@@ -229,10 +266,7 @@ Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
     return Status::Invalid("a time to live is a name's: give a name too");
   }
   VY_RETURN_IF_ERROR(Prepare(connection, builder, &put));
-  if (!put.small) return PutLarge(connection, put);
-  VY_RETURN_IF_ERROR(Report(put, 0));
-  VY_RETURN_IF_ERROR(Report(put, put.own.bytes));
-  return IdOf(connection.Call(put.Request(ObjectId()), WithGrace(put.deadline)));
+  return SendPut(connection, builder, &put);
 }
 
 // Small ones are sent one after another without waiting; a large one waits for its memory anyway.
@@ -251,11 +285,12 @@ std::vector<Result<ObjectId>> PutObjects(Connection& connection,
     put.deadline = deadline;
     if (Status s = Prepare(connection, builders[i], &put); !s.ok()) {
       ids[i] = s;
-    } else if (put.small) {
+    } else if (put.small && put.in_place.empty()) {
       requests.push_back(put.Request(ObjectId()));
       places.push_back(i);
     } else {
-      ids[i] = PutLarge(connection, put);
+      ids[i] = SendPut(connection, builders[i], &put);
+      put.in_place = {};
     }
   }
   const std::vector<Result<Answer>> answers = connection.CallMany(requests, WithGrace(deadline));

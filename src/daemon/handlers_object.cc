@@ -4,6 +4,7 @@
 // Requests about objects, blobs and their memory.
 #include <algorithm>
 #include <cstring>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -17,6 +18,7 @@ namespace vineyard::daemon {
 
 using flatbuffers::FlatBufferBuilder;
 using store::Extent;
+using store::Store;
 
 namespace {
 
@@ -34,6 +36,32 @@ Status OpenChunks(const Extent& extent, os::Access access, Openings& openings) {
     VY_RETURN_IF_ERROR(openings.Add(chunk.fd, access));
   }
   return {};
+}
+
+// Sealed memory that a put publishes besides its own bytes, as it says: pairs of blob and size.
+Result<std::vector<store::SealedExtent>> ReadAlso(Store& store, uint64_t client,
+                                                  const fb::Put& put) {
+  std::vector<store::SealedExtent> also;
+  if (put.also() == nullptr || put.also()->size() == 0) return also;
+  if (put.kind() != fb::PutKind::Object || put.also()->size() % 2 != 0 ||
+      put.also()->size() / 2 > store::kMaxReservations) {
+    return Status::Protocol("a put's list of sealed blobs is none");
+  }
+  std::unordered_set<uint64_t> seen{put.reservation()};
+  for (flatbuffers::uoffset_t i = 0; i < put.also()->size(); i += 2) {
+    const ObjectId blob(put.also()->Get(i));
+    const uint64_t size = put.also()->Get(i + 1);
+    VY_ASSIGN_OR_RETURN(Extent * extent, store.FindReservation(client, blob));
+    if (extent->chunks.empty() || !seen.insert(blob.value()).second || size > extent->pages) {
+      return Status::Invalid(
+          fmt::format("{} can't be published with {} bytes: it is small, named "
+                      "twice, or has {}",
+                      blob.ToString(), size, extent->pages));
+    }
+    VY_RETURN_IF_ERROR(store::CheckSealed(*extent));
+    also.push_back({extent, size});
+  }
+  return also;
 }
 
 }  // namespace
@@ -94,9 +122,16 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
         fmt::format("{} bytes came for a blob of {}; at most {} may come with a put",
                     args.bytes.size(), args.own_size, store_.options().inline_max)));
   }
+  auto also = ReadAlso(store_, client->key, put);
+  if (!also.ok()) return reply.Fail(also.status());
+  args.also = std::move(*also);
   if (args.extent == nullptr) args.id = store_.NextId();
-  const uint64_t need =
+  uint64_t need =
       layout::RecordSize(static_cast<uint32_t>(args.descriptor.size()), args.bytes.size());
+  for (const store::SealedExtent& s : args.also) {
+    const size_t chunks = s.extent->chunks.size() * sizeof(layout::ChunkEntry);
+    need += layout::RecordSize(static_cast<uint32_t>(chunks), 0);
+  }
   auto answer = need > volume->QuotaLeft() ? Status::OutOfMemory("no room in the volume's quota")
                                            : volume->Put({client, put.number()}, args);
   if (answer.ok()) {
@@ -104,6 +139,8 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
       client->reservations.erase(args.extent->blob.value());
       if (!in_extent) store_.FreeExtent(args.extent->blob);
     }
+    // Its writer goes on using what it has sealed in place.
+    for (const store::SealedExtent& s : args.also) client->mapped.insert(s.extent->blob.value());
     SendDone(std::move(reply), answer);
     AfterChange();
     if (args.name_ends) ArmTimer();

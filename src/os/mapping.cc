@@ -80,6 +80,10 @@ Status Mapping::MakePrivate(std::span<const FilePart> parts) {
   return MapParts(data_, parts, PROT_READ | PROT_WRITE, MAP_PRIVATE);
 }
 
+Status Mapping::MakePrivate(uint64_t offset, const FilePart& part) {
+  return MapParts(data_ + offset, {&part, 1}, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+}
+
 void Mapping::KeepFromChildren() { ::madvise(data_, size_, MADV_DONTFORK); }
 
 void Mapping::FillWithZeroPages() {

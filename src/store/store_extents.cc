@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "os/crash_point.h"
 #include "os/memfd.h"
+#include "os/process.h"
 #include "store/store.h"
 
 namespace vineyard::store {
@@ -250,7 +251,8 @@ void Store::FreeExtent(ObjectId blob) {
   if (ClientState* owner = clients_->Find(extent->owner)) {
     owner->reservations.erase(blob.value());
   }
-  const bool sealed = extent->state == ExtentState::kSealed;
+  const ClientState* writer = clients_->Find(extent->owner);
+  const bool writer_ended = writer != nullptr && os::HasEnded(writer->pidfd);
   if (extent->chunks.empty()) {
     if (extent->pages > 0) budget_.Give(extent->pages);
     return;
@@ -261,10 +263,11 @@ void Store::FreeExtent(ObjectId blob) {
   raw->state = ExtentState::kMaking;  // a pool thread is at it
   os::CrashPoint("free.begin");
   pool_(
-      [raw, sealed] {
-        // Whoever still maps what was never sealed (a forked child of a dead writer) finds zeros, and
-        // keeps no memory. Of sealed memory nothing may change; punching is refused then.
-        if (sealed) return;
+      [raw, writer_ended] {
+        // A dead writer's child that still maps what was never sealed finds zeros, and keeps no memory;
+        // of sealed memory nothing may change, and punching is refused. While the writer lives, arrays
+        // of its own may lie there, whatever it has said: their memory is counted, and left alone.
+        if (!writer_ended) return;
         for (const Chunk& chunk : raw->chunks) os::PunchAll(chunk.fd, chunk.size).IgnoreError();
       },
       [this, blob] {

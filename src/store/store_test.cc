@@ -222,7 +222,31 @@ TEST_F(StoreTest, AReservationIsItsClientsAlone) {
   EXPECT_OK(store().FindReservation(client_, extent->blob));
 }
 
+// Arrays of its own may lie there: it is not for the instance to empty them.
+TEST_F(StoreTest, MemoryThatALivingClientGivesBackAndStillMapsKeepsItsBytes) {
+  const uint64_t held = store().budget().held();
+  ASSERT_OK_AND_ASSIGN(const Extent* extent, machine_.Reserve(client_, kMi));
+  const ObjectId blob = extent->blob;
+  os::Mapping mapping;
+  {
+    const os::UniqueFd fd = os::Reopen(extent->chunks[0].fd, os::Access::kReadWrite).value();
+    mapping = os::Mapping::Open(fd, kMi, os::Access::kReadWrite).value();
+  }
+  mapping.data()[0] = std::byte{1};
+  store().Abort(*store().FindExtent(blob));
+  machine_.Run();
+  EXPECT_EQ(mapping.data()[0], std::byte{1});
+  EXPECT_EQ(machine_.volume().usage(), 0u);
+  EXPECT_EQ(store().lingering_bytes(), kMi);
+  mapping.Reset();
+  store().Tick(os::Clock::now());
+  machine_.Run();
+  EXPECT_EQ(store().budget().held(), held);
+}
+
 TEST_F(StoreTest, MemoryOfADeadClientIsGivenBackThoughAChildOfItMapsIt) {
+  store().ForgetClient(client_);
+  client_ = machine_.AddClient(machine_.EndedProcess());
   const uint64_t held = store().budget().held();
   ASSERT_OK_AND_ASSIGN(const Extent* extent, machine_.Reserve(client_, 3 * kMi));
   const os::UniqueFd child = os::Reopen(extent->chunks[0].fd, os::Access::kReadWrite).value();

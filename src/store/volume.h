@@ -59,11 +59,18 @@ struct Request {
   uint64_t number = 0;
 };
 
+/// Memory that its writer has sealed: a blob to be.
+struct SealedExtent {
+  Extent* extent = nullptr;
+  uint64_t size = 0;  // bytes of the blob
+};
+
 struct PutArgs {
   std::span<const std::byte> descriptor;  // verified; empty: a blob alone
   std::span<const std::byte> bytes;       // of a small own blob
   Extent* extent = nullptr;  // sealed, or a reservation without chunks: the caller frees that then
   uint64_t own_size = 0;
+  std::vector<SealedExtent> also;  // blobs made with an object that has buffers in each; no two the same
   std::string_view name;
   std::optional<uint64_t> if_version;
   std::optional<os::TimePoint> name_ends;
@@ -188,7 +195,9 @@ class Volume {
     uint64_t objects = 0;
   };
 
-  Status CheckDescriptor(const fb::Descriptor& d, uint64_t own_size, ObjectId id) const;
+  Status CheckDescriptor(const fb::Descriptor& d, const PutArgs& args) const;
+  Result<layout::Ref> StageBlob(Transaction& tx, layout::RecordFields fields, ObjectId blob,
+                                const Extent* extent, std::span<const std::byte> bytes) const;
   Status CheckName(std::string_view name, std::optional<uint64_t> if_version) const;
   /// Twice, what the object refers to and its stream holds too.
   [[nodiscard]] std::vector<uint64_t> Children(uint64_t id, const Entry& entry) const;

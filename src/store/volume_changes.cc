@@ -59,15 +59,22 @@ Status Volume::CheckName(std::string_view name, std::optional<uint64_t> if_versi
   return {};
 }
 
-Status Volume::CheckDescriptor(const fb::Descriptor& d, uint64_t own_size, ObjectId id) const {
+Status Volume::CheckDescriptor(const fb::Descriptor& d, const PutArgs& args) const {
   if (d.type_name()->size() == 0 || d.type_name()->size() > kMaxTypeName) {
     return Status::Invalid(
         fmt::format("a typename has 1 to {} bytes, not {}", kMaxTypeName, d.type_name()->size()));
   }
+  std::map<uint64_t, uint64_t> unused;  // of the blobs that come with the object
+  for (const SealedExtent& s : args.also) unused.emplace(s.extent->blob.value(), s.size);
+  const std::map<uint64_t, uint64_t> sizes = unused;
   if (d.buffers() != nullptr) {
     for (const fb::BufferRange* b : *d.buffers()) {
-      uint64_t size = own_size;
-      if (b->blob() != 0) {
+      uint64_t size = args.own_size;
+      const auto fresh = sizes.find(b->blob());
+      if (fresh != sizes.end()) {
+        size = fresh->second;
+        unused.erase(b->blob());
+      } else if (b->blob() != 0) {
         const Entry* blob = ObjectId(b->blob()).is_blob() ? Find(ObjectId(b->blob())) : nullptr;
         if (blob == nullptr) {
           return Status::NotFound(fmt::format("no blob {} in volume '{}' for a buffer",
@@ -81,9 +88,13 @@ Status Volume::CheckDescriptor(const fb::Descriptor& d, uint64_t own_size, Objec
       }
     }
   }
+  if (!unused.empty()) {
+    return Status::Invalid(fmt::format("blob {} is published with an object that does not use it",
+                                       ObjectId(unused.begin()->first).ToString()));
+  }
   if (d.members() != nullptr) {
     for (const fb::Member* m : *d.members()) {
-      if (m->id() == id.value() || Find(ObjectId(m->id())) == nullptr) {
+      if (m->id() == args.id.value() || Find(ObjectId(m->id())) == nullptr) {
         return Status::NotFound(fmt::format("no object {} in volume '{}' for member '{}'",
                                             ObjectId(m->id()).ToString(), name_, m->key()->str()));
       }
@@ -111,6 +122,21 @@ Result<Ref> Volume::StageName(Transaction& tx, std::string_view name, ObjectId i
   return ref;
 }
 
+// The record of a blob; of one in an extent it holds the sizes of its chunks.
+Result<Ref> Volume::StageBlob(Transaction& tx, RecordFields fields, ObjectId blob,
+                              const Extent* extent, std::span<const std::byte> bytes) const {
+  std::vector<layout::ChunkEntry> chunks;
+  if (extent != nullptr) {
+    for (const Chunk& chunk : extent->chunks) chunks.push_back({chunk.size});
+    fields.flags |= layout::kFlagExtent;
+  }
+  fields.kind = RecordKind::kBlob;
+  fields.id = blob.value();
+  VY_ASSIGN_OR_RETURN(const Ref ref, tx.Stage(fields, std::as_bytes(std::span(chunks)), bytes));
+  tx.Change(blob.value(), Ref(), ref);
+  return ref;
+}
+
 Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   const bool is_object = !args.descriptor.empty();
   const bool in_extent = args.extent != nullptr && !args.extent->chunks.empty();
@@ -131,7 +157,7 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   if (is_object) {
     std::memcpy(head.data(), args.descriptor.data(), head.size());
     const auto* d = flatbuffers::GetRoot<fb::Descriptor>(head.data());
-    VY_RETURN_IF_ERROR(CheckDescriptor(*d, args.own_size, args.id));
+    VY_RETURN_IF_ERROR(CheckDescriptor(*d, args));
     wire::StampDescriptor(
         head, fb::Stamp(args.id.value(), UnixNanoseconds(),
                         static_cast<uint32_t>(request.client ? request.client->pid : 0),
@@ -147,17 +173,17 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   Ref object_ref;
   Ref blob_ref;
   if (in_extent || !is_object) {
-    std::vector<layout::ChunkEntry> chunks;
-    if (in_extent) {
-      for (const Chunk& chunk : args.extent->chunks) chunks.push_back({chunk.size});
-    }
     RecordFields f = fields;
-    f.kind = RecordKind::kBlob;
-    f.flags = static_cast<uint8_t>((in_extent ? layout::kFlagExtent : 0) |
-                                   (!is_object && owned ? layout::kFlagOwned : 0));
-    f.id = blob.value();
-    VY_ASSIGN_OR_RETURN(blob_ref, tx.Stage(f, std::as_bytes(std::span(chunks)), args.bytes));
-    tx.Change(blob.value(), Ref(), blob_ref);
+    f.flags = !is_object && owned ? layout::kFlagOwned : 0;
+    VY_ASSIGN_OR_RETURN(blob_ref,
+                        StageBlob(tx, f, blob, in_extent ? args.extent : nullptr, args.bytes));
+  }
+  std::vector<Ref> also;
+  for (const SealedExtent& s : args.also) {
+    RecordFields f = fields;
+    f.value = s.size;
+    VY_ASSIGN_OR_RETURN(const Ref ref, StageBlob(tx, f, s.extent->blob, s.extent, {}));
+    also.push_back(ref);
   }
   if (is_object) {
     RecordFields f = fields;
@@ -195,6 +221,10 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
 
   if (!blob_ref.is_null()) AddEntry(blob, blob_ref, !is_object && owned);
+  for (size_t i = 0; i < also.size(); ++i) {
+    AddEntry(args.also[i].extent->blob, also[i], false);
+    TakeReservation(*args.also[i].extent, args.also[i].size);
+  }
   if (!object_ref.is_null()) {
     AddEntry(id, object_ref, owned);
     AddEdges(id.value(), entries_.at(id.value()));

@@ -36,6 +36,7 @@ bool IsSound(const fb::Request& request) {
     case fb::RequestBody::Hello:
       return IsAligned(request.body_as_Hello()->reservations()) &&
              IsAligned(request.body_as_Hello()->mapped());
+    case fb::RequestBody::Put: return IsAligned(request.body_as_Put()->also());
     case fb::RequestBody::OpenExtents: return IsAligned(request.body_as_OpenExtents()->blobs());
     case fb::RequestBody::OpenCatalog: return IsAligned(request.body_as_OpenCatalog()->segments());
     case fb::RequestBody::Released: return IsAligned(request.body_as_Released()->blobs());

@@ -31,6 +31,7 @@ void Workload::First() {
   for (uint64_t i = 0; i < 4; ++i) Put(10 + i, kSmall + i, "small");
   for (uint64_t i = 0; i < 3; ++i) Put(20 + i, kLarge + i, "large");
   Put(30, kTwoChunks, "two chunks");
+  PutInPlace(31, kTwoChunks);
   PutName("alias", names_.at("large").first);
   PutName("alias", names_.at("small").first);
   const ObjectId blob = MakeBlob(40, kTwoChunks);
@@ -203,6 +204,21 @@ void Workload::Drop(const std::string& name) {
   ASSERT_OK(client_.DropName(name));
   Release(names_.at(name).first, name);
   names_.erase(name);
+}
+
+// Twice: the second refers to what the first has sealed.
+void Workload::PutInPlace(uint64_t seed, size_t size) {
+  auto array = client_.Allocate(size);
+  ASSERT_OK(array);
+  std::ranges::copy(Pattern(seed, size), array->data());
+  for (int i = 0; i < 2; ++i) {
+    auto id = client_.Put(ObjectBuilder("test").AddBuffer(array->bytes()));
+    ASSERT_OK(id);
+    objects_[*id] = {seed, size};
+  }
+  EXPECT_TRUE(IsPattern(array->bytes(), seed));
+  const std::span<const std::byte> bytes = array->bytes();
+  EXPECT_EQ(client_.PlacementsOf({&bytes, 1})[0], Placement::kReferred);
 }
 
 ObjectId Workload::MakeBlob(uint64_t seed, size_t size) {

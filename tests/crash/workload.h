@@ -53,6 +53,7 @@ class Workload {
   void Release(ObjectId id, const std::string& name);
   void PutName(const std::string& name, ObjectId id);
   void Drop(const std::string& name);
+  void PutInPlace(uint64_t seed, size_t size);
   ObjectId MakeBlob(uint64_t seed, size_t size);
   void RefersTo(ObjectId id);
   /// With an object in it, under the volume's own name.

@@ -31,6 +31,7 @@ struct PutFields {
   std::vector<Member> members;
   std::string type_name = "test";
   uint64_t reservation = 0;
+  std::vector<uint64_t> also;
   fb::PutKind kind = fb::PutKind::Object;
   // What the frame says, where it lies.
   std::optional<uint64_t> descriptor_length;

@@ -176,6 +176,75 @@ TEST_F(Hostile, UnsealedMemoryIsNotPublished) {
   ExpectUnharmed();
 }
 
+TEST_F(Hostile, SealedMemoryIsPublishedOnceByItsOwnerAndForAnObjectThatUsesIt) {
+  const uint64_t before = client_.GetStatus().value().memory_usage;
+  {
+    RawClient raw = Raw();
+    const auto reserved = raw.Ask(ReserveFrame(kLarge));
+    const auto second = raw.Ask(ReserveFrame(kLarge));
+    const auto small = raw.Ask(ReserveFrame(kSmall));
+    ASSERT_TRUE(reserved && second && small);
+    const auto blob_of = [](const auto& reply) {
+      return reply->body().body_as_Reserved()->extent()->blob();
+    };
+    const uint64_t blob = blob_of(reserved);
+    PutFields put{.buffers = {{ObjectId(blob), 0, kLarge}}, .also = {blob, kLarge}};
+    const auto code = [&](RawClient& by, const PutFields& fields) {
+      const auto reply = by.Ask(PutFrame(fields));
+      EXPECT_TRUE(reply);
+      return reply ? reply->code() : StatusCode::kInternal;
+    };
+    EXPECT_EQ(code(raw, put), StatusCode::kFailedPrecondition) << "not sealed";
+    ASSERT_OK(os::SealForever(reserved->fds[0]));
+    RawClient thief = Raw();
+    EXPECT_EQ(code(thief, put), StatusCode::kNotFound);
+    const auto with = [&](std::vector<uint64_t> also) {
+      PutFields fields = put;
+      fields.also = std::move(also);
+      return code(raw, fields);
+    };
+    EXPECT_EQ(with({blob}), StatusCode::kProtocol);
+    EXPECT_EQ(with(std::vector<uint64_t>(40'000, blob)), StatusCode::kProtocol);
+    EXPECT_EQ(with({blob, kLarge + 1}), StatusCode::kInvalid);
+    EXPECT_EQ(with({blob, UINT64_MAX}), StatusCode::kInvalid);
+    EXPECT_EQ(with({blob, kLarge, blob, kLarge}), StatusCode::kInvalid);
+    EXPECT_EQ(with({blob, kLarge, blob_of(second), kLarge}), StatusCode::kFailedPrecondition);
+    EXPECT_EQ(with({blob, kLarge, blob_of(small), kSmall}), StatusCode::kInvalid);
+    EXPECT_EQ(with({blob, kLarge, 12, 1}), StatusCode::kNotFound);
+    EXPECT_EQ(with({blob, kLarge - 1}), StatusCode::kInvalid) << "the buffer ends behind it";
+    EXPECT_EQ(with({}), StatusCode::kNotFound);
+    PutFields unused = put;
+    unused.buffers = {};
+    EXPECT_EQ(code(raw, unused), StatusCode::kInvalid);
+    PutFields twice = put;
+    twice.bytes = {};
+    twice.size = kLarge;
+    twice.reservation = blob;
+    EXPECT_EQ(code(raw, twice), StatusCode::kInvalid);
+    PutFields alone{.bytes = {}, .also = {blob, kLarge}, .kind = fb::PutKind::Blob};
+    EXPECT_EQ(code(raw, alone), StatusCode::kProtocol);
+    EXPECT_EQ(code(raw, put), StatusCode::kOk);
+    put.number = 2;
+    EXPECT_EQ(code(raw, put), StatusCode::kNotFound) << "it is a blob now, no reservation";
+    const auto reader = client_.GetBlob(ObjectId(blob));
+    ASSERT_OK(reader);
+    EXPECT_EQ(reader->size(), kLarge);
+    const auto objects = client_.List({.pattern = "test", .limit = SIZE_MAX});
+    ASSERT_OK(objects);
+    for (const ObjectInfo& info : *objects) {
+      if (!info.buffers.empty() && info.buffers[0].blob == ObjectId(blob)) {
+        ASSERT_OK(client_.Delete({info.id}));
+      }
+    }
+    const auto goodbye = MakeFrame(fb::RequestBody::Goodbye,
+                                   [](Builder& b) { return fb::CreateGoodbye(b).Union(); });
+    raw.Send(goodbye);
+    EXPECT_TRUE(raw.IsDropped());
+  }
+  EXPECT_TRUE(Eventually([&] { return client_.GetStatus().value().memory_usage == before; }));
+  ExpectUnharmed();
+}
+
 TEST_F(Hostile, DescriptorsThatNobodyAskedForAreClosed) {
   RawClient raw = Raw();
   for (const bool announced : {false, true}) {

@@ -58,6 +58,12 @@ TEST_F(Fork, AChildGoesOnWithAConnectionOfItsOwn) {
   EXPECT_TRUE(Eventually([&] { return Now().connections == 1; }));
 }
 
+TEST_F(Fork, TheFirstThingAChildDoesMayBeASmallPut) {
+  Child child([&] { return PutPattern(client_, 1, 1000, "small").ok() ? 0 : 1; });
+  EXPECT_EQ(child.Wait(), 0);
+  EXPECT_TRUE(HoldsPattern(client_.Get("small"), 1, 1000));
+}
+
 TEST_F(Fork, ChildrenAndTheirChildrenReadWhatWasGotBefore) {
   auto id = PutPattern(client_, 1, kMiB);
   ASSERT_OK(id);
