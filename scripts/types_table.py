@@ -63,6 +63,10 @@ test compares the page with what it finds.
   large memory of their own, or it is built anew.
 * **codec**: what the metadata of the stored object names.
 
+Tried with the newest and with the oldest supported libraries: numpy 1.26, pandas 2.2, pyarrow 14.0.1, scipy 1.11,
+polars 1.44 (with pyarrow 19). Arrow's views of strings and bytes take pyarrow 19, and coordinates of other than
+two dimensions scipy 1.15: a value that the installed release can't make gives an error that says so.
+
 torch's tensors are held too; they are tried by `make test-torch`, which has torch.
 """
 

@@ -6,6 +6,7 @@ import struct
 
 import pyarrow as pa
 from hypothesis import strategies as st
+from same_arrow import is_view
 
 names = st.text(max_size=5)
 metadata = st.none() | st.dictionaries(st.binary(max_size=4), st.binary(max_size=4), max_size=2)
@@ -13,13 +14,19 @@ units = st.sampled_from(["s", "ms", "us", "ns"])
 index_types = st.sampled_from(
     [getattr(pa, f"{u}int{n}")() for n in (8, 16, 32, 64) for u in ("", "u")]
 )
+
+
+def has(*names):
+    """Whether this pyarrow has all of some functions: older ones lack the newer types."""
+    return all(hasattr(pa, name) for name in names)
+
+
 extensions = st.sampled_from(
-    [
-        pa.uuid(),
-        pa.bool8(),
-        pa.json_(),
-        pa.json_(pa.large_string()),
-        pa.opaque(pa.int16(), "a", "b"),
+    ([pa.uuid()] if has("uuid") else [])
+    + ([pa.bool8()] if has("bool8") else [])
+    + ([pa.json_(), pa.json_(pa.large_string())] if has("json_") else [])
+    + ([pa.opaque(pa.int16(), "a", "b")] if has("opaque") else [])
+    + [
         pa.fixed_shape_tensor(pa.int16(), [1, 2]),
         pa.fixed_shape_tensor(pa.float64(), [2], dim_names=["é"], permutation=[0]),
     ]
@@ -32,15 +39,21 @@ fixed = st.one_of(
     units.map(pa.duration),
     st.builds(pa.timestamp, units, st.none() | st.sampled_from(["UTC", "Europe/Berlin", "+01:30"])),
     st.just(pa.month_day_nano_interval()),
-    st.builds(pa.decimal32, st.integers(1, 9), st.integers(-9, 9)),
-    st.builds(pa.decimal64, st.integers(1, 18), st.integers(-9, 18)),
+    *(
+        [
+            st.builds(pa.decimal32, st.integers(1, 9), st.integers(-9, 9)),
+            st.builds(pa.decimal64, st.integers(1, 18), st.integers(-9, 18)),
+        ]
+        if has("decimal32")
+        else []
+    ),
     st.builds(pa.decimal128, st.integers(1, 38), st.integers(-9, 38)),
     st.builds(pa.decimal256, st.integers(1, 76), st.integers(-9, 76)),
     st.integers(0, 20).map(pa.binary),
 )
 binaries = st.sampled_from(
-    [f() for f in (pa.string, pa.large_string, pa.string_view)]
-    + [f() for f in (pa.binary, pa.large_binary, pa.binary_view)]
+    [f() for f in (pa.string, pa.large_string, pa.binary, pa.large_binary)]
+    + ([pa.string_view(), pa.binary_view()] if has("string_view") else [])
 )
 flat = st.one_of(fixed, binaries, st.sampled_from([pa.bool_(), pa.null()]), extensions)
 
@@ -65,8 +78,7 @@ def nested(inner):
     return st.one_of(
         field.map(pa.list_),
         field.map(pa.large_list),
-        field.map(pa.list_view),
-        field.map(pa.large_list_view),
+        *([field.map(pa.list_view), field.map(pa.large_list_view)] if has("list_view") else []),
         st.builds(pa.list_, field, st.integers(0, 3)),
         some.map(pa.struct),
         st.builds(pa.map_, inner.filter(lambda t: not pa.types.is_null(t)), field, st.booleans()),
@@ -129,7 +141,7 @@ def _whole(draw, t, n, nullable):
         return pa.Array.from_buffers(t, n, buffers, children=[child])
     if hasattr(t, "value_field"):
         return _list(draw, t, n, buffers)
-    if pa.types.is_fixed_size_binary(t) or (t.num_buffers == 2 and not t.has_variadic_buffers):
+    if pa.types.is_fixed_size_binary(t) or (t.num_buffers == 2 and not is_view(t)):
         size = n * t.bit_width // 8
         data = draw(st.binary(min_size=size, max_size=size))
         return pa.Array.from_buffers(t, n, [*buffers, pa.py_buffer(data)])
@@ -137,7 +149,7 @@ def _whole(draw, t, n, nullable):
 
 
 def _binary(draw, t, n, valid):
-    text = t in (pa.string(), pa.large_string(), pa.string_view())
+    text = t in (pa.string(), pa.large_string()) or (is_view(t) and t == pa.string_view())
     items = st.text(max_size=20) if text else st.binary(max_size=20)
     values = draw(st.lists(items, min_size=n, max_size=n))
     values = [v if ok else None for v, ok in zip(values, valid, strict=True)]
@@ -148,7 +160,7 @@ def _binary(draw, t, n, valid):
 
 
 def _list(draw, t, n, buffers):
-    large = t.id in (pa.lib.Type_LARGE_LIST, pa.lib.Type_LARGE_LIST_VIEW)
+    large = "large" in str(t)[:5]
     letter = "q" if large else "i"
     if t.id in (pa.lib.Type_LIST, pa.lib.Type_LARGE_LIST):
         sizes = _sizes(draw, n)

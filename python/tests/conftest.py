@@ -12,16 +12,10 @@ import subprocess
 import sys
 import textwrap
 
-import pyarrow as pa
 import pytest
 import vineyard
 from hypothesis import HealthCheck, settings
 from vineyard.launching import Instance
-
-#: These go through all that the newest pyarrow has, and what is built on it.
-collect_ignore_glob = []
-if not hasattr(pa, "uuid"):
-    collect_ignore_glob += ["test_arrow*.py", "test_polars.py"]
 
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 for _name, _examples in (("default", 100), ("long", 2000)):

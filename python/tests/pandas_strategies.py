@@ -320,7 +320,11 @@ def frames(draw):
     if width and draw(st.booleans()):
         made = made.copy()
     if width and draw(st.booleans()):
-        made = made[draw(st.permutations(range(width)))]
+        order = draw(st.permutations(range(width)))
+        try:
+            made = made[order]
+        except ValueError:
+            pass  # pandas 2.2 moves no big-endian columns
     made = made.iloc[:: draw(st.sampled_from([1, 1, -1, 2]))]
     made.columns = draw(indexes(width))
     made.index = draw(indexes(len(made)))

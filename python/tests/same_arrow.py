@@ -52,7 +52,11 @@ def assert_same_arrow(a: Any, b: Any) -> None:
     elif isinstance(a, pa.Scalar):
         assert_same_arrow(a.type, b.type)
         assert a.is_valid == b.is_valid
-        if a.is_valid:
+        if isinstance(a, pa.ExtensionScalar):
+            assert (a.value is None) is (b.value is None)
+            if a.value is not None:
+                assert_same_arrow(a.value, b.value)
+        elif a.is_valid:
             assert_same_arrow(pa.repeat(a, 1), pa.repeat(b, 1))
     elif isinstance(a, (pa.Schema, pa.Field)):
         assert a.equals(b, check_metadata=True)
@@ -98,9 +102,13 @@ def picture(array: pa.Array) -> Any:
         return [picture(array[i].values) if ok else None for i, ok in enumerate(valid)]
     if pa.types.is_boolean(t):
         return array.to_pylist()
-    if pa.types.is_fixed_size_binary(t) or (t.num_buffers == 2 and not t.has_variadic_buffers):
+    if pa.types.is_fixed_size_binary(t) or (t.num_buffers == 2 and not is_view(t)):
         return _items(array, t.bit_width // 8, valid)
     return array.cast(pa.large_binary()).to_pylist()
+
+
+def is_view(t: pa.DataType) -> bool:
+    return getattr(t, "has_variadic_buffers", False)  # older releases of pyarrow have no views
 
 
 def _valid(array: pa.Array) -> list[bool]:

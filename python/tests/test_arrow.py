@@ -8,8 +8,8 @@ import struct
 import numpy as np
 import pyarrow as pa
 import pytest
-from arrow_strategies import arrays, batches, chunked_arrays, fields, schemas, tables, types
-from hypothesis import given
+from arrow_strategies import arrays, batches, chunked_arrays, fields, has, schemas, tables, types
+from hypothesis import assume, given
 from same_arrow import assert_arrow_kept, assert_same_arrow
 from same_value import assert_same, stored
 from vineyard.codecs import decode, encode
@@ -53,11 +53,13 @@ def test_tables_keep_how_each_column_is_cut_into_chunks(table):
 
 @given(arrays(max_size=2))
 def test_scalars_are_kept_or_refused(array):
+    if not has("string_view"):  # this pyarrow ends the process over items that hold some
+        assume("run_end_encoded" not in str(array.type))
     for i in range(len(array)):
         try:
             encode(array[i], pickle=False)
-        except TypeErrorException:  # pyarrow repeats no scalar that has run ends inside
-            assert "run_end_encoded" in str(array.type)
+        except TypeErrorException:  # pyarrow repeats no scalar that has such parts inside
+            assert any(part in str(array.type) for part in ("run_end_encoded", "extension<"))
         else:
             assert_arrow_kept(array[i])
 
@@ -70,6 +72,8 @@ def _views(kind):
     return pa.concat_arrays([one.cast(kind), one.cast(kind)])
 
 
+EXTENSION = pa.fixed_shape_tensor(pa.int16(), [2])
+TENSORS = EXTENSION.storage_type
 INTEGERS = pa.array(range(40), pa.int16())
 STRUCTS = pa.array([{"a": i, "b": "x" * i} for i in range(40)])
 ARRAYS = {
@@ -77,8 +81,6 @@ ARRAYS = {
     "bool": pa.array([i % 3 == 0 for i in range(40)]),
     "float64": pa.array([float("nan"), -0.0, 0.0, 5e-324, float("inf")] * 8),
     "float16": pa.array(np.arange(40, dtype="e")),
-    "decimal32": pa.array(range(40), pa.decimal32(7, 2)),
-    "decimal64": pa.array(range(40), pa.decimal64(9, 2)),
     "decimal128": pa.array(range(40), pa.decimal128(38, 2)),
     "decimal256": pa.array(range(40), pa.decimal256(76, 2)),
     "date32": INTEGERS.cast(pa.int32()).cast(pa.date32()),
@@ -93,14 +95,8 @@ ARRAYS = {
     "large_string": pa.array(["é" * i for i in range(40)], pa.large_string()),
     "large_binary": pa.array([b"x" * i for i in range(40)], pa.large_binary()),
     "fixed_size_binary": pa.array([bytes([i]) * 3 for i in range(40)], pa.binary(3)),
-    "string_view": pa.concat_arrays([_views(pa.string_view())] * 5),
-    "binary_view": pa.concat_arrays([_views(pa.binary_view())] * 5),
     "list": pa.array([list(range(i % 5)) for i in range(40)]),
     "large_list": pa.array([["x"] * (i % 5) for i in range(40)], pa.large_list(pa.string())),
-    "list_view": pa.array([list(range(i % 5)) for i in range(40)], pa.list_view(pa.int8())),
-    "large_list_view": pa.array(
-        [[True] * (i % 5) for i in range(40)], pa.large_list_view(pa.bool_())
-    ),
     "fixed_size_list": pa.array([[i, None] for i in range(40)], pa.list_(pa.int8(), 2)),
     "struct": STRUCTS,
     "map": pa.array([[(str(i), i)] * (i % 3) for i in range(40)], pa.map_(pa.string(), pa.int32())),
@@ -120,14 +116,35 @@ ARRAYS = {
         pa.array([39, 0, None, 1] * 10, pa.int64()), STRUCTS
     ),
     "run_end_encoded": pa.RunEndEncodedArray.from_arrays([3, 10, 40], ["a", None, "b"]),
-    "uuid": pa.array([bytes([i]) * 16 for i in range(40)], pa.uuid()),
-    "bool8": pa.ExtensionArray.from_storage(pa.bool8(), INTEGERS.cast(pa.int8())),
-    "json": pa.array(["{}"] * 40, pa.json_()),
     "fixed_shape_tensor": pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((40, 2, 3))),
-    "extension in a list": pa.ListArray.from_arrays(
-        list(range(41)), pa.array([bytes([i]) * 16 for i in range(40)], pa.uuid())
-    ),
 }
+# Newer releases of pyarrow have more types.
+if has("string_view"):
+    ARRAYS |= {
+        "string_view": pa.concat_arrays([_views(pa.string_view())] * 5),
+        "binary_view": pa.concat_arrays([_views(pa.binary_view())] * 5),
+    }
+if has("list_view"):
+    ARRAYS |= {
+        "list_view": pa.array([list(range(i % 5)) for i in range(40)], pa.list_view(pa.int8())),
+        "large_list_view": pa.array(
+            [[True] * (i % 5) for i in range(40)], pa.large_list_view(pa.bool_())
+        ),
+    }
+if has("decimal32"):
+    ARRAYS |= {
+        "decimal32": pa.array(range(40), pa.decimal32(7, 2)),
+        "decimal64": pa.array(range(40), pa.decimal64(9, 2)),
+    }
+if has("uuid", "bool8", "json_"):
+    ARRAYS |= {
+        "uuid": pa.array([bytes([i]) * 16 for i in range(40)], pa.uuid()),
+        "bool8": pa.ExtensionArray.from_storage(pa.bool8(), INTEGERS.cast(pa.int8())),
+        "json": pa.array(["{}"] * 40, pa.json_()),
+        "extension in a list": pa.ListArray.from_arrays(
+            list(range(41)), pa.array([bytes([i]) * 16 for i in range(40)], pa.uuid())
+        ),
+    }
 SLICES = [(0, 40), (0, 0), (40, 0), (0, 7), (1, 9), (8, 16), (13, 27), (39, 1)]
 
 
@@ -153,6 +170,7 @@ def test_of_a_slice_only_its_own_bytes_are_stored(name):
         assert size <= array.get_total_buffer_size() * length / len(array) * 1.5 + 64
 
 
+@pytest.mark.skipif(not has("string_view", "list_view"), reason="this pyarrow has no views")
 def test_views_that_use_little_of_their_data_are_compacted():
     large = pa.array(["x" * 1000 + str(i) for i in range(1000)], pa.string_view())
     few = pa.concat_arrays([large.slice(i, 1) for i in (0, 500, 999)])
@@ -166,6 +184,7 @@ def test_views_that_use_little_of_their_data_are_compacted():
     assert sum(len(b) for b in stored(encode(ends))[2]) < 100
 
 
+@pytest.mark.skipif(not has("string_view"), reason="this pyarrow has no views")
 @pytest.mark.parametrize("unused", [0, 5, 500])
 def test_views_of_nulls_may_say_anything(unused):
     astray = struct.pack("4i", 99, 7, 7, -1000)
@@ -249,8 +268,8 @@ def test_tables_without_batches_rows_or_columns_are_kept():
         assert_arrow_kept(table)
     for batch in (
         pa.RecordBatch.from_arrays([], schema=pa.schema([])),
-        pa.record_batch({"a": [1, 2]}).select([]),
-        pa.record_batch({"a": [1, 2]}).replace_schema_metadata({"x": "y"}).select([]),
+        pa.RecordBatch.from_pydict({"a": [1, 2]}).select([]),
+        pa.RecordBatch.from_pydict({"a": [1, 2]}).replace_schema_metadata({"x": "y"}).select([]),
         pa.RecordBatch.from_pylist([], schema),
     ):
         assert_arrow_kept(batch)
@@ -272,7 +291,7 @@ def test_tables_larger_than_what_metadata_hold_are_kept():
 
 def test_empty_and_absent_metadata_are_told_apart():
     for metadata in (None, {}, {"a": "b"}, {b"\xff\0": b"\0"}):
-        for t in (pa.int8(), pa.uuid()):
+        for t in (pa.int8(), EXTENSION):
             assert_arrow_kept(pa.field("a", t, metadata=metadata))
         assert_arrow_kept(pa.schema([], metadata))
 
@@ -295,13 +314,14 @@ def test_metadata_alone_keep_their_order_and_what_stands_twice():
 
 
 def test_null_scalars_are_kept():
-    for t in (pa.null(), pa.int8(), pa.string(), pa.list_(pa.int8()), pa.uuid()):
+    for t in (pa.null(), pa.int8(), pa.string(), pa.list_(pa.int8())):
         assert_arrow_kept(pa.scalar(None, t))
+    assert_arrow_kept(pa.ExtensionArray.from_storage(EXTENSION, pa.nulls(1, TENSORS))[0])
 
 
 def test_values_that_arrow_calls_invalid_but_that_harm_nobody_are_kept():
     odd = pa.py_buffer(bytes([1, *bytes(7), *bytes([255] * 8)]))
-    for t in (pa.date64(), pa.time64("us"), pa.decimal64(1, 0)):
+    for t in (pa.date64(), pa.time64("us"), *([pa.decimal64(1, 0)] if has("decimal64") else [])):
         array = pa.Array.from_buffers(t, 2, [None, odd])
         assert_arrow_kept(array)
         assert_arrow_kept(pa.ListArray.from_arrays([0, 2], array))
@@ -390,7 +410,7 @@ def test_a_buffer_that_can_grow_is_refused():
     ("value", "typename"),
     [
         (pa.table({"a": [1]}), "vineyard::Table"),
-        (pa.record_batch({"a": [1]}), "vineyard::RecordBatch"),
+        (pa.RecordBatch.from_pydict({"a": [1]}), "vineyard::RecordBatch"),
         (pa.schema([]), "vineyard::SchemaProxy"),
         (pa.array([1.5]), "vineyard::NumericArray<double>"),
         (pa.array([1], pa.uint8()), "vineyard::NumericArray<uint8>"),
@@ -401,7 +421,7 @@ def test_a_buffer_that_can_grow_is_refused():
         (pa.array([[1]], pa.large_list(pa.int8())), "vineyard::LargeListArray"),
         (pa.array([datetime.date(2020, 1, 1)]), "vineyard::ArrowArray"),
         (pa.array(["a"]).dictionary_encode(), "vineyard::ArrowArray"),
-        (pa.array([b"a" * 16], pa.uuid()), "vineyard::ArrowArray"),
+        (pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((2, 2))), "vineyard::ArrowArray"),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )

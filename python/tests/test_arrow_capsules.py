@@ -4,8 +4,6 @@
 
 import json
 
-import arro3.core as arro3
-import nanoarrow
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,10 +12,13 @@ from same_value import stored
 from vineyard.codecs import decode, encode
 from vineyard.errors import CorruptedException, PickleRefusedException, UnknownLayoutException
 
+arro3 = pytest.importorskip("arro3.core")
+nanoarrow = pytest.importorskip("nanoarrow")
+
 TABLE = pa.table(
     {"a": pa.chunked_array([[1], [2, None]]), "s": pa.chunked_array([["x"], ["y", None]])}
 ).replace_schema_metadata({"k": "v"})
-BATCH = pa.record_batch({"a": [1.5, None]})
+BATCH = pa.RecordBatch.from_pydict({"a": [1.5, None]})
 
 
 @pytest.mark.parametrize(

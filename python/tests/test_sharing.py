@@ -386,3 +386,14 @@ def test_a_forked_child_stores_again_what_its_parent_got(own_instance, python):
         own_instance.socket,
     )
     assert done.stdout.split() == ["True", "True"]
+
+
+def test_extents_that_begin_with_an_empty_buffer_are_remembered_once(own_client):
+    """Mapped one after the other at the same address, they are different blobs."""
+    for _ in range(3):
+        value = [np.empty((3, 0)), pa.py_buffer(b""), np.arange(100_000.0)]
+        ref = own_client.put(value)
+        assert np.array_equal(own_client.get(ref)[2], value[2])
+        own_client.delete(ref)
+    starts = sharing._hints._starts
+    assert len(starts) == len(set(starts)) == len(sharing._hints._extents)

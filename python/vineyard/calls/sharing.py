@@ -90,7 +90,7 @@ os.register_at_fork(after_in_child=_hints.renew_lock)
 def note(buffers: Iterable[Any]) -> None:
     """Remembers where the blobs among these lie; for every blob that a client hands out."""
     for buffer in buffers:
-        if type(buffer) is Blob and buffer.zero_copy:
+        if type(buffer) is Blob and buffer.zero_copy and buffer.size:
             _hints.add(buffer)
 
 

@@ -67,7 +67,7 @@ _SIMPLE: dict[str, pa.DataType] = {
     "tDn": pa.duration("ns"),
     "tin": pa.month_day_nano_interval(),
 }
-if hasattr(pa, "string_view"):
+if hasattr(pa.DataType, "has_variadic_buffers"):  # pyarrow before 19 can't make them of buffers
     _SIMPLE.update(vz=pa.binary_view(), vu=pa.string_view())
 _FORMATS = {t: text for text, t in _SIMPLE.items()}
 

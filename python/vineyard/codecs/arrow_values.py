@@ -212,12 +212,21 @@ def _decode_metadata(decoder: Decoder, node: dict[str, Any]) -> pa.KeyValueMetad
 def encode_scalar(encoder: Encoder, scalar: pa.Scalar) -> Node:
     """The node of a pyarrow Scalar."""
     try:
-        array = pa.repeat(scalar, 1)
+        array = _array_of_one(scalar)
         array.validate()
     except pa.ArrowException as error:  # of run-end encoded parts
         refuse(scalar, f"pyarrow can't make an array of it ({error}); store a slice of its array")
     node = ArrayWriter(encoder).node(array)
     return {"codec": "arrow.scalar", "type_": types.type_node(scalar.type), **node}
+
+
+def _array_of_one(scalar: pa.Scalar) -> pa.Array:
+    if not isinstance(scalar, pa.ExtensionScalar):
+        return pa.repeat(scalar, 1)
+    # Older releases of pyarrow repeat no scalar of an extension type.
+    storage = scalar.type.storage_type
+    array = pa.nulls(1, storage) if scalar.value is None else pa.repeat(scalar.value, 1)
+    return pa.ExtensionArray.from_storage(scalar.type, array)
 
 
 @decodes("arrow.scalar")

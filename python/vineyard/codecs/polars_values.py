@@ -25,9 +25,16 @@ import pyarrow as pa
 from vineyard.codecs.arrow_values import decode_table, table_node
 from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, encodes, refuse
 
-if not hasattr(pa.DataType, "has_variadic_buffers"):  # polars reads it of every type
+if not hasattr(
+    pa.DataType, "has_variadic_buffers"
+):  # its strings are views, which pyarrow 19 holds
     raise ImportError(
-        f"values of polars need a newer pyarrow than {pa.__version__}", name="pyarrow"
+        f"values of polars need pyarrow 19 or later; this is {pa.__version__}", name="pyarrow"
+    )
+# Older ones hand slices of structs to pyarrow wrongly, and abort the process over some nested types.
+if tuple(map(int, pl.__version__.split(".")[:2])) < (1, 44):
+    raise ImportError(
+        f"values of polars need polars 1.44 or later; this is {pl.__version__}", name="polars"
     )
 
 _FLAGS = {"SORTED_ASC": "ascending", "SORTED_DESC": "descending"}

@@ -36,8 +36,9 @@ _MAX_DIM = 2**62
 _PARTS = {"csr": ["data", "indices", "indptr"], "dia": ["data", "offsets"], "coo": ["data"]}
 _PARTS["csc"] = _PARTS["bsr"] = _PARTS["csr"]
 _OWN = {
-    *("_shape", "maxprint", "dtype", "rows", "_dict", "coords", "data", "indices", "indptr"),
-    *("offsets", "_has_sorted_indices", "_has_canonical_format", "has_canonical_format"),
+    *("_shape", "maxprint", "dtype", "rows", "_dict", "coords", "row", "col", "offsets"),
+    *("data", "indices", "indptr", "_has_sorted_indices"),
+    *("_has_canonical_format", "has_canonical_format"),
 }
 _MAXPRINT = 50  # scipy's default
 

@@ -432,7 +432,7 @@ def find_decoder(codec: str) -> tuple[int, Decode]:
         if module is not None:
             try:
                 importlib.import_module(module)
-            except ImportError as error:
+            except ModuleNotFoundError as error:
                 raise ImportError(
                     f"this value needs the package {error.name!r}: pip install {error.name}"
                 ) from error
