@@ -19,8 +19,8 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import functools
 import fractions
+import functools
 import pathlib
 import sys
 import tracemalloc
@@ -77,6 +77,10 @@ class Rights(enum.IntFlag):
 
 
 Point = collections.namedtuple("Point", "x y")
+
+
+class Place(ctypes.Structure):
+    _fields_ = [("row", ctypes.c_int), ("column", ctypes.c_double)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +145,9 @@ def python_cases() -> Iterator[Case]:
     yield "`UUID`, `Path`", lambda: [uuid.UUID(int=7), pathlib.PurePosixPath("/a/b")]
     yield "`slice`, `range`", lambda: [slice(1, None, 2), range(5, 0, -1)]
     yield "`array.array`", lambda: array.array("d", bytes(LARGE * 8))
-    yield "arrays of ctypes", lambda: (ctypes.c_double * LARGE)()
+    yield "numbers and arrays of ctypes", lambda: (ctypes.c_double * LARGE)()
+    yield "structures and unions of ctypes, arrays of them", lambda: (Place * LARGE)()
+    yield "pointers of ctypes, and what holds them", lambda: (ctypes.c_void_p * 2)()
     yield "a class of your own", Unknown
     yield "a function", lambda: lambda: 1
 
