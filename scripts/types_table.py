@@ -260,6 +260,8 @@ def arrow_cases() -> Iterator[Case]:
     )
     yield "`Scalar`", lambda: [pa.scalar(1.5), pa.scalar(None, pa.string())]
     yield "`Buffer`", lambda: pa.py_buffer(bytes(LARGE * 8))
+    yield "`Tensor`", lambda: pa.Tensor.from_numpy(np.zeros((LARGE, 2)), ["row", "column"])
+    yield "sparse tensors", lambda: pa.SparseCOOTensor.from_dense_numpy(np.eye(3))
 
 
 def polars_cases() -> Iterator[Case]:
@@ -267,6 +269,8 @@ def polars_cases() -> Iterator[Case]:
     yield "`Series`", lambda: pl.Series("a", np.arange(LARGE))
     yield "`Categorical`, `Enum`", lambda: pl.Series(["a", "b"], dtype=pl.Enum(["a", "b"]))
     yield "`Datetime`, `Duration`, `Decimal`", lambda: pl.Series([datetime.datetime(2026, 1, 1)])
+    yield "`Int128`, `UInt128`", lambda: pl.Series([2**127 - 1, None], dtype=pl.Int128)
+    yield "`Int128` in lists and structs", lambda: pl.Series([[1]], dtype=pl.List(pl.Int128))
     yield "`List`, `Array`, `Struct`", lambda: pl.Series([[1, None], []])
     yield "`LazyFrame`", lambda: pl.LazyFrame({"a": [1]})
 

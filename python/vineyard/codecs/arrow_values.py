@@ -31,6 +31,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from vineyard.codecs import arrow_tensors  # noqa: F401 - registers
 from vineyard.codecs import arrow_types as types
 from vineyard.codecs.arrow_arrays import array_of, hollow
 from vineyard.codecs.arrow_writing import ArrayWriter
