@@ -52,9 +52,9 @@ def test_sparse_ones_are_refused_with_what_to_do():
         {"names_": ["a"]},
         {"names_": [1, 2]},
         {"names_": 7},
-        {"of_": 7},
-        {"of_": None},
-        {"of_": {"codec": "list", "size_": 0, "items_": []}},
+        {"array_": 7},
+        {"array_": None},
+        {"array_": {"codec": "list", "size_": 0, "items_": []}},
     ],
 )
 def test_lies_are_typed_errors(change):

@@ -25,14 +25,14 @@ def _tensor_node(encoder: Encoder, value: pa.Tensor) -> Node:
     return {
         "codec": "arrow.tensor",
         "names_": [encoder.node(name) for name in value.dim_names],
-        "of_": encoder.node(value.to_numpy()),
+        "array_": encoder.node(value.to_numpy()),
     }
 
 
 @decodes("arrow.tensor")
 def _decode_tensor(decoder: Decoder, node: dict[str, Any]) -> pa.Tensor:
     names = [decoder.value(name) for name in decoder.need(node, "names_", list)]
-    array = decoder.value(node.get("of_"))
+    array = decoder.value(node.get("array_"))
     if type(array) is not np.ndarray or not all(type(name) is str for name in names):
         corrupted("a tensor that is none, or has a name that is none")
     if names and len(names) != array.ndim:
