@@ -19,8 +19,8 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import functools
 import fractions
+import functools
 import pathlib
 import sys
 import tracemalloc
@@ -81,6 +81,10 @@ class Rights(enum.IntFlag):
 
 
 Point = collections.namedtuple("Point", "x y")
+
+
+class Place(ctypes.Structure):
+    _fields_ = [("row", ctypes.c_int), ("column", ctypes.c_double)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +149,9 @@ def python_cases() -> Iterator[Case]:
     yield "`UUID`, `Path`", lambda: [uuid.UUID(int=7), pathlib.PurePosixPath("/a/b")]
     yield "`slice`, `range`", lambda: [slice(1, None, 2), range(5, 0, -1)]
     yield "`array.array`", lambda: array.array("d", bytes(LARGE * 8))
-    yield "arrays of ctypes", lambda: (ctypes.c_double * LARGE)()
+    yield "numbers and arrays of ctypes", lambda: (ctypes.c_double * LARGE)()
+    yield "structures and unions of ctypes, arrays of them", lambda: (Place * LARGE)()
+    yield "pointers of ctypes, and what holds them", lambda: (ctypes.c_void_p * 2)()
     yield "a class of your own", Unknown
     yield "a function", lambda: lambda: 1
 
@@ -258,6 +264,8 @@ def arrow_cases() -> Iterator[Case]:
     )
     yield "`Scalar`", lambda: [pa.scalar(1.5), pa.scalar(None, pa.string())]
     yield "`Buffer`", lambda: pa.py_buffer(bytes(LARGE * 8))
+    yield "`Tensor`", lambda: pa.Tensor.from_numpy(np.zeros((LARGE, 2)), ["row", "column"])
+    yield "sparse tensors", lambda: pa.SparseCOOTensor.from_dense_numpy(np.eye(3))
 
 
 def polars_cases() -> Iterator[Case]:
@@ -265,6 +273,8 @@ def polars_cases() -> Iterator[Case]:
     yield "`Series`", lambda: pl.Series("a", np.arange(LARGE))
     yield "`Categorical`, `Enum`", lambda: pl.Series(["a", "b"], dtype=pl.Enum(["a", "b"]))
     yield "`Datetime`, `Duration`, `Decimal`", lambda: pl.Series([datetime.datetime(2026, 1, 1)])
+    yield "`Int128`, `UInt128`", lambda: pl.Series([2**127 - 1, None], dtype=pl.Int128)
+    yield "`Int128` in lists and structs", lambda: pl.Series([[1]], dtype=pl.List(pl.Int128))
     yield "`List`, `Array`, `Struct`", lambda: pl.Series([[1, None], []])
     yield "`LazyFrame`", lambda: pl.LazyFrame({"a": [1]})
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
+#include <string>
+
+#include <nanobind/stl/string.h>
+
 #include "bindings.h"
 
 namespace vineyard::python {
@@ -88,8 +92,15 @@ size_t Index(const Blob& blob, Py_ssize_t index) {
 }  // namespace
 
 void BindBlob(nb::module_& m) {
-  nb::class_<Blob>(m, "Blob", nb::type_slots(slots))
+  nb::class_<Blob>(m, "Blob", nb::type_slots(slots), nb::is_weak_referenceable())
       .def("__len__", &Blob::size)
+      .def("__repr__",
+           [](const Blob& self) {
+             std::string text = "<vineyard.Blob " + self.id().ToString();
+             if (self.offset() > 0) text += " from " + std::to_string(self.offset());
+             text += ", " + std::to_string(self.size()) + " bytes";
+             return text + (self.zero_copy() ? " of the store>" : ", a copy>");
+           })
       .def(
           "__getitem__",
           [](const Blob& self, Py_ssize_t index) {
@@ -117,8 +128,12 @@ void BindBlob(nb::module_& m) {
         auto mapped = Unwrap(Unlocked([&] { return MapPrivate(std::span(&self, 1)); }));
         return std::move(mapped.front());
       });
-  nb::class_<PrivateBytes>(m, "PrivateBytes", nb::type_slots(private_slots))
-      .def("__len__", [](const PrivateBytes& self) { return self.bytes.size(); });
+  nb::class_<PrivateBytes>(m, "PrivateBytes", nb::type_slots(private_slots),
+                           nb::is_weak_referenceable())
+      .def("__len__", [](const PrivateBytes& self) { return self.bytes.size(); })
+      .def("__repr__", [](const PrivateBytes& self) {
+        return "<vineyard._core.PrivateBytes, " + std::to_string(self.bytes.size()) + " bytes>";
+      });
   m.def("map_private", &ToPrivate, nb::arg("buffers"));
   m.def("copy_buffers", &ToCopies, nb::arg("buffers"), nb::arg("progress") = nb::none());
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 #include <cstring>
+#include <string>
+
+#include <nanobind/stl/string.h>
 
 #include "bindings.h"
 
@@ -81,8 +84,14 @@ MutableBlob BlobBuilder::Take() {
 }
 
 void BindBlobBuilder(nb::module_& m) {
-  nb::class_<BlobBuilder>(m, "BlobBuilder", nb::type_slots(slots))
+  nb::class_<BlobBuilder>(m, "BlobBuilder", nb::type_slots(slots), nb::is_weak_referenceable())
       .def("__len__", &BlobBuilder::size)
+      .def("__repr__",
+           [](const BlobBuilder& self) {
+             return "<vineyard.BlobBuilder" + (!self.id.is_null() ? " " + self.id.ToString() : "") +
+                    ", " + std::to_string(self.size()) + " bytes, " +
+                    (self.open() ? "being written>" : "sealed or aborted>");
+           })
       .def(
           "__getitem__",
           [](const BlobBuilder& self, Py_ssize_t index) {

@@ -320,6 +320,11 @@ void BindInstance(nb::class_<PyClient>& c) {
             Check(Unlocked([&] { return self.client->RemoveVolume(name, options); }));
           },
           nb::arg("name"), nb::arg("timeout") = nb::none())
+      .def("__repr__",
+           [](PyClient& self) {
+             return "<vineyard._core.Client at " + self.client->socket() +
+                    (self.client->connected() ? ">" : ", closed>");
+           })
       .def("close", [](PyClient& self) { Unlocked([&] { self.client->Close(); }); })
       .def_prop_ro("socket", [](PyClient& self) { return self.client->socket(); })
       .def_prop_ro("volume",
@@ -334,7 +339,7 @@ void BindInstance(nb::class_<PyClient>& c) {
 }  // namespace
 
 void BindClient(nb::module_& m) {
-  nb::class_<PyClient> c(m, "Client");
+  nb::class_<PyClient> c(m, "Client", nb::is_weak_referenceable());
   c.def("__init__", &Connect, nb::arg("socket"), nb::arg("timeout") = 60.0,
         nb::arg("wait_for_instance") = 0.0);
   BindObjects(c);

@@ -2,6 +2,8 @@
 // Copyright The Vineyard Authors.
 //
 // The plain descriptions that calls give back.
+#include <string>
+
 #include <nanobind/stl/string.h>
 
 #include "bindings.h"
@@ -27,6 +29,8 @@ nb::dict Labels(const ObjectInfo& info) {
   return dict;
 }
 
+std::string Quoted(const std::string& text) { return nb::cast<std::string>(nb::repr(ToStr(text))); }
+
 }  // namespace
 
 void BindInfos(nb::module_& m) {
@@ -41,12 +45,20 @@ void BindInfos(nb::module_& m) {
       .def_prop_ro("creator_pid", [](const ObjectInfo& self) { return self.creator.pid; })
       .def_prop_ro("creator_uid", [](const ObjectInfo& self) { return self.creator.uid; })
       .def_prop_ro("creator_pod", [](const ObjectInfo& self) { return ToStr(self.creator.pod); })
-      .def_ro("nbytes", &ObjectInfo::nbytes);
+      .def_ro("nbytes", &ObjectInfo::nbytes)
+      .def("__repr__", [](const ObjectInfo& self) {
+        return "ObjectInfo(id=" + self.id.ToString() + ", typename=" + Quoted(self.type_name) +
+               ", nbytes=" + std::to_string(self.nbytes) + ")";
+      });
 
   nb::class_<NameInfo>(m, "NameInfo")
       .def_prop_ro("name", [](const NameInfo& self) { return ToStr(self.name); })
       .def_ro("id", &NameInfo::id)
-      .def_ro("version", &NameInfo::version);
+      .def_ro("version", &NameInfo::version)
+      .def("__repr__", [](const NameInfo& self) {
+        return "NameInfo(name=" + Quoted(self.name) + ", id=" + self.id.ToString() +
+               ", version=" + std::to_string(self.version) + ")";
+      });
 
   nb::class_<VolumeInfo>(m, "VolumeInfo")
       .def_prop_ro("name", [](const VolumeInfo& self) { return ToStr(self.name); })
@@ -55,7 +67,13 @@ void BindInfos(nb::module_& m) {
       .def_ro("memory_usage", &VolumeInfo::memory_usage)
       .def_ro("objects", &VolumeInfo::objects)
       .def_ro("names", &VolumeInfo::names)
-      .def_ro("connections", &VolumeInfo::connections);
+      .def_ro("connections", &VolumeInfo::connections)
+      .def("__repr__", [](const VolumeInfo& self) {
+        return "VolumeInfo(name=" + Quoted(self.name) + ", socket=" + Quoted(self.socket) +
+               ", quota=" + std::to_string(self.quota) +
+               ", memory_usage=" + std::to_string(self.memory_usage) +
+               ", objects=" + std::to_string(self.objects) + ")";
+      });
 
   nb::class_<InstanceStatus>(m, "InstanceStatus")
       .def_ro("instance_uuid", &InstanceStatus::instance_uuid)
@@ -79,8 +97,8 @@ void BindInfos(nb::module_& m) {
       .def_ro("waiting", &InstanceStatus::waiting)
       .def_ro("deferred_requests", &InstanceStatus::waiting)
       .def("__repr__", [](const InstanceStatus& self) {
-        return "InstanceStatus(volume='" + self.volume +
-               "', memory_usage=" + std::to_string(self.memory_usage) +
+        return "InstanceStatus(volume=" + Quoted(self.volume) +
+               ", memory_usage=" + std::to_string(self.memory_usage) +
                ", memory_limit=" + std::to_string(self.memory_limit) +
                ", objects=" + std::to_string(self.objects) +
                ", names=" + std::to_string(self.names) +

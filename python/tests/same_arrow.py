@@ -38,6 +38,9 @@ def assert_same_arrow(a: Any, b: Any) -> None:
         for x, y in zip(a.columns, b.columns, strict=True):
             assert_same_arrow(x, y)
         b.validate()
+    elif isinstance(a, pa.Tensor):
+        assert (a.type, a.shape, a.dim_names) == (b.type, b.shape, b.dim_names)
+        assert a.to_numpy().tobytes() == b.to_numpy().tobytes()
     elif isinstance(a, pa.ChunkedArray):
         assert_same_arrow(a.type, b.type)
         assert [len(c) for c in a.chunks] == [len(c) for c in b.chunks]

@@ -389,6 +389,16 @@ def test_registered_extension_types_come_back_and_others_as_their_storage():
     assert_arrow_kept(table)
 
 
+def test_an_extension_type_that_is_not_registered_is_refused_at_put():
+    t = Celsius(3)
+    array = pa.ExtensionArray.from_storage(t, pa.array([1.5]))
+    inner = pa.StructArray.from_arrays([array], ["a"])
+    for value in (array, array[0], t, inner, pa.table({"a": array}), pa.chunked_array([array])):
+        with pytest.raises(TypeErrorException, match=r"'test\.celsius' is not registered"):
+            encode(value)
+    assert_arrow_kept(array.storage)
+
+
 # ---- refused
 
 

@@ -186,7 +186,6 @@ def test_what_would_not_come_back_is_refused():
     for value, why in (
         (pl.DataFrame({"a": [1]}).lazy(), "collect"),
         (pl.Series("x", [object()], pl.Object), "objects"),
-        (pl.Series("x", [1], pl.Int128), "128"),
         (pl.Series("x", [[[1]]], pl.List(pl.Array(pl.Int128, 1))), "128"),
         (pl.Series("x", [[]], pl.Array(pl.Int8, 0)), "width 0"),
         (pl.Series("a\0b", [1]), "NUL"),
@@ -252,3 +251,65 @@ def test_a_release_that_is_too_old_says_which_is_needed(python, module, change, 
         """
     )
     assert done.stdout.count(why) == 2
+
+
+# ---- integers of 128 bits, which Arrow does not have
+
+RANGES = {"Int128": (-(2**127), 2**127 - 1)}
+if hasattr(pl, "UInt128"):
+    RANGES["UInt128"] = (0, 2**128 - 1)
+
+
+def wide_series(name, dtype="Int128"):
+    return st.lists(st.none() | st.integers(*RANGES[dtype]), max_size=20).map(
+        lambda values: pl.Series(name, values, getattr(pl, dtype))
+    )
+
+
+@given(st.data())
+def test_integers_of_128_bits_are_kept(data):
+    dtype = data.draw(st.sampled_from(sorted(RANGES)))
+    series = data.draw(wide_series(data.draw(st.sampled_from(["", "x", "high"])), dtype))
+    if data.draw(st.booleans()):
+        series = series.sort(descending=data.draw(st.booleans()))
+    frame = series.to_frame().with_columns(pl.Series("other", ["a"] * len(series), pl.String))
+    for value in (series, frame, frame.select("other", series.name)):
+        back = decode(*stored(encode(value, pickle=False)), pickle=False)
+        assert type(back) is type(value)
+        assert back.equals(value, null_equal=True)
+        columns = [v.to_frame() if isinstance(v, pl.Series) else v for v in (value, back)]
+        assert columns[0].schema == columns[1].schema
+        assert columns[0].flags == columns[1].flags
+
+
+@pytest.mark.parametrize("dtype", sorted(RANGES))
+def test_the_ends_of_their_range_are_kept(dtype):
+    low, high = RANGES[dtype]
+    edges = [2**64 - 1, 2**64, 2**63, 2**63 - 1, 0, 1, None]
+    values = [low, low + 1, high, high - 1, *edges, *[-v for v in edges if v and low < 0]]
+    back = decode(*stored(encode(pl.Series("x", values, getattr(pl, dtype)))))
+    assert back.to_list() == values
+    assert back.dtype == getattr(pl, dtype)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"wide_": {"0": "Int64"}},
+        {"wide_": {"7": "Int128"}},
+        {"wide_": {"x": "Int128"}},
+        {"wide_": {"1": "Int128"}},
+        {"wide_": {"0": 5}},
+        {"wide_": ["0"]},
+    ],
+)
+def test_lies_about_wide_integers_are_typed_errors(change):
+    frame = pl.DataFrame({"a": pl.Series([1], dtype=pl.Int128), "b": [1]})
+    typename, metadata, buffers = stored(encode(frame))
+    with pytest.raises(CorruptedException):
+        decode(typename, json.dumps({**json.loads(metadata), **change}), buffers)
+
+
+@pytest.mark.skipif(not hasattr(pl, "Float16"), reason="a newer polars has them")
+def test_half_floats_are_kept():
+    assert_polars_kept(pl.Series("x", [1.5, None, float("nan"), -0.0], pl.Float16))

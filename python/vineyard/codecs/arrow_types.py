@@ -152,6 +152,16 @@ def _run_values_field(t: pa.DataType) -> pa.Field:
 
 
 def _extension_node(t: pa.DataType) -> Node:
+    try:
+        read = _as_read(pa.field("", t)).type
+    except Exception as error:  # of the program's own class
+        refuse(t, f"the Arrow type {t} can't be read back: {error}")
+    if type(read) is not type(t):
+        refuse(
+            t,
+            f"the extension type {t.extension_name!r} is not registered, and would come back as its "
+            "storage: pa.register_extension_type(type), or put array.storage",
+        )
     node = {"extension_": t.extension_name, "storage_": type_node(t.storage_type)}
     serialized = dict(_exported_metadata(t)).get(_EXTENSION_METADATA, b"")
     return {**node, "serialized_": _text_node(serialized)} if serialized else node
@@ -393,6 +403,11 @@ def _map_of(entries: pa.Field, keys_sorted: bool) -> pa.DataType:
     return pa.map_(key, item, keys_sorted)
 
 
+def _as_read(field: pa.Field) -> pa.Field:
+    """A field as it comes out of a schema that is read: only that looks extension types up."""
+    return pa.ipc.read_schema(pa.schema([field]).serialize()).field(0)
+
+
 def _extension_field_of(
     name: str, node: dict[str, Any], nullable: bool, metadata: dict[bytes, bytes] | None
 ) -> pa.Field:
@@ -403,8 +418,7 @@ def _extension_field_of(
     }
     storage = type_of(node.get("storage_"))
     plain = pa.field(name, storage, nullable, {**(metadata or {}), **extension})
-    # Only reading a schema looks an extension type up.
-    field: pa.Field = pa.ipc.read_schema(pa.schema([plain]).serialize()).field(0)
+    field = _as_read(plain)
     if isinstance(field.type, pa.BaseExtensionType):
         return pa.field(name, field.type, nullable, metadata)
     return field

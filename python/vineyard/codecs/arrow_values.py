@@ -21,8 +21,8 @@ Everything that pyarrow would not tell apart by itself is kept: metadata, nullab
 are cut into chunks, the values of a dictionary that no item uses. Validity of an array without nulls
 is not. What comes back are views of the stored bytes, also in tables of many columns.
 
-An extension type comes back if it is registered where the value is got; its storage comes back
-where it is not, as from Arrow IPC.
+An extension type must be registered where the value is put. Where it is got and not registered, its
+storage comes back, as from Arrow IPC.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from vineyard.codecs import arrow_tensors  # noqa: F401 - registers
 from vineyard.codecs import arrow_types as types
 from vineyard.codecs.arrow_arrays import array_of, hollow
 from vineyard.codecs.arrow_writing import ArrayWriter

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
-"""array.array and ctypes arrays; and what else has bytes to show but can't be stored as it is.
+"""array.array; memory to write to; and what has bytes to show but can't be stored as it is.
 
-Both come back writable, as their types know nothing else. An array.array is a copy. A ctypes array
-lies in a private copy-on-write mapping of the stored pages (`private_buffer`): nothing is copied,
-and what is written to it stays in this process.
+An array.array comes back writable, as its type knows nothing else: it is a copy.
 
 >>> import array
 >>> from vineyard.codecs import decode, encode
@@ -16,23 +14,19 @@ array('h', [1, -2])
 from __future__ import annotations
 
 import array
-import ctypes
 import mmap
 import pickle
-from math import prod
 from typing import Any
 
 from vineyard import _core
 from vineyard._core import Blob
 from vineyard.codecs.tree import (
     Decoder,
-    Encode,
     Encoder,
     Node,
     corrupted,
     decodes,
     encodes,
-    recognises,
     refuse,
 )
 
@@ -92,68 +86,6 @@ def _decode_array(decoder: Decoder, node: dict[str, Any]) -> array.array[Any]:
         corrupted("text with a character beyond the last")
     value.frombytes(buffer)
     return value
-
-
-# ---- ctypes arrays
-
-#: Types of items, by the names that programs use.
-_ITEM_TYPES = """
-    c_bool c_byte c_ubyte c_char c_wchar c_short c_ushort c_int c_uint c_long c_ulong c_longlong
-    c_ulonglong c_float c_double c_longdouble c_int8 c_uint8 c_int16 c_uint16 c_int32 c_uint32
-    c_int64 c_uint64 c_size_t c_ssize_t
-"""
-_ITEMS: dict[str, Any] = {name: getattr(ctypes, name) for name in _ITEM_TYPES.split()}
-#: Several names are one type; a stored one is the first of these.
-_ITEM_NAMES = {t: name for name, t in reversed(_ITEMS.items())}
-
-
-@recognises
-def _find_ctypes_encoder(t: type) -> Encode | None:
-    """Arrays, of arrays, of plain items; but no classes derived from such."""
-    if not issubclass(t, ctypes.Array):
-        return None
-    item, shape = _item_and_shape(t)
-    return _ctypes_node if item in _ITEM_NAMES and t is _array_type(item, shape) else None
-
-
-def _item_and_shape(t: Any) -> tuple[Any, list[int]]:
-    shape = []
-    while issubclass(t, ctypes.Array):
-        shape.append(t._length_)
-        t = t._type_
-    return t, shape
-
-
-def _array_type(item: Any, shape: list[int]) -> Any:
-    for length in reversed(shape):
-        item = item * length
-    return item
-
-
-def _ctypes_node(encoder: Encoder, value: Any) -> Node:
-    item, shape = _item_and_shape(type(value))
-    return {
-        "codec": "ctypes.array",
-        "value_type_": _ITEM_NAMES[item],
-        "item_bytes_": ctypes.sizeof(item),
-        "shape_": shape,
-        "buffer": encoder.buffer(memoryview(value).cast("B") if prod(shape) else b""),
-    }
-
-
-@decodes("ctypes.array")
-def _decode_ctypes(decoder: Decoder, node: dict[str, Any]) -> Any:
-    item = _ITEMS.get(decoder.need(node, "value_type_", str))
-    shape = decoder.need_ints(node, "shape_", 0, 2**62)
-    buffer = decoder.need_buffer(node)
-    if item is None or ctypes.sizeof(item) != decoder.need_int(node, "item_bytes_"):
-        corrupted(f"{node['value_type_'][:20]!r} is no type of items here, or has another size")
-    if not 1 <= len(shape) <= 64 or len(buffer) != prod(shape) * ctypes.sizeof(item):
-        corrupted(f"{len(buffer)} bytes for an array of {str(shape)[:60]} {node['value_type_']}")
-    if not prod(shape) and prod(n or 1 for n in shape) > 2**40:
-        corrupted(f"an empty array of {str(shape)[:60]}")
-    t = _array_type(item, shape)
-    return t.from_buffer(private_buffer(decoder, node)) if prod(shape) else t()
 
 
 # ---- what can't be stored as it is

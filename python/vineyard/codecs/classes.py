@@ -36,11 +36,11 @@ from vineyard.errors import NotAvailableHereException
 # ---- classes by name
 
 
-def _class_keys(encoder: Encoder, t: type) -> dict[str, Node]:
+def class_keys(encoder: Encoder, t: type) -> dict[str, Node]:
     return {"module_": encoder.node(t.__module__), "class_": encoder.node(t.__qualname__)}
 
 
-def _class_of(decoder: Decoder, node: dict[str, Any]) -> type:
+def class_of(decoder: Decoder, node: dict[str, Any]) -> type:
     key = "class", decoder.need(node, "module_", str), decoder.need(node, "class_", str)
     if key not in decoder.memo:
         decoder.memo[key] = _find_class(key[1], key[2], decoder.pickle)
@@ -81,7 +81,7 @@ def _lookup(module: Any, name: str) -> type | None:
     return found  # type: ignore[no-any-return]
 
 
-def _is_found_by_name(encoder: Encoder, t: type) -> bool:
+def is_found_by_name(encoder: Encoder, t: type) -> bool:
     found = encoder.memo.get(("class", t))
     if found is None:
         found = encoder.memo["class", t] = _is_there(t)
@@ -107,7 +107,7 @@ _HOOKS = {
 }
 
 
-def _not_found(encoder: Encoder, value: Any) -> Node:
+def not_found(encoder: Encoder, value: Any) -> Node:
     t = type(value)
     why = f"{t.__qualname__!r} is not what module {t.__module__!r} has under this name"
     return encode_pickle(encoder, value, why)
@@ -153,15 +153,15 @@ def _namedtuple_node(encoder: Encoder, value: tuple[Any, ...]) -> Node:
     fields = _fields_of(encoder, t)
     if getattr(value, "__dict__", None) or fields is None or len(value) != len(fields):
         return encode_pickle(encoder, value)
-    if not _is_found_by_name(encoder, t):
-        return _not_found(encoder, value)
-    keys = {"codec": "namedtuple", **_class_keys(encoder, t), "fields_": fields}
+    if not is_found_by_name(encoder, t):
+        return not_found(encoder, value)
+    keys = {"codec": "namedtuple", **class_keys(encoder, t), "fields_": fields}
     return {**keys, **items_keys(encoder, tuple(value))}
 
 
 @decodes("namedtuple")
 def _decode_namedtuple(decoder: Decoder, node: dict[str, Any]) -> Any:
-    t = _class_of(decoder, node)
+    t = class_of(decoder, node)
     fields = _fields_of(decoder, t)
     if fields is None:
         corrupted(f"a named tuple of class {t.__qualname__!r}")
@@ -189,9 +189,9 @@ _PLAIN = (bool, int, float, str)
 def _enum_node(encoder: Encoder, member: enum.Enum) -> Node:
     t = type(member)
     name = member._name_
-    if not _is_found_by_name(encoder, t):
-        return _not_found(encoder, member)
-    keys = {"codec": "enum", **_class_keys(encoder, t)}
+    if not is_found_by_name(encoder, t):
+        return not_found(encoder, member)
+    keys = {"codec": "enum", **class_keys(encoder, t)}
     if name is not None and t.__members__.get(name) is member:
         keys["name_"] = encoder.node(name)
         if type(member._value_) in _PLAIN:
@@ -225,7 +225,7 @@ def _combines(t: type) -> bool:
 
 @decodes("enum")
 def _decode_enum(decoder: Decoder, node: dict[str, Any]) -> enum.Enum:
-    t = _class_of(decoder, node)
+    t = class_of(decoder, node)
     if not issubclass(t, enum.Enum):
         corrupted(f"a member of {t.__qualname__!r}, which is no enum")
     value = decoder.value(node["value_"]) if "value_" in node else None
@@ -233,15 +233,15 @@ def _decode_enum(decoder: Decoder, node: dict[str, Any]) -> enum.Enum:
         name = decoder.value(node["name_"])
         member = t.__members__.get(name)
         if member is None:
-            _differs(t, f"has no member {str(name)[:60]!r}")
+            differs(t, f"has no member {str(name)[:60]!r}")
         if "value_" in node and not _same_plain(member._value_, value):
-            _differs(t, f"has the value {member._value_!r} for {member._name_!r}, not {value!r}")
+            differs(t, f"has the value {member._value_!r} for {member._name_!r}, not {value!r}")
         return member
     if not _combines(t) or type(value) is not int:
         corrupted(f"a combination of members of {t.__qualname__!r}")
     member = _made_of(t, value)
     if member is None:
-        _differs(t, f"has no members that make {value}")
+        differs(t, f"has no members that make {value}")
     return member  # type: ignore[no-any-return]
 
 
@@ -249,7 +249,7 @@ def _same_plain(a: Any, b: Any) -> bool:
     return type(a) is type(b) and (a == b or (a != a and b != b))
 
 
-def _differs(t: type, how: str) -> NoReturn:
+def differs(t: type, how: str) -> NoReturn:
     raise NotAvailableHereException(
         f"{t.__qualname__!r} {how} here: use the class that the value was stored with"
     )
@@ -281,8 +281,8 @@ def _static(t: type, name: str) -> Any:
 
 def _dataclass_node(encoder: Encoder, value: Any) -> Node:
     t = type(value)
-    if not _is_found_by_name(encoder, t):
-        return _not_found(encoder, value)
+    if not is_found_by_name(encoder, t):
+        return not_found(encoder, value)
     attributes: dict[str, Any] = {}
     for name in _slots(t):
         try:
@@ -294,7 +294,7 @@ def _dataclass_node(encoder: Encoder, value: Any) -> Node:
         return encode_pickle(encoder, value)
     return {
         "codec": "dataclass",
-        **_class_keys(encoder, t),
+        **class_keys(encoder, t),
         "fields_": list(t.__dataclass_fields__),
         "names_": [encoder.node(name) for name in attributes],
         **items_keys(encoder, list(attributes.values())),
@@ -303,7 +303,7 @@ def _dataclass_node(encoder: Encoder, value: Any) -> Node:
 
 @decodes("dataclass")
 def _decode_dataclass(decoder: Decoder, node: dict[str, Any]) -> Any:
-    t = _class_of(decoder, node)
+    t = class_of(decoder, node)
     plan = decoder.memo.get(("dataclass", t))
     if plan is None:
         if not _is_plain_dataclass(t):

@@ -6,11 +6,13 @@ polars hands its columns to pyarrow without a copy, and takes them back so. A fr
 pyarrow Table that it gives (see `arrow_values`), a series as the table of its frame; ``sorted_``
 says which columns are flagged as sorted: ``{"0": "ascending"}``.
 
-What polars 2 gives to pyarrow is not all that it holds. A value that would not come back with the
-same dtypes is refused: Python objects, integers of 128 bits, arrays of width 0, names with a NUL.
+What polars 2 gives to pyarrow is not all that it holds. Arrow has no integers of 128 bits: such a
+column is stored as a struct of its halves, ``high`` and ``low``, and ``wide_`` says so:
+``{"0": "Int128"}``. A value that would not come back with the same dtypes is refused: Python objects,
+integers of 128 bits within lists and structs, arrays of width 0, names with a NUL.
 
 ==============  ==============================================================
-polars.frame    keys of ``arrow.table``, ``sorted_``
+polars.frame    keys of ``arrow.table``, ``sorted_``, ``wide_``
 polars.series   the same; one column, of the series' name
 ==============  ==============================================================
 """
@@ -72,6 +74,8 @@ def _series_node(encoder: Encoder, series: pl.Series) -> Node:
 
 
 def _node(encoder: Encoder, value: Any, frame: pl.DataFrame) -> dict[str, Any]:
+    whole = frame
+    frame, wide = _split(frame)
     for name, dtype in frame.schema.items():
         why = _NUL if "\0" in name else _obstacle(dtype)
         if why:
@@ -84,7 +88,9 @@ def _node(encoder: Encoder, value: Any, frame: pl.DataFrame) -> dict[str, Any]:
     if empty.schema != frame.schema:
         refuse(value, f"it would come back with the dtypes {list(empty.schema.values())}")
     node = {**table_node(encoder, table), "from_polars": True}
-    flags = _sorted_columns(frame)
+    if wide:
+        node["wide_"] = wide
+    flags = _sorted_columns(whole)
     return {**node, "sorted_": flags} if flags else node
 
 
@@ -92,8 +98,8 @@ def _obstacle(dtype: Any) -> str | None:
     """Why a dtype can't be stored, or None."""
     if dtype == pl.Object:
         return "Python objects are nothing that Arrow holds"
-    if dtype in _WIDE:
-        return "pyarrow has no integers of 128 bits; cast it to Decimal or to String"
+    if dtype in _WIDE.values():
+        return "Arrow has no integers of 128 bits; cast it to Decimal or to String"
     if isinstance(dtype, pl.Array) and dtype.size == 0:
         return "polars can't take arrays of width 0 back"
     inner = [dtype.inner] if isinstance(dtype, (pl.List, pl.Array)) else []
@@ -109,7 +115,44 @@ def _obstacle(dtype: Any) -> str | None:
 
 
 _NUL = "polars can't hand a name with a NUL in it to anybody (it aborts)"
-_WIDE = [getattr(pl, name) for name in ("Int128", "UInt128") if hasattr(pl, name)]
+
+
+# ---- integers of 128 bits
+
+_WIDE: dict[str, Any] = {
+    name: getattr(pl, name) for name in ("Int128", "UInt128") if hasattr(pl, name)
+}
+_HALVES: dict[str, Any] = {"Int128": pl.Int64, "UInt128": pl.UInt64}  # the upper one's dtype
+
+
+def _split(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The frame with halves in the place of wide integers, and which columns those are."""
+    wide = {}
+    for i, (name, dtype) in enumerate(frame.schema.items()):
+        if dtype in _WIDE.values():
+            wide[str(i)] = str(dtype)
+            column = frame.to_series(i).alias("whole").to_frame()
+            scale = pl.lit(2**64, dtype=dtype)
+            high = (pl.col("whole") // scale).alias("high")
+            low = (pl.col("whole") - pl.col("high") * scale).cast(pl.UInt64).alias("low")
+            halves = column.with_columns(high).select(pl.col("high").cast(_HALVES[str(dtype)]), low)
+            frame = frame.clone().replace_column(i, halves.to_struct(name))
+    return frame, wide
+
+
+def _joined(frame: pl.DataFrame, wide: dict[str, Any]) -> pl.DataFrame:
+    """The reverse of `_split`."""
+    for key, name in wide.items():
+        if name not in _WIDE or not key.isdecimal() or int(key) >= frame.width:
+            corrupted(f"column {key[:20]!r} has integers {str(name)[:20]!r}")
+        halves = frame.to_series(int(key))
+        if halves.dtype != pl.Struct({"high": _HALVES[name], "low": pl.UInt64}):
+            corrupted(f"integers of 128 bits made of {halves.dtype}")
+        high, low = (pl.col(part).cast(_WIDE[name]) for part in ("high", "low"))
+        whole = high * pl.lit(2**64, dtype=_WIDE[name]) + low
+        column = halves.struct.unnest().select(whole.alias("whole")).to_series()
+        frame = frame.replace_column(int(key), column.alias(halves.name))
+    return frame
 
 
 def _sorted_columns(frame: pl.DataFrame) -> dict[str, str]:
@@ -136,6 +179,8 @@ def _decode_frame(decoder: Decoder, node: dict[str, Any]) -> pl.DataFrame:
         frame = _frame_of(table)
     except _Panic as error:
         corrupted(f"polars says: {error}")
+    if "wide_" in node:
+        frame = _joined(frame, decoder.need(node, "wide_", dict))
     return _with_flags(decoder, node, frame)
 
 

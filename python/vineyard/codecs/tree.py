@@ -82,7 +82,7 @@ LAZY_DECODERS = {
     "capsule": "vineyard.codecs.capsule_values",
     "deep": "vineyard.codecs.nesting",
     "array": "vineyard.codecs.buffer_values",
-    "ctypes": "vineyard.codecs.buffer_values",
+    "ctypes": "vineyard.codecs.ctypes_values",
     "torch": "vineyard.codecs.torch_values",
     **dict.fromkeys(
         (
@@ -103,7 +103,10 @@ LAZY_DECODERS = {
 }
 #: Full name of a base class -> the module whose import registers what recognises its subclasses.
 LAZY_BASES = {
-    "_ctypes.Array": "vineyard.codecs.buffer_values",
+    **dict.fromkeys(
+        ("_ctypes.Array", "_ctypes.Structure", "_ctypes.Union", "_ctypes._SimpleCData"),
+        "vineyard.codecs.ctypes_values",
+    ),
     "torch.nn.modules.module.Module": "vineyard.codecs.torch_values",
     "pyarrow.lib.ExtensionArray": "vineyard.codecs.arrow_values",
     "pyarrow.lib.ExtensionScalar": "vineyard.codecs.arrow_values",
