@@ -83,7 +83,7 @@ void AddMembers(ObjectBuilder& builder, nb::handle members) {
 
 ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::handle buffers,
              nb::handle members, nb::handle labels, std::optional<std::string> name,
-             Version if_version, Seconds timeout) {
+             Version if_version, Seconds timeout, std::optional<bool> copy) {
   ObjectBuilder builder(std::move(type_name));
   builder.SetMetadata(std::move(metadata));
   std::vector<BufferView> views;
@@ -94,7 +94,7 @@ ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::ha
       builder.AddLabel(nb::cast<std::string>(key), nb::cast<std::string>(value));
     }
   }
-  PutOptions options{ToTimeout(timeout), std::move(name).value_or(""), if_version};
+  PutOptions options{ToTimeout(timeout), std::move(name).value_or(""), if_version, ToCopying(copy)};
   return Unwrap(Unlocked([&] { return self.client->Put(builder, options); }));
 }
 
@@ -182,7 +182,7 @@ void BindObjects(nb::class_<PyClient>& c) {
   c.def("put", &Put, nb::arg("typename"), nb::arg("metadata"), nb::arg("buffers"),
         nb::arg("members") = nb::none(), nb::arg("labels") = nb::none(),
         nb::arg("name") = nb::none(), nb::arg("if_version") = nb::none(),
-        nb::arg("timeout") = nb::none())
+        nb::arg("timeout") = nb::none(), nb::arg("copy") = nb::none())
       .def("get", &Get, nb::arg("key"), nb::arg("wait") = false, nb::arg("timeout") = nb::none())
       .def("put_many", &PutMany, nb::arg("parts"), nb::arg("names") = nb::none(),
            nb::arg("timeout") = nb::none())
@@ -226,6 +226,22 @@ void BindObjects(nb::class_<PyClient>& c) {
             Check(Unlocked([&] { return self.client->SetLabels(id, made, options); }));
           },
           nb::arg("id"), nb::arg("labels"), nb::arg("timeout") = nb::none());
+}
+
+void BindMemory(nb::class_<PyClient>& c) {
+  c.def(
+       "allocate",
+       [](PyClient& self, uint64_t size, Seconds timeout) {
+         CallOptions options{ToTimeout(timeout)};
+         return ToMemory(Unwrap(Unlocked([&] { return self.client->Allocate(size, options); })));
+       },
+       nb::arg("size"), nb::arg("timeout") = nb::none())
+      .def(
+          "placements",
+          [](PyClient& self, nb::sequence buffers, std::optional<bool> copy) {
+            return ToPlacements(buffers, &*self.client, ToCopying(copy));
+          },
+          nb::arg("buffers"), nb::arg("copy") = nb::none());
 }
 
 void BindBlobs(nb::class_<PyClient>& c) {
@@ -340,6 +356,7 @@ void BindClient(nb::module_& m) {
   c.def("__init__", &Connect, nb::arg("socket"), nb::arg("timeout") = 60.0,
         nb::arg("wait_for_instance") = 0.0);
   BindObjects(c);
+  BindMemory(c);
   BindBlobs(c);
   BindNames(c);
   BindInstance(c);

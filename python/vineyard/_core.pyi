@@ -71,6 +71,12 @@ class PrivateBytes:
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
+class Memory:
+    """Memory that `Client.allocate` gave, writable through the buffer protocol."""
+
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
 class BlobBuilder:
     """A blob while it is written: writable through the buffer protocol until it is sealed.
 
@@ -209,6 +215,7 @@ class Client:
         name: str | None = None,
         if_version: int | None = None,
         timeout: float | None = None,
+        copy: bool | None = None,
     ) -> ObjectID: ...
     def get(
         self, key: ObjectID | str, wait: bool = False, timeout: float | None = None
@@ -249,6 +256,12 @@ class Client:
     def set_labels(
         self, id: ObjectID, labels: dict[str, str], timeout: float | None = None
     ) -> None: ...
+    def allocate(self, size: int, timeout: float | None = None) -> Memory:
+        """Memory in the store, not initialised; up to `inline_max` bytes, of this process."""
+    def placements(
+        self, buffers: Sequence[Buffer], copy: bool | None = None
+    ) -> builtins.list[tuple[str, int]]:
+        """See `placements`; for a put by this client."""
     def create_blob(self, size: int, timeout: float | None = None) -> BlobBuilder: ...
     def seal(self, builder: BlobBuilder, timeout: float | None = None) -> Blob: ...
     def get_blob(self, id: ObjectID, timeout: float | None = None) -> Blob: ...
@@ -289,6 +302,13 @@ class Client:
     def connected(self) -> bool: ...
     @property
     def timeout(self) -> float: ...
+
+def placements(
+    buffers: Sequence[Buffer], copy: bool | None = None
+) -> builtins.list[tuple[str, int]]:
+    """What a put would do with each buffer, and the size of the memory it was allocated in: "own"
+    (not allocated in the store), "in place", "referred", or why it copies: "small part", "changed",
+    "elsewhere", "refused", "forced", "habit"."""
 
 def map_private(
     buffers: Sequence[bytes | Blob],

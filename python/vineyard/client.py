@@ -14,6 +14,7 @@ from vineyard.calls.blobs import BlobCalls
 from vineyard.calls.deadlines import Deadline
 from vineyard.calls.elsewhere import ElsewhereCalls
 from vineyard.calls.many import ManyCalls
+from vineyard.calls.memory import MemoryCalls
 from vineyard.calls.names import NameCalls
 from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.refs import Ref, to_id, to_name
@@ -35,7 +36,7 @@ from vineyard.objects import Object, ObjectMeta
 _READ, _WRITABLE, _COPY = "read", "writable", "copy"
 
 
-class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
+class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, MemoryCalls, ElsewhereCalls):
     """A connection to one volume of an instance. Programs get it from `vineyard.connect`.
 
     Threads may share it; a call that waits holds up no other. After a fork the child's calls open a
@@ -82,6 +83,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         name: str | None = None,
         *,
         if_version: int | None = None,
+        copy: bool | None = None,
         timeout: float | None = None,
         **kwargs: Any,
     ) -> ObjectID:
@@ -101,6 +103,11 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             What a builder had stored under another name, or before this call, it only refers to.
         if_version : int, optional
             The version that `name` must have now (0: it must not exist). Needs `name`.
+        copy : bool, optional
+            Whether memory that lies in the store already is copied: arrays of `empty`, and what was
+            got before. By default it is not; but where arrays of `empty` were mostly written to
+            after they were put, some puts of such arrays copy, which costs less then. False: only
+            what must be; True: everything. See `explain`.
         timeout : float, optional
             Seconds to wait, for memory above all.
         **kwargs
@@ -130,11 +137,13 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             if built is not None:
                 return built
             if contexts.get_current_builders():
-                return self._put_with_parts(value, name, if_version, timeout, kwargs)
+                return self._put_with_parts(value, name, if_version, timeout, kwargs, copy)
         typename, metadata, buffers, members = encode(value, pickle=self._pickle)
         if kwargs:
             metadata = with_place(typename, metadata, kwargs)
-        return store(self._core, typename, metadata, buffers, members, name, if_version, timeout)
+        return store(
+            self._core, typename, metadata, buffers, members, name, if_version, timeout, copy
+        )
 
     def _put_with_parts(
         self,
@@ -143,6 +152,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         if_version: int | None,
         timeout: float | None,
         kwargs: dict[str, Any],
+        copy: bool | None,
     ) -> ObjectID:
         """A put by codecs, of a value some of whose parts have builders: those become members."""
         deadline = Deadline(timeout, self._core)
@@ -163,8 +173,9 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             typename, metadata, buffers, members = encode(value, pickle=self._pickle, custom=build)
             if kwargs:
                 metadata = with_place(typename, metadata, kwargs)
+            left = deadline.left()
             return store(
-                self._core, typename, metadata, buffers, members, name, if_version, deadline.left()
+                self._core, typename, metadata, buffers, members, name, if_version, left, copy
             )
         except BaseException:
             for ref in core.made:  # of nobody now
@@ -458,9 +469,10 @@ class _NotingCore:
         name: str | None,
         if_version: int | None,
         timeout: float | None,
+        copy: bool | None = None,
     ) -> ObjectID:
         ref = self._core.put(
-            typename, metadata, buffers, members, labels, name, if_version, timeout
+            typename, metadata, buffers, members, labels, name, if_version, timeout, copy=copy
         )
         if name is None:
             self.made.add(ref)

@@ -145,21 +145,37 @@ def store(
     name: str | None,
     if_version: int | None,
     timeout: float | None,
+    copy: bool | None = None,
 ) -> ObjectID:
-    """A put that refers to the buffers which lie in the store already, and copies the others."""
-    if not _candidates(core, buffers):
-        return core.put(typename, metadata, buffers, members, None, name, if_version, timeout)
+    """A put that refers to the buffers which lie in the store already, and copies the others; all of
+    them where `copy` is True. Memory of `Client.empty` is the core's business."""
+    if copy is True:
+        buffers = [memoryview(b) if type(b) is Blob else b for b in buffers]
+    if copy is True or not _candidates(core, buffers):
+        return core.put(
+            typename, metadata, buffers, members, None, name, if_version, timeout, copy=copy
+        )
     deadline = Deadline(timeout, core)
     referring = refer(core, buffers, deadline)
     try:
         return core.put(
-            typename, metadata, referring, members, None, name, if_version, deadline.left()
+            typename,
+            metadata,
+            referring,
+            members,
+            None,
+            name,
+            if_version,
+            deadline.left(),
+            copy=copy,
         )
     except ObjectNotExistsException:  # of a member; or of a blob, deleted a moment ago
         if not any(type(buffer) is Blob for buffer in referring):
             raise
     copied = [memoryview(b) if type(b) is Blob else b for b in buffers]
-    return core.put(typename, metadata, copied, members, None, name, if_version, deadline.left())
+    return core.put(
+        typename, metadata, copied, members, None, name, if_version, deadline.left(), copy=copy
+    )
 
 
 def refer(core: _core.Client, buffers: Sequence[Any], deadline: Deadline) -> Sequence[Any]:
