@@ -16,7 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string_view>
+#include <vector>
 
 namespace vineyard {
 
@@ -35,6 +35,9 @@ class Allocation {
   [[nodiscard]] std::byte* data() const { return bytes().data(); }
   [[nodiscard]] size_t size() const { return bytes().size(); }
   [[nodiscard]] bool valid() const { return memory_ != nullptr; }
+
+  /// All of the allocation in the store that these bytes lie in; empty if they lie in none.
+  [[nodiscard]] static std::span<std::byte> Containing(std::span<const std::byte> bytes);
 
  private:
   std::shared_ptr<internal::AllocatedMemory> memory_;
@@ -59,5 +62,9 @@ enum class Placement : uint8_t {
   kForced,     ///< Copied: as asked for.
   kHabit,      ///< Copied: what was put in place before was mostly written to afterwards.
 };
+
+/// What a put of these buffers would do with each now, by the client that allocated it. Changes nothing.
+std::vector<Placement> PlacementsOf(std::span<const std::span<const std::byte>> buffers,
+                                    Copying copying = Copying::kAuto);
 
 }  // namespace vineyard

@@ -29,6 +29,15 @@ void BindBlob(nb::module_& m);
 void BindBlobBuilder(nb::module_& m);
 void BindInfos(nb::module_& m);
 void BindClient(nb::module_& m);
+void BindAllocation(nb::module_& m);
+
+/// A Python object that owns the memory, with the buffer protocol.
+nb::object ToMemory(Allocation allocation);
+/// None, False, True.
+Copying ToCopying(std::optional<bool> copy);
+/// What a put does with each buffer, and how large the allocation is that it lies in; `client` null: by
+/// the client that allocated it.
+nb::list ToPlacements(nb::sequence buffers, Client* client, Copying copying);
 
 /// The Python exception that stands for the status.
 nb::object ToException(const Status& status);

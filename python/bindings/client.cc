@@ -76,8 +76,9 @@ void AddMembers(ObjectBuilder& builder, nb::handle members) {
 }
 
 ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::handle buffers,
-             nb::handle members, nb::handle labels, std::optional<std::string> name,
-             Version if_version, Seconds timeout, nb::handle progress) {
+             nb::handle members, nb::handle labels, Seconds timeout,
+             std::optional<std::string> name, Version if_version, Seconds ttl,
+             std::optional<bool> copy, nb::handle progress) {
   ObjectBuilder builder(std::move(type_name));
   builder.SetMetadata(std::move(metadata));
   std::vector<BufferView> views;
@@ -93,6 +94,8 @@ ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::ha
   options.name = std::move(name).value_or("");
   options.if_version = if_version;
   options.progress = ToProgress(progress);
+  options.ttl = ToTimeout(ttl);
+  options.copying = ToCopying(copy);
   return Unwrap(Unlocked([&] { return self.client->Put(builder, options); }));
 }
 
@@ -179,8 +182,9 @@ nb::list ToList(std::vector<T>&& items) {
 void BindObjects(nb::class_<PyClient>& c) {
   c.def("put", &Put, nb::arg("typename"), nb::arg("metadata"), nb::arg("buffers"),
         nb::arg("members") = nb::none(), nb::arg("labels") = nb::none(),
-        nb::arg("name") = nb::none(), nb::arg("if_version") = nb::none(),
-        nb::arg("timeout") = nb::none(), nb::arg("progress") = nb::none())
+        nb::arg("timeout") = nb::none(), nb::arg("name") = nb::none(),
+        nb::arg("if_version") = nb::none(), nb::arg("ttl") = nb::none(),
+        nb::arg("copy") = nb::none(), nb::arg("progress") = nb::none())
       .def("get", &Get, nb::arg("key"), nb::arg("wait") = false, nb::arg("timeout") = nb::none())
       .def("put_many", &PutMany, nb::arg("parts"), nb::arg("names") = nb::none(),
            nb::arg("timeout") = nb::none())
@@ -226,6 +230,22 @@ void BindObjects(nb::class_<PyClient>& c) {
           nb::arg("id"), nb::arg("labels"), nb::arg("timeout") = nb::none());
 }
 
+void BindMemory(nb::class_<PyClient>& c) {
+  c.def(
+       "allocate",
+       [](PyClient& self, uint64_t size, Seconds timeout) {
+         CallOptions options{ToTimeout(timeout)};
+         return ToMemory(Unwrap(Unlocked([&] { return self.client->Allocate(size, options); })));
+       },
+       nb::arg("size"), nb::arg("timeout") = nb::none())
+      .def(
+          "placements",
+          [](PyClient& self, nb::sequence buffers, std::optional<bool> copy) {
+            return ToPlacements(buffers, &*self.client, ToCopying(copy));
+          },
+          nb::arg("buffers"), nb::arg("copy") = nb::none());
+}
+
 void BindBlobs(nb::class_<PyClient>& c) {
   c.def(
        "create_blob",
@@ -260,19 +280,19 @@ void BindBlobs(nb::class_<PyClient>& c) {
 void BindNames(nb::class_<PyClient>& c) {
   c.def(
        "put_name",
-       [](PyClient& self, std::string name, ObjectId id, Version if_version, bool owns,
+       [](PyClient& self, std::string name, ObjectId id, Version if_version, bool owns, Seconds ttl,
           Seconds timeout) {
-         NameOptions options{ToTimeout(timeout), if_version, owns};
+         NameOptions options{ToTimeout(timeout), if_version, owns, ToTimeout(ttl)};
          return Unwrap(Unlocked([&] { return self.client->PutName(name, id, options); }));
        },
        nb::arg("name"), nb::arg("id"), nb::arg("if_version") = nb::none(), nb::arg("owns") = false,
-       nb::arg("timeout") = nb::none())
+       nb::arg("ttl") = nb::none(), nb::arg("timeout") = nb::none())
       .def("get_name", &GetName, nb::arg("name"), nb::arg("wait") = false,
            nb::arg("timeout") = nb::none())
       .def(
           "drop_name",
           [](PyClient& self, std::string name, Version if_version, Seconds timeout) {
-            NameOptions options{ToTimeout(timeout), if_version, false};
+            NameOptions options{ToTimeout(timeout), if_version};
             Check(Unlocked([&] { return self.client->DropName(name, options); }));
           },
           nb::arg("name"), nb::arg("if_version") = nb::none(), nb::arg("timeout") = nb::none())
@@ -343,6 +363,7 @@ void BindClient(nb::module_& m) {
   c.def("__init__", &Connect, nb::arg("socket"), nb::arg("timeout") = 60.0,
         nb::arg("wait_for_instance") = 0.0);
   BindObjects(c);
+  BindMemory(c);
   BindBlobs(c);
   BindNames(c);
   BindInstance(c);

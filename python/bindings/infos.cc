@@ -55,6 +55,11 @@ void BindInfos(nb::module_& m) {
       .def_prop_ro("name", [](const NameInfo& self) { return ToStr(self.name); })
       .def_ro("id", &NameInfo::id)
       .def_ro("version", &NameInfo::version)
+      .def_prop_ro("ttl",
+                   [](const NameInfo& self) -> std::optional<double> {
+                     if (!self.ttl) return std::nullopt;
+                     return std::chrono::duration<double>(*self.ttl).count();
+                   })
       .def("__repr__", [](const NameInfo& self) {
         return "NameInfo(name=" + Quoted(self.name) + ", id=" + self.id.ToString() +
                ", version=" + std::to_string(self.version) + ")";

@@ -17,6 +17,7 @@ NB_MODULE(_core, m) {
   BindBlob(m);
   BindBlobBuilder(m);
   BindInfos(m);
+  BindAllocation(m);
   BindClient(m);
   m.def(
       "find_socket",

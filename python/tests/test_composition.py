@@ -253,11 +253,11 @@ class _RecordingCore:
         if name not in ("get", "get_info", "get_blob", "put", "list", "delete", "create_blob"):
             return found
 
-        def call(*args):
-            timeout = args[{"create_blob": 1, "get_blob": 1, "put": 7}.get(name, -1)]
+        def call(*args, **kwargs):
+            timeout = args[{"create_blob": 1, "get_blob": 1, "put": 5}.get(name, -1)]
             self.timeouts.append(timeout)
             next(self._clock)
-            return found(*args)
+            return found(*args, **kwargs)
 
         return call
 

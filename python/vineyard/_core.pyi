@@ -71,6 +71,12 @@ class PrivateBytes:
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
+class Memory:
+    """Memory that `Client.allocate` gave, writable through the buffer protocol."""
+
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
 class BlobBuilder:
     """A blob while it is written: writable through the buffer protocol until it is sealed.
 
@@ -132,6 +138,9 @@ class NameInfo:
     def id(self) -> ObjectID: ...
     @property
     def version(self) -> int: ...
+    @property
+    def ttl(self) -> float | None:
+        """Seconds that the name has still; None: it stays."""
 
 class VolumeInfo:
     @property
@@ -206,9 +215,11 @@ class Client:
         buffers: Iterable[Blob | Buffer],
         members: Mapping[str, ObjectID] | None = None,
         labels: Mapping[str, str] | None = None,
+        timeout: float | None = None,
         name: str | None = None,
         if_version: int | None = None,
-        timeout: float | None = None,
+        ttl: float | None = None,
+        copy: bool | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> ObjectID:
         """`progress` is called with the bytes copied, and of how many; what it raises ends the put."""
@@ -251,6 +262,12 @@ class Client:
     def set_labels(
         self, id: ObjectID, labels: dict[str, str], timeout: float | None = None
     ) -> None: ...
+    def allocate(self, size: int, timeout: float | None = None) -> Memory:
+        """Memory in the store, not initialised; up to `inline_max` bytes, of this process."""
+    def placements(
+        self, buffers: Sequence[Buffer], copy: bool | None = None
+    ) -> builtins.list[tuple[str, int]]:
+        """See `placements`; for a put by this client."""
     def create_blob(self, size: int, timeout: float | None = None) -> BlobBuilder: ...
     def seal(self, builder: BlobBuilder, timeout: float | None = None) -> Blob: ...
     def get_blob(self, id: ObjectID, timeout: float | None = None) -> Blob: ...
@@ -260,6 +277,7 @@ class Client:
         id: ObjectID,
         if_version: int | None = None,
         owns: bool = False,
+        ttl: float | None = None,
         timeout: float | None = None,
     ) -> int: ...
     def get_name(self, name: str, wait: bool = False, timeout: float | None = None) -> NameInfo: ...
@@ -291,6 +309,13 @@ class Client:
     def connected(self) -> bool: ...
     @property
     def timeout(self) -> float: ...
+
+def placements(
+    buffers: Sequence[Buffer], copy: bool | None = None
+) -> builtins.list[tuple[str, int]]:
+    """What a put would do with each buffer, and the size of the memory it was allocated in: "own"
+    (not allocated in the store), "in place", "referred", or why it copies: "small part", "changed",
+    "elsewhere", "refused", "forced", "habit"."""
 
 def map_private(
     buffers: Sequence[bytes | Blob],

@@ -89,6 +89,9 @@ class AsyncClient:
     async def get_many(self, object_ids: Iterable[Ref], **kwargs: Any) -> list[Any]:
         return await self.call(self.client.get_many, list(object_ids), **kwargs)
 
+    async def empty(self, shape: Any, *args: Any, **kwargs: Any) -> Any:
+        return await self.call(self.client.empty, shape, *args, **kwargs)
+
     # ---- objects
 
     async def get_meta(self, object_id: Ref, **kwargs: Any) -> ObjectMeta:

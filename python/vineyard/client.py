@@ -14,11 +14,12 @@ from vineyard.calls.blobs import BlobCalls
 from vineyard.calls.deadlines import Deadline
 from vineyard.calls.elsewhere import ElsewhereCalls
 from vineyard.calls.many import ManyCalls
+from vineyard.calls.memory import MemoryCalls
 from vineyard.calls.names import NameCalls
 from vineyard.calls.noting import NotingCore
 from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.refs import Ref, to_id, to_name
-from vineyard.calls.sharing import note, store
+from vineyard.calls.sharing import PutOptions, note, store
 from vineyard.codecs import NotEncoded, decode, encode
 from vineyard.codecs.tree import corrupted, type_name
 from vineyard.composition import composed_value, with_place
@@ -46,7 +47,7 @@ class _Access(NamedTuple):
 _READ = _Access()
 
 
-class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
+class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, MemoryCalls, ElsewhereCalls):
     """A connection to one volume of an instance. Programs get it from `vineyard.connect`.
 
     Threads may share it; a call that waits holds up no other. After a fork the child's calls open a
@@ -104,6 +105,8 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         name: str | None = None,
         *,
         if_version: int | None = None,
+        ttl: float | None = None,
+        copy: bool | None = None,
         timeout: float | None = None,
         progress: Progress | None = None,
         **kwargs: Any,
@@ -124,6 +127,14 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             What a builder had stored under another name, or before this call, it only refers to.
         if_version : int, optional
             The version that `name` must have now (0: it must not exist). Needs `name`.
+        ttl : float, optional
+            Seconds after which `name` is dropped, and the object with it if nothing else refers to it.
+            Pointing the name anywhere before sets its time anew. Needs `name`.
+        copy : bool, optional
+            Whether memory that lies in the store already is copied: arrays of `empty`, and what was
+            got before. By default it is not; but where arrays of `empty` were mostly written to
+            after they were put, some puts of such arrays copy, which costs less then. False: only
+            what must be; True: everything. See `explain`.
         timeout : float, optional
             Seconds to wait, for memory above all.
         progress : callable, optional
@@ -151,14 +162,16 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         """
         if name is not None:
             name = to_name(name)
-        elif if_version is not None:
-            raise InvalidException(f"if_version={if_version} is about a name, and there is no name")
+        elif if_version is not None or ttl is not None:
+            what = f"if_version={if_version}" if ttl is None else f"ttl={ttl}"
+            raise InvalidException(f"{what} is about a name, and there is no name")
+        options = PutOptions(name, if_version, ttl, copy, progress)
         if builder is not None or contexts.customised or kwargs:
-            built = self._put_by_builder(value, builder, name, if_version, timeout, kwargs)
+            built = self._put_by_builder(value, builder, timeout, options, kwargs)
             if built is not None:
                 return built
             if contexts.get_current_builders():
-                return self._put_with_parts(value, name, if_version, timeout, progress, kwargs)
+                return self._put_with_parts(value, timeout, options, kwargs)
         typename, metadata, buffers, members = encode(value, pickle=self._pickle)
         if kwargs:
             metadata = with_place(typename, metadata, kwargs)
@@ -166,21 +179,15 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
             bar = bar_over(buffers, "put")
             if bar is not None:
                 with bar:
-                    return store(
-                        *(self._core, typename, metadata, buffers, members),
-                        *(name, if_version, timeout, bar),
-                    )
-        return store(
-            self._core, typename, metadata, buffers, members, name, if_version, timeout, progress
-        )
+                    options = options._replace(progress=bar)
+                    return store(self._core, typename, metadata, buffers, members, timeout, options)
+        return store(self._core, typename, metadata, buffers, members, timeout, options)
 
     def _put_with_parts(
         self,
         value: Any,
-        name: str | None,
-        if_version: int | None,
         timeout: float | None,
-        progress: Progress | None,
+        options: PutOptions,
         kwargs: dict[str, Any],
     ) -> ObjectID:
         """A put by codecs, of a value some of whose parts have builders: those become members."""
@@ -195,17 +202,14 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
                 return None
             made = _needed(builder(client, part, builder=builders), part)
             if isinstance(made, ObjectMeta) and made.id == ObjectID():
-                return client._create(made, None, None, deadline)
+                return client._create(made, deadline)
             return to_id(made)
 
         try:
             typename, metadata, buffers, members = encode(value, pickle=self._pickle, custom=build)
             if kwargs:
                 metadata = with_place(typename, metadata, kwargs)
-            return store(
-                *(self._core, typename, metadata, buffers, members),
-                *(name, if_version, deadline.left(), progress),
-            )
+            return store(self._core, typename, metadata, buffers, members, deadline.left(), options)
         except BaseException:
             for ref in core.made:  # of nobody now
                 with contextlib.suppress(VineyardException):
@@ -216,9 +220,8 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         self,
         value: Any,
         builder: Builder | None,
-        name: str | None,
-        if_version: int | None,
         timeout: float | None,
+        options: PutOptions,
         kwargs: dict[str, Any],
     ) -> ObjectID | None:
         builders = contexts.get_current_builders()
@@ -231,11 +234,12 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, ElsewhereCalls):
         core: Any = NotingCore(self._core)
         made = _needed(builder(self._with_core(core), value, builder=builders, **kwargs), value)
         if isinstance(made, ObjectMeta) and made.id == ObjectID():
-            return self._create(made, name, if_version, Deadline(timeout, self._core))
+            return self._create(made, Deadline(timeout, self._core), options)
         ref = to_id(made)
+        name, if_version, ttl, *_ = options
         if name is None:
             return ref
-        self._core.put_name(name, ref, if_version, ref in core.made, timeout)
+        self._core.put_name(name, ref, if_version, ref in core.made, ttl, timeout)
         return ref
 
     def _with_core(self, core: _core.Client) -> Client:

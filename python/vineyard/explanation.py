@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vineyard._core import ObjectID
+from vineyard import _core
+from vineyard._core import Blob, ObjectID
+from vineyard.calls.deadlines import Deadline
+from vineyard.calls.sharing import refer
 from vineyard.codecs import encode
 from vineyard.codecs.nesting import encode_root
 from vineyard.codecs.scalars import text_of
@@ -36,6 +39,17 @@ INLINE_MAX = 256 * 1024
 PUT_ONCE = "1 copy, into the store"
 PUT_TWICE = "2 copies: made contiguous first"
 PUT_STORED = "none: lies in the store"
+PUT_IN_PLACE = "none: sealed in place"
+
+#: Why memory of `Client.empty` is copied all the same; see `vineyard._core.placements`.
+WHY_COPIED = {
+    "small part": "less than half of an array of {} bytes",
+    "changed": "written to since it was put or forked",
+    "elsewhere": "allocated by another client, instance or process",
+    "refused": "another process or device could write to it",
+    "forced": "as asked",
+    "habit": "arrays were mostly written to after their put",
+}
 GET_VIEW = "no copy: the stored pages"
 GET_SMALL = "copied: small"
 GET_PICKLE = "no copy, then read by pickle"
@@ -125,30 +139,41 @@ def explain(value: Any, *, client: Client | None = None, pickle: bool | None = N
 
             client = default_client()
         return _of_object(value, client)
-    inline_max = INLINE_MAX if client is None else client._core.inline_max
-    return _of_value(value, allows_pickle(pickle), inline_max)
+    return _of_value(value, allows_pickle(pickle), client)
 
 
 class _TracingEncoder(Encoder):
     """Notes which part of the value each buffer belongs to."""
 
-    __slots__ = ("_nesting", "parts")
+    __slots__ = ("_nesting", "_nodes", "parts")
 
     def __init__(self, pickle: bool) -> None:
         super().__init__(pickle)
         self._nesting: list[str] = []
+        self._nodes: list[tuple[dict[str, Any], str]] = []
         self.parts: list[tuple[str, str]] = []  # of each buffer: types, codec
 
     def node(self, value: Any) -> Node:
         self._nesting.append(type_name(type(value)).rpartition(".")[2])
         first = len(self.parts)
+        of = " > ".join(self._nesting)
         try:
             node = super().node(value)
         finally:
             self._nesting.pop()
         codec = node.get("codec", "") if type(node) is dict else ""
+        if type(node) is dict:
+            self._nodes.append((node, of))
         self.parts[first:] = [(of, found or codec) for of, found in self.parts[first:]]
         return node
+
+    def finish(self) -> None:
+        """Buffers that were made at the end belong to the first part that names them."""
+        super().finish()
+        for node, of in reversed(self._nodes):
+            index = node.get("buffer")
+            if type(index) is int and index < len(self.parts) and not self.parts[index][0]:
+                self.parts[index] = (of, node["codec"])
 
     def buffer(self, data: Any) -> int:
         index = super().buffer(data)
@@ -157,23 +182,54 @@ class _TracingEncoder(Encoder):
         return index
 
 
-def _of_value(value: Any, pickle: bool, inline_max: int) -> Explanation:
+def _of_value(value: Any, pickle: bool, client: Client | None) -> Explanation:
     typename, _, first, _ = encode(value, pickle=pickle)
     # What is made for the put is made anew each time; what is handed over stays where it is.
     _, _, second, _ = encode(value, pickle=pickle)
     tracer, _ = encode_root(lambda: _TracingEncoder(pickle), value)
     tracer.finish()
     sizes = [memoryview(buffer).nbytes for buffer in first]
-    total = sum(sizes)
+    puts = [
+        _put_of(one, _address(one) != _address(other), *placed)
+        for one, other, placed in zip(first, second, _placements(first, client), strict=True)
+    ]
+    stays = (PUT_STORED, PUT_IN_PLACE)
+    copied = sum(n for n, put in zip(sizes, puts, strict=True) if not put.startswith(stays))
+    inline_max = INLINE_MAX if client is None else client._core.inline_max
     rows = []
     for index, nbytes in enumerate(sizes):
         of, codec = tracer.parts[index] if index < len(tracer.parts) else ("", "tree")
-        made = _address(first[index]) != _address(second[index])
-        get = GET_SMALL if total <= inline_max else GET_VIEW
+        small = copied <= inline_max and not puts[index].startswith(stays)
+        get = GET_SMALL if small else GET_VIEW
         if codec == "pickle" and get == GET_VIEW:
             get = GET_PICKLE
-        rows.append(ExplainedBuffer(index, of, codec, nbytes, PUT_TWICE if made else PUT_ONCE, get))
-    return Explanation(typename, total, tuple(rows))
+        rows.append(ExplainedBuffer(index, of, codec, nbytes, puts[index], get))
+    return Explanation(typename, sum(sizes), tuple(rows))
+
+
+def _placements(buffers: Sequence[Any], client: Client | None) -> list[tuple[str, int]]:
+    """Of each buffer as `vineyard._core.placements`; "stored": it was got from the store before."""
+    if client is None or not client.connected:
+        return _core.placements(buffers)
+    placed = client._core.placements(buffers)
+    stored = refer(client._core, buffers, Deadline(None, client._core))
+    return [
+        ("stored", 0) if type(one) is Blob else found
+        for one, found in zip(stored, placed, strict=True)
+    ]
+
+
+def _put_of(buffer: Any, made: bool, placement: str, allocated: int) -> str:
+    if made:
+        return PUT_TWICE
+    if placement in ("referred", "stored"):
+        return PUT_STORED
+    if placement == "in place":
+        nbytes = memoryview(buffer).nbytes
+        exposed = f", with all {allocated} bytes of its array" if nbytes < allocated else ""
+        return PUT_IN_PLACE + exposed
+    why = WHY_COPIED.get(placement)
+    return PUT_ONCE if why is None else f"{PUT_ONCE}: {why.format(allocated)}"
 
 
 def _address(buffer: Any) -> int:

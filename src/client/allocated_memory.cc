@@ -137,6 +137,7 @@ AllocatedMemory::~AllocatedMemory() {
 }
 
 std::shared_ptr<AllocatedMemory> AllocatedMemory::Find(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return nullptr;
   const std::lock_guard lock(Registry::Mutex());
   auto it = Registry::All().upper_bound(bytes.data());
   if (it == Registry::All().begin()) return nullptr;
@@ -273,6 +274,11 @@ bool AllocatedMemory::IsFresh() {
 }
 
 }  // namespace internal
+
+std::span<std::byte> Allocation::Containing(std::span<const std::byte> bytes) {
+  const auto memory = internal::AllocatedMemory::Find(bytes);
+  return memory ? memory->bytes() : std::span<std::byte>();
+}
 
 std::span<std::byte> Allocation::bytes() const {
   return memory_ ? memory_->bytes() : std::span<std::byte>();

@@ -142,3 +142,12 @@ std::vector<Placement> PlacementsOf(const Connection* connection, std::span<cons
 }
 
 }  // namespace vineyard::client
+
+namespace vineyard {
+
+std::vector<Placement> PlacementsOf(std::span<const std::span<const std::byte>> buffers,
+                                    Copying copying) {
+  return client::PlacementsOf(nullptr, buffers, copying);
+}
+
+}  // namespace vineyard

@@ -126,3 +126,24 @@ def test_a_tensor_that_was_got_and_changed_can_be_put_again(client):
 
 def test_the_examples_run():
     assert doctest.testmod(torch_values).failed == 0
+
+
+def test_a_tensor_over_an_array_of_empty_is_put_without_a_copy(client):
+    array = client.empty((1000, 1000))
+    array[:] = 1
+    tensor = torch.from_numpy(array)
+    said = client.explain({"x": [tensor, tensor[:100]], "y": torch.ones(5)}).buffers
+    assert [(b.of, b.codec) for b in said] == [
+        ("dict > list > Tensor", "torch.tensor"),
+        ("dict > Tensor", "torch.tensor"),
+    ]
+    assert said[0].put == "none: sealed in place"
+    before = client.status.memory_usage
+    ref = client.put(tensor)
+    assert client.status.memory_usage < before + 100_000
+    tensor += 1
+    assert torch.equal(client.get(ref), torch.ones((1000, 1000), dtype=torch.float64))
+    assert client.get(client.put(tensor))[0, 0] == 2
+    (stored,) = client.explain(ref).buffers
+    assert (stored.of, stored.codec) == ("torch.tensor", "torch.tensor")
+    client.delete(ref)

@@ -12,7 +12,7 @@ from vineyard import contexts
 from vineyard._core import ObjectID
 from vineyard.calls.deadlines import Deadline
 from vineyard.calls.refs import Calls, Ref, to_id, to_name
-from vineyard.calls.sharing import note, refer, store
+from vineyard.calls.sharing import PutOptions, note, refer, store
 from vineyard.codecs import NotEncoded, decode, encode
 from vineyard.errors import InvalidException, ObjectNotExistsException
 
@@ -77,7 +77,7 @@ class ManyCalls(Calls):
         for i, one in enumerate(made):
             if isinstance(one, ObjectNotExistsException):  # a blob that was there a moment ago?
                 with contextlib.suppress(ObjectNotExistsException):
-                    made[i] = store(self._core, *parts[i], given[i], None, deadline.left())
+                    made[i] = store(self._core, *parts[i], deadline.left(), PutOptions(given[i]))
         stored = [one for one in made if isinstance(one, ObjectID)]
         if len(stored) == len(made):
             return stored

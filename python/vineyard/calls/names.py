@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from vineyard._core import ObjectID
+from vineyard._core import NameInfo, ObjectID
 from vineyard.calls.refs import Calls, Ref, check_text, to_id, to_name
 from vineyard.errors import InvalidException
 
@@ -20,20 +20,39 @@ class NameCalls(Calls):
         name: str,
         *,
         if_version: int | None = None,
+        ttl: float | None = None,
         timeout: float | None = None,
     ) -> int:
         """Points a name at an object; the name does not become its owner.
+
+        Parameters
+        ----------
+        if_version : int, optional
+            The version that the name must have now (0: it must not exist).
+        ttl : float, optional
+            Seconds after which the name is dropped; None: it stays.
 
         Returns
         -------
         int
             The version of the name: 1 for its first object, then 2, ...
         """
-        return self._core.put_name(to_name(name), to_id(object_id), if_version, False, timeout)
+        return self._core.put_name(to_name(name), to_id(object_id), if_version, False, ttl, timeout)
 
     def get_name(self, name: str, wait: bool = False, *, timeout: float | None = None) -> ObjectID:
         """The object that a name points to; with `wait`, as soon as there is one."""
         return self._core.get_name(to_name(name), wait, timeout).id
+
+    def name_info(self, name: str, wait: bool = False, *, timeout: float | None = None) -> NameInfo:
+        """What there is to know of a name.
+
+        Returns
+        -------
+        NameInfo
+            `name`; `id` of its object; `version`, for the next ``if_version=``; `ttl`, the seconds
+            that it has still, or None.
+        """
+        return self._core.get_name(to_name(name), wait, timeout)
 
     def drop_name(
         self, name: str, *, if_version: int | None = None, timeout: float | None = None

@@ -8,7 +8,6 @@ from typing import Any
 
 from vineyard import _core
 from vineyard._core import ObjectID
-from vineyard.progress import Progress
 
 
 class NotingCore:
@@ -23,16 +22,13 @@ class NotingCore:
         typename: str,
         metadata: str,
         buffers: Any,
-        members: Any,
-        labels: Any,
-        name: str | None,
-        if_version: int | None,
-        timeout: float | None,
-        progress: Progress | None = None,
+        members: Any = None,
+        labels: Any = None,
+        timeout: float | None = None,
+        name: str | None = None,
+        *options: Any,
     ) -> ObjectID:
-        ref = self._core.put(
-            typename, metadata, buffers, members, labels, name, if_version, timeout, progress
-        )
+        ref = self._core.put(typename, metadata, buffers, members, labels, timeout, name, *options)
         if name is None:
             self.made.add(ref)
         return ref

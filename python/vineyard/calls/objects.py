@@ -12,7 +12,7 @@ from typing import Any, overload
 from vineyard._core import ObjectID
 from vineyard.calls.deadlines import Deadline
 from vineyard.calls.refs import Calls, Ref, check_text, to_id
-from vineyard.calls.sharing import store
+from vineyard.calls.sharing import NO_OPTIONS, PutOptions, store
 from vineyard.codecs.tree import loads
 from vineyard.errors import InvalidException, ObjectNotExistsException, TypeErrorException
 from vineyard.objects import BLOBS_KEY, Object, ObjectMeta
@@ -59,15 +59,14 @@ class ObjectCalls(Calls):
         return self._create_and_get(metadata, deadline)
 
     def _create_and_get(self, metadata: ObjectMeta, deadline: Deadline) -> ObjectMeta:
-        made = self._create(metadata, None, None, deadline)
+        made = self._create(metadata, deadline)
         return self.get_meta(made, timeout=deadline.left())
 
     def _create(
         self,
         metadata: ObjectMeta,
-        name: str | None,
-        if_version: int | None,
         deadline: Deadline,
+        options: PutOptions = NO_OPTIONS,
     ) -> ObjectID:
         """Stores what `create_metadata` describes; under a name, which then owns it."""
         if not metadata.typename:
@@ -85,7 +84,7 @@ class ObjectCalls(Calls):
         for key, member in stored_members.items():
             check_text(key, "the key of a member")
             if isinstance(member, ObjectMeta):
-                member = self._create(member, None, None, deadline)
+                member = self._create(member, deadline)
             members[key] = to_id(member)
         return store(
             self._core,
@@ -93,9 +92,8 @@ class ObjectCalls(Calls):
             json.dumps(content, allow_nan=False),
             buffers,
             members or None,
-            name,
-            if_version,
             deadline.left(),
+            options,
         )
 
     def get_meta(
@@ -218,9 +216,7 @@ class ObjectCalls(Calls):
                 metadata = json.dumps({**loads(metadata), **extra_metadata}, allow_nan=False)
             except (TypeError, ValueError) as error:
                 raise InvalidException(f"extra_metadata: {error}") from None
-        return self._core.put(
-            typename, metadata, buffers, members, None, None, None, deadline.left()
-        )
+        return self._core.put(typename, metadata, buffers, members, None, deadline.left())
 
     def persist(self, object_id: Ref, *, timeout: float | None = None) -> None:
         """Succeeds for every object that exists: one instance has nobody to publish it to."""

@@ -20,7 +20,7 @@ import os
 import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -137,43 +137,43 @@ def _pages(address: int, size: int) -> list[tuple[str, str, int, int]]:
 # ---- storing again
 
 
+class PutOptions(NamedTuple):
+    """What a put is told besides what it stores, in the order of the core's arguments."""
+
+    name: str | None = None
+    if_version: int | None = None
+    ttl: float | None = None
+    copy: bool | None = None
+    progress: Progress | None = None
+
+
+NO_OPTIONS = PutOptions()
+
+
 def store(
     core: _core.Client,
     typename: str,
     metadata: str,
     buffers: Sequence[Any],
     members: dict[str, ObjectID] | None,
-    name: str | None,
-    if_version: int | None,
     timeout: float | None,
-    progress: Progress | None = None,
+    options: PutOptions = NO_OPTIONS,
 ) -> ObjectID:
-    """A put that refers to the buffers which lie in the store already, and copies the others."""
-    if not _candidates(core, buffers):
-        return core.put(
-            typename, metadata, buffers, members, None, name, if_version, timeout, progress
-        )
+    """A put that refers to the buffers which lie in the store already, and copies the others; all of
+    them where ``options.copy`` is True. Memory of `Client.empty` is the core's business."""
+    if options.copy is True:
+        buffers = [memoryview(b) if type(b) is Blob else b for b in buffers]
+    if options.copy is True or not _candidates(core, buffers):
+        return core.put(typename, metadata, buffers, members, None, timeout, *options)
     deadline = Deadline(timeout, core)
     referring = refer(core, buffers, deadline)
     try:
-        return core.put(
-            typename,
-            metadata,
-            referring,
-            members,
-            None,
-            name,
-            if_version,
-            deadline.left(),
-            progress,
-        )
+        return core.put(typename, metadata, referring, members, None, deadline.left(), *options)
     except ObjectNotExistsException:  # of a member; or of a blob, deleted a moment ago
         if not any(type(buffer) is Blob for buffer in referring):
             raise
     copied = [memoryview(b) if type(b) is Blob else b for b in buffers]
-    return core.put(
-        typename, metadata, copied, members, None, name, if_version, deadline.left(), progress
-    )
+    return core.put(typename, metadata, copied, members, None, deadline.left(), *options)
 
 
 def refer(core: _core.Client, buffers: Sequence[Any], deadline: Deadline) -> Sequence[Any]:
