@@ -21,7 +21,7 @@ if(TARGET vineyard_client)
   # One archive with everything the client is made of, so that a user links one thing and our own
   # folders stay our own affair.
   add_library(vineyard_sdk STATIC)
-  foreach(part vineyard_client vineyard_layout vineyard_wire vineyard_os vineyard_base vineyard_fmt)
+  foreach(part vineyard_types vineyard_client vineyard_layout vineyard_wire vineyard_os vineyard_base vineyard_fmt)
     get_target_property(kind ${part} TYPE)
     if(NOT kind STREQUAL "INTERFACE_LIBRARY")
       target_sources(vineyard_sdk PRIVATE $<TARGET_OBJECTS:${part}>)

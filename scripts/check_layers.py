@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # A folder of src/ includes only itself and folders before it ...
-ORDER = ["base", "os", "wire", "layout", "store", "daemon", "client", "cli"]
+ORDER = ["base", "os", "wire", "layout", "store", "daemon", "client", "types", "cli"]
 
 # ... and never these: a program that uses the store knows nothing of how the instance is built.
 NEVER = {
     "client": {"store", "daemon"},
+    "types": {"store", "daemon"},
     "cli": {"store", "daemon"},
 }
 

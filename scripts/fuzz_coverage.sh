@@ -11,8 +11,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 learned="${1:-build/fuzz}/corpus"
 build="${2:-build/coverage}"
 least=90
-fuzzers=(frame_fuzz descriptor_fuzz record_fuzz ledger_fuzz)
-decoders=(src/wire/codec.cc src/wire/frame.cc src/layout/record.cc src/layout/ledger.cc)
+fuzzers=(frame_fuzz descriptor_fuzz record_fuzz ledger_fuzz types_fuzz)
+decoders=(src/wire/codec.cc src/wire/frame.cc src/layout/record.cc src/layout/ledger.cc src/types/tree.cc
+  src/types/arrow_type_json.cc src/types/arrow_json.cc src/types/arrow_check.cc src/types/table_json.cc
+  src/types/tensor_reader.cc src/types/pandas_values.cc src/types/pandas_columns.cc)
 
 cmake -Wno-dev --log-level=WARNING -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=Debug \
   -DCMAKE_CXX_COMPILER=clang++-19 -DVINEYARD_FUZZERS=ON -DVINEYARD_TESTS=OFF \

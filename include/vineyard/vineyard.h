@@ -5,9 +5,14 @@
 #pragma once
 
 #include "vineyard/allocation.h"
+#include "vineyard/array.h"
+#include "vineyard/arrow_abi.h"
 #include "vineyard/blob.h"
 #include "vineyard/client.h"
 #include "vineyard/ids.h"
 #include "vineyard/object.h"
 #include "vineyard/status.h"
 #include "vineyard/stream.h"
+#include "vineyard/table.h"
+#include "vineyard/tensor.h"
+#include "vineyard/typed.h"

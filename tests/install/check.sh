@@ -39,10 +39,12 @@ cmake -S examples/cpp -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" >"
 socket="$work/vineyard.sock"
 "$prefix/bin/vineyardd" --socket "$socket" --size 64Mi >"$work/vineyardd.log" 2>&1 &
 daemon=$!
-# The example waits for the instance itself.
-timeout 60 "$work/build/hello" "$socket" || fail "the example failed" "$work/vineyardd.log"
+# The examples wait for the instance themselves.
+for example in hello typed_values; do
+  timeout 60 "$work/build/$example" "$socket" || fail "the example $example failed" "$work/vineyardd.log"
+done
 kill "$daemon"
 wait "$daemon" || fail "vineyardd did not end cleanly" "$work/vineyardd.log"
 daemon=''
 [[ ! -e $socket ]] || fail "vineyardd left its socket"
-echo "install: an installed copy builds and runs examples/cpp: 1 passed, 0 failed"
+echo "install: an installed copy builds and runs examples/cpp: 2 passed, 0 failed"
