@@ -36,6 +36,12 @@ struct StreamCallOptions {
   std::optional<Timeout> timeout;  ///< nullopt: as long as it takes.
 };
 
+struct PushOptions {
+  std::optional<Timeout> timeout;  ///< As in StreamCallOptions.
+  /// From now on the object goes when neither a stream nor a name nor another object refers to it.
+  bool owns = false;
+};
+
 class StreamWriter {
  public:
   StreamWriter(StreamWriter&&) noexcept;
@@ -51,8 +57,9 @@ class StreamWriter {
   Result<ObjectId> Put(const ObjectBuilder& builder, const StreamCallOptions& options = {});
   /// Seals the blob as the next chunk. On failure the blob is given back.
   Result<ObjectId> Put(MutableBlob&& blob, const StreamCallOptions& options = {});
-  /// An object that is stored already is the next chunk; it stays after it has been read.
-  Status Push(ObjectId chunk, const StreamCallOptions& options = {});
+  /// An object that is stored already is the next chunk; it stays after it has been read, unless the
+  /// stream is to own it.
+  Status Push(ObjectId chunk, const PushOptions& options = {});
 
   /// Nothing follows: readers come to the end after the last chunk.
   Status Finish(const CallOptions& options = {});

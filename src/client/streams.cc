@@ -103,11 +103,11 @@ class StreamWriter::Impl {
     return {};
   }
 
-  Status Push(ObjectId chunk, const CallOptions& options) {
+  Status Push(ObjectId chunk, bool owns, const CallOptions& options) {
     Connection& connection = client_->connection();
     const Outgoing push =
         Change(fb::RequestBody::PushChunk, [&](FlatBufferBuilder& b, uint64_t number) {
-          return fb::CreatePushChunk(b, number, stream_.value(), chunk.value()).Union();
+          return fb::CreatePushChunk(b, number, stream_.value(), chunk.value(), owns).Union();
         });
     return ReadDone(connection.Call(push, connection.Deadline(options.timeout))).status();
   }
@@ -147,8 +147,10 @@ Result<ObjectId> StreamWriter::Put(MutableBlob&& blob, const StreamCallOptions& 
   });
 }
 
-Status StreamWriter::Push(ObjectId chunk, const StreamCallOptions& options) {
-  return impl_->Add(options, [&](const CallOptions& left) { return impl_->Push(chunk, left); });
+Status StreamWriter::Push(ObjectId chunk, const PushOptions& options) {
+  return impl_->Add({options.timeout}, [&](const CallOptions& left) {
+    return impl_->Push(chunk, options.owns, left);
+  });
 }
 
 Status StreamWriter::Finish(const CallOptions& options) { return impl_->End(false, {}, options); }

@@ -43,7 +43,7 @@ void Server::HandlePushChunk(Call call, const fb::PushChunk& push) {
   if (SendRecalled(call, push.number())) return;
   SendDone(std::move(call.reply),
            call.volume.PushChunk({&call.client, push.number()}, ObjectId(push.id()),
-                                 ObjectId(push.chunk())));
+                                 ObjectId(push.chunk()), push.owns()));
 }
 
 void Server::HandleNextChunk(Call call, const fb::NextChunk& next) {

@@ -129,7 +129,8 @@ class Volume {
   /// Answers with the reader's number and the chunk it begins with. There is one writer at a time.
   Result<layout::Answer> OpenStream(const Request& request, ObjectId id, bool writes);
   /// Answers with the room that is left. kLimitExceeded: there is none.
-  Result<layout::Answer> PushChunk(const Request& request, ObjectId id, ObjectId chunk);
+  /// `owns`: from now on the chunk goes when nothing refers to it any more.
+  Result<layout::Answer> PushChunk(const Request& request, ObjectId id, ObjectId chunk, bool owns);
   /// The reader has no more use for chunks before `position`. Repeated, it changes nothing.
   Status AdvanceReader(ObjectId id, uint64_t reader, uint64_t client, uint64_t position);
   struct StreamEnd {
@@ -228,7 +229,9 @@ class Volume {
   Status CheckMayPush(const Request& request, ObjectId id) const;
   /// One change of a stream: `next` takes the place of its state, and what it let go of goes.
   Result<layout::Answer> ChangeStream(const Request& request, ObjectId id, layout::StreamState next,
-                                      const layout::Answer& answer);
+                                      const layout::Answer& answer, Entry* owned = nullptr);
+  /// The same record, of an object that goes with the last that refers to it.
+  Result<layout::Ref> StageOwned(Transaction& tx, const Entry& entry) const;
   /// What goes when the stream lets go of these chunks.
   [[nodiscard]] Removal PlanPassing(ObjectId stream, std::vector<uint64_t> passed) const;
   void LinkChunk(ObjectId stream, uint64_t chunk);

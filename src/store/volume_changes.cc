@@ -253,6 +253,16 @@ void Volume::TakeReservation(Extent& extent, uint64_t size) {
   extent.size = size;
 }
 
+Result<Ref> Volume::StageOwned(Transaction& tx, const Entry& entry) const {
+  const std::byte* record = Record(entry);
+  RecordFields fields = layout::FieldsOf(record);
+  fields.flags |= layout::kFlagOwned;
+  VY_ASSIGN_OR_RETURN(const Ref ref,
+                      tx.Stage(fields, layout::HeadOf(record), layout::BytesOf(record)));
+  tx.Change(fields.id, entry.ref, ref);
+  return ref;
+}
+
 Result<Answer> Volume::PutName(const Request& request, std::string_view name, ObjectId id,
                                const Naming& naming) {
   VY_RETURN_IF_ERROR(CheckName(name, naming.if_version));
@@ -265,11 +275,7 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
   VY_ASSIGN_OR_RETURN(const Ref ref, StageName(tx, name, id, old, naming, request));
   Ref owned;
   if (naming.owns && !entry->second.owned) {
-    const std::byte* record = Record(entry->second);
-    RecordFields fields = layout::FieldsOf(record);
-    fields.flags |= layout::kFlagOwned;
-    VY_ASSIGN_OR_RETURN(owned, tx.Stage(fields, layout::HeadOf(record), layout::BytesOf(record)));
-    tx.Change(id.value(), entry->second.ref, owned);
+    VY_ASSIGN_OR_RETURN(owned, StageOwned(tx, entry->second));
   }
   Removal removal;
   if (old != nullptr && old->id != id.value()) {

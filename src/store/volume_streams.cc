@@ -60,7 +60,7 @@ Result<Ref> Volume::StageStream(Transaction& tx, ObjectId id, Ref old,
 }
 
 Result<Answer> Volume::ChangeStream(const Request& request, ObjectId id, StreamState next,
-                                    const Answer& answer) {
+                                    const Answer& answer, Entry* owned) {
   Stream& stream = streams_.at(id.value());
   const Removal removal = PlanPassing(id, next.Trim());
   // The new record is hardly larger than the old one, which goes; and reading on frees memory.
@@ -68,8 +68,16 @@ Result<Answer> Volume::ChangeStream(const Request& request, ObjectId id, StreamS
   Transaction tx(*this);
   VY_ASSIGN_OR_RETURN(const Ref ref, StageStream(tx, id, stream.ref, next));
   StageRemoval(tx, removal, {});
+  Ref owned_ref;
+  if (owned != nullptr) {
+    VY_ASSIGN_OR_RETURN(owned_ref, StageOwned(tx, *owned));
+  }
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
   os::CrashPoint("stream.committed");
+  if (owned != nullptr) {
+    owned->ref = owned_ref;
+    owned->owned = true;
+  }
   stream = {ref, std::move(next)};
   ForgetRemoved(removal);
   host_.StreamChanged(*this, id);
@@ -156,9 +164,10 @@ Status Volume::CheckMayPush(const Request& request, ObjectId id) const {
   return {};
 }
 
-Result<Answer> Volume::PushChunk(const Request& request, ObjectId id, ObjectId chunk) {
+Result<Answer> Volume::PushChunk(const Request& request, ObjectId id, ObjectId chunk, bool owns) {
   VY_RETURN_IF_ERROR(CheckMayPush(request, id));
-  if (Find(chunk) == nullptr || chunk == id) {
+  const auto entry = entries_.find(chunk.value());
+  if (entry == entries_.end() || chunk == id) {
     return Status::NotFound(
         fmt::format("no object {} in volume '{}' for a chunk", chunk.ToString(), name_));
   }
@@ -166,7 +175,8 @@ Result<Answer> Volume::PushChunk(const Request& request, ObjectId id, ObjectId c
   const bool known = next.queued(chunk.value());
   next.chunks.push_back(chunk.value());
   const Answer answer{request.number, chunk.value(), next.room(), 0};
-  VY_RETURN_IF_ERROR(ChangeStream(request, id, std::move(next), answer).status());
+  Entry* owned = owns && !entry->second.owned ? &entry->second : nullptr;
+  VY_RETURN_IF_ERROR(ChangeStream(request, id, std::move(next), answer, owned).status());
   if (!known) LinkChunk(id, chunk.value());
   return answer;
 }

@@ -69,7 +69,7 @@ TEST_F(Streams, AChunkThatWasThereBeforeOrHasANameStays) {
   const ObjectId named = PutChunk("named");
   ASSERT_OK(PutName("n", named));
   ASSERT_OK_AND_ASSIGN(const auto pushed,
-                       volume().PushChunk(machine_.NextRequest(client_), stream_, before));
+                       volume().PushChunk(machine_.NextRequest(client_), stream_, before, false));
   EXPECT_EQ(pushed.value, 2U) << "the room that is left";
   EXPECT_CODE(kFailedPrecondition, Delete(before));
   ASSERT_OK(Advance(reader, 2));
@@ -77,6 +77,17 @@ TEST_F(Streams, AChunkThatWasThereBeforeOrHasANameStays) {
   EXPECT_TRUE(Exists(named));
   ASSERT_OK(DropName("n"));
   EXPECT_FALSE(Exists(named)) << "it was the stream's, then its name's";
+}
+
+TEST_F(Streams, AChunkThatWasThereBeforeMayBecomeTheStreams) {
+  ASSERT_OK(Open(client_, true));
+  const uint64_t reader = OpenReader(client_);
+  const ObjectId before = PutId({.bytes = "before", .large = true});
+  ASSERT_OK(volume().PushChunk(machine_.NextRequest(client_), stream_, before, true));
+  machine_.Restart();
+  EXPECT_TRUE(volume().Find(before)->owned);
+  ASSERT_OK(Advance(reader, 1));
+  EXPECT_FALSE(Exists(before));
 }
 
 TEST_F(Streams, PartsOfAChunkGoWithIt) {
@@ -94,7 +105,7 @@ TEST_F(Streams, TheSameObjectMayWaitTwice) {
   ASSERT_OK(Open(client_, true));
   const uint64_t reader = OpenReader(client_);
   const ObjectId id = PutChunk("twice");
-  ASSERT_OK(volume().PushChunk(machine_.NextRequest(client_), stream_, id));
+  ASSERT_OK(volume().PushChunk(machine_.NextRequest(client_), stream_, id, false));
   ASSERT_OK(Advance(reader, 1));
   EXPECT_TRUE(Exists(id));
   ASSERT_OK(Advance(reader, 2));
@@ -140,8 +151,9 @@ TEST_F(Streams, ARequestThatMakesNoSenseChangesNothing) {
   EXPECT_CODE(kFailedPrecondition, Advance(reader, 0, machine_.AddClient()));
   ASSERT_OK(Open(client_, true));
   EXPECT_CODE(kNotFound,
-              volume().PushChunk(machine_.NextRequest(client_), stream_, ObjectId(12345)));
-  EXPECT_CODE(kNotFound, volume().PushChunk(machine_.NextRequest(client_), stream_, stream_));
+              volume().PushChunk(machine_.NextRequest(client_), stream_, ObjectId(12345), false));
+  EXPECT_CODE(kNotFound,
+              volume().PushChunk(machine_.NextRequest(client_), stream_, stream_, false));
   EXPECT_CODE(kNotFound, volume().DropStream(machine_.NextRequest(client_), object));
 }
 
@@ -231,7 +243,7 @@ TEST_F(Streams, DroppedItLeavesItsObject) {
   ASSERT_OK(Open(client_, true));
   const ObjectId chunk = PutChunk("x");
   const ObjectId before = PutId({.bytes = "before"});
-  ASSERT_OK(volume().PushChunk(machine_.NextRequest(client_), stream_, before));
+  ASSERT_OK(volume().PushChunk(machine_.NextRequest(client_), stream_, before, false));
   ASSERT_OK(volume().DropStream(machine_.NextRequest(client_), stream_));
   EXPECT_TRUE(Exists(stream_));
   EXPECT_TRUE(Exists(before));
