@@ -45,6 +45,7 @@ tidy() {
 
 run "layers" "$python" scripts/check_layers.py
 run "house" "$python" scripts/check_house.py
+run "documents" "$python" scripts/check_docs.py
 run "format C++" format_cpp
 run "format Python" "$python" -m ruff format --check .
 run "lint Python" "$python" -m ruff check .

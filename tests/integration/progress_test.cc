@@ -27,7 +27,10 @@ class Progressing : public ::testing::Test {
 
   // Notes what it is told, and goes on while less than `until` is done.
   Progress Note(uint64_t until = UINT64_MAX) {
+    reports_.clear();
     return [this, until](uint64_t done, uint64_t total) {
+      // Who said once that it is enough is not asked again.
+      EXPECT_TRUE(reports_.empty() || reports_.back().first < until);
       reports_.emplace_back(done, total);
       return done < until;
     };
