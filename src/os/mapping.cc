@@ -3,6 +3,8 @@
 #include "os/mapping.h"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -80,8 +82,20 @@ Status Mapping::MakePrivate(std::span<const FilePart> parts) {
   return MapParts(data_, parts, PROT_READ | PROT_WRITE, MAP_PRIVATE);
 }
 
+// Without a reservation of memory for pages that may never be written to. Past libc, of whose mmap the
+// thread sanitizer believes that it writes to the pages: other threads may be doing so, and notice nothing.
+// Older kernels have taken the old mapping away when they refuse the new one.
 Status Mapping::MakePrivate(uint64_t offset, const FilePart& part) {
-  return MapParts(data_ + offset, {&part, 1}, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+  constexpr int kProtection = PROT_READ | PROT_WRITE;
+  constexpr int kFlags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED;
+  std::byte* at = data_ + offset;
+  if (::syscall(SYS_mmap, at, part.size, kProtection, kFlags, part.fd, off_t{0}) == -1) {
+    const Status s = ErrnoStatus("cannot map memory");
+    MapParts(at, {&part, 1}, kProtection, MAP_SHARED).IgnoreError();
+    return s;
+  }
+  ::madvise(at, part.size, MADV_HUGEPAGE);
+  return {};
 }
 
 void Mapping::KeepFromChildren() { ::madvise(data_, size_, MADV_DONTFORK); }

@@ -52,7 +52,8 @@ class Mapping {
   /// Replaces the pages by a private writable view of the same files at the same address: what is
   /// written from now on is seen by this process only. What was written before stays in the files.
   Status MakePrivate(std::span<const FilePart> parts);
-  /// The same of the one file that lies at `offset`. REQUIRES: whole pages; all of it within size().
+  /// The same of the one file that lies at `offset`; where that fails it stays shared. REQUIRES: it is
+  /// mapped shared, and `offset` is where.
   Status MakePrivate(uint64_t offset, const FilePart& part);
 
   /// Keeps the mapping out of children forked from now on.

@@ -70,7 +70,7 @@ struct PutArgs {
   std::span<const std::byte> bytes;       // of a small own blob
   Extent* extent = nullptr;  // sealed, or a reservation without chunks: the caller frees that then
   uint64_t own_size = 0;
-  std::vector<SealedExtent> also;  // blobs made with an object that has buffers in each; no two the same
+  std::vector<SealedExtent> also;  // made with an object that has buffers in each; no two the same
   std::string_view name;
   std::optional<uint64_t> if_version;
   std::optional<os::TimePoint> name_ends;

@@ -195,6 +195,7 @@ TEST_F(TroubledAllocations, AForkIsASnapshotForBothSides) {
     if (!Holds(Put(array), 1)) return 2;  // with a client of its own: copied
     return 0;
   });
+  checked.OnlyWait();
   std::ranges::copy(Pattern(3, kTwoChunks), array.data());
   written.Ring();
   (void)checked.Wait();
