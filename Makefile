@@ -41,6 +41,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make asan     the C++ tests under the address and undefined behaviour sanitizers
   make tsan     the C++ tests under the thread sanitizer
   make fuzz     the fuzzers, one after another  [FUZZ_SECONDS=60]
+  make fuzz-python  the one of the Python codecs alone
 
   make wheel        dist/vineyard-….whl
   make wheel-check  the wheel, tried on a bare system with nothing but Python
@@ -133,6 +134,13 @@ fuzz:
 	@$(CMAKE) --preset fuzz >/dev/null
 	@cmake --build --preset fuzz -j $(JOBS)
 	@scripts/run_fuzzers.sh build/fuzz $(FUZZ_SECONDS)
+	@$(MAKE) fuzz-python
+
+.PHONY: fuzz-python
+fuzz-python: build
+	@scripts/setup.sh test
+	@echo "fuzz: codecs for $(FUZZ_SECONDS) s"
+	@$(VENV)/python tests/fuzz/python/fuzz_codecs.py --seconds $(FUZZ_SECONDS)
 
 # ---- the wheel
 
