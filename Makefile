@@ -33,6 +33,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make bench    the benchmarks
   make test-long    the Python tests with 2,000 examples of each property instead of 100
   make test-oldest  the Python tests with the oldest supported numpy, pandas and pyarrow
+  make test-mutants breaks each codec on purpose, and sees that its tests notice
   make test-torch   what needs torch, which the first run installs below build/ (gigabytes)
 
   make check    what a change must also pass: format, layers, lint, types, thread safety
@@ -92,6 +93,11 @@ test-torch: build
 .PHONY: test-oldest
 test-oldest: build
 	@scripts/test_oldest.sh $(VENV)/python $(PYTEST_ARGS)
+
+.PHONY: test-mutants
+test-mutants: build
+	@scripts/setup.sh test
+	@$(VENV)/python scripts/test_mutants.py
 
 .PHONY: bench
 bench:
