@@ -49,6 +49,7 @@ MUTANTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         _PYTHON,
         [
             ("if INT64_MIN <= value <= INT64_MAX:", "if INT64_MIN < value <= INT64_MAX + 1:"),
+            ("<= INT64_MAX:\n        return value", "<= INT64_MAX + 1:\n        return value"),
             ('if "hex_" in node:', "if False:"),
         ],
     ),
@@ -239,7 +240,7 @@ def main() -> int:
         results = list(pool.map(lambda job: run(*job), jobs))
     for result in results:
         print(
-            f"{result.said:<9} {result.module:<16} {result.old.strip()[:44]:<45} -> {result.new[:30]}"
+            f"{result.said:<9} {result.module:<16} {result.old.strip().splitlines()[0][:44]:<45} -> {result.new.strip().partition(chr(10))[0][:30]}"
         )
     bad = [result for result in results if result.said != "caught"]
     print(f"mutants: {len(results)}, {len(results) - len(bad)} caught")

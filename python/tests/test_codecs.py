@@ -269,6 +269,7 @@ def test_too_deep_nesting_is_refused():
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1])
 def test_integers_beyond_64_bits_are_no_json_numbers(value):
     """Readers in other languages would round them."""
+    assert encode(value)[0] == "vineyard::Scalar<bigint>"
     node = json.loads(encode(slice(value, None))[1])
     assert str(value) not in json.dumps(node)
     inside = json.loads(encode(slice(value - 1 if value > 0 else value + 1, None))[1])
