@@ -33,6 +33,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make bench    the benchmarks
   make test-long    the Python tests with 2,000 examples of each property instead of 100
   make test-oldest  the Python tests with the oldest supported numpy, pandas and pyarrow
+  make test-mutants breaks each codec on purpose, and sees that its tests notice
   make test-torch   what needs torch, which the first run installs below build/ (gigabytes)
 
   make check    what a change must also pass: format, layers, lint, types, thread safety
@@ -41,6 +42,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make asan     the C++ tests under the address and undefined behaviour sanitizers
   make tsan     the C++ tests under the thread sanitizer
   make fuzz     the fuzzers, one after another  [FUZZ_SECONDS=60]
+  make fuzz-python  the one of the Python codecs alone
 
   make wheel        dist/vineyard-….whl
   make wheel-check  the wheel, tried on a bare system with nothing but Python
@@ -92,6 +94,11 @@ test-torch: build
 test-oldest: build
 	@scripts/test_oldest.sh $(VENV)/python $(PYTEST_ARGS)
 
+.PHONY: test-mutants
+test-mutants: build
+	@scripts/setup.sh test
+	@$(VENV)/python scripts/test_mutants.py
+
 .PHONY: bench
 bench:
 	@scripts/setup.sh build
@@ -133,6 +140,13 @@ fuzz:
 	@$(CMAKE) --preset fuzz >/dev/null
 	@cmake --build --preset fuzz -j $(JOBS)
 	@scripts/run_fuzzers.sh build/fuzz $(FUZZ_SECONDS)
+	@$(MAKE) fuzz-python
+
+.PHONY: fuzz-python
+fuzz-python: build
+	@scripts/setup.sh test
+	@echo "fuzz: codecs for $(FUZZ_SECONDS) s"
+	@$(VENV)/python tests/fuzz/python/fuzz_codecs.py --seconds $(FUZZ_SECONDS)
 
 # ---- the wheel
 

@@ -2,6 +2,7 @@
 # Copyright The Vineyard Authors.
 """Values that need nothing but numpy come back the same, without a store and without pickle."""
 
+import json
 import struct
 import types
 
@@ -253,3 +254,13 @@ def test_cycles_need_pickle():
     back = decode(typename, metadata, buffers)
     assert back[0] == 1
     assert back[1] is back
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1])
+def test_integers_beyond_64_bits_are_no_json_numbers(value):
+    """Readers in other languages would round them."""
+    assert encode(value)[0] == "vineyard::Scalar<bigint>"
+    node = json.loads(encode(slice(value, None))[1])
+    assert str(value) not in json.dumps(node)
+    inside = json.loads(encode(slice(value - 1 if value > 0 else value + 1, None))[1])
+    assert str(value - 1 if value > 0 else value + 1) in json.dumps(inside)

@@ -4,6 +4,7 @@
 
 import datetime
 import json
+import struct
 from decimal import Decimal
 
 import numpy as np
@@ -313,3 +314,20 @@ def test_lies_about_wide_integers_are_typed_errors(change):
 @pytest.mark.skipif(not hasattr(pl, "Float16"), reason="a newer polars has them")
 def test_half_floats_are_kept():
     assert_polars_kept(pl.Series("x", [1.5, None, float("nan"), -0.0], pl.Float16))
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Binary])
+def test_views_of_nulls_lead_nowhere(dtype):
+    """polars compares what they lead to; in data of strangers that may be anywhere."""
+    astray = struct.pack("<i4sii", 100_000, b"abcd", 0, 2**30)
+    buffers = [b"\1", struct.pack("<i12s", 1, b"x") + astray * 3, b"y" * 20]
+    array = {"length_": 4, "null_count_": 3, "buffers_": [0, 1, 2]}
+    field = {"name_": "x", "type_": "vu" if dtype is pl.String else "vz"}
+    node = {"codec": "polars.series", "version": 1, "num_rows_": 4, "columns_": [[array]]}
+    node["schema_"] = {"fields_": [field]}
+    back = decode("", json.dumps(node), buffers, pickle=False)
+    assert (back == back).to_list() == [True, None, None, None]
+    assert back.eq_missing(back).all()
+    buffers[0] = b"\3"
+    with pytest.raises(CorruptedException):
+        decode("", json.dumps(node), buffers, pickle=False)

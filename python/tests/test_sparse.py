@@ -237,3 +237,10 @@ def test_other_formats_with_indices_that_lie_are_refused(format):
                 lies = [*buffers[:i], lie.tobytes(), *buffers[i + 1 :]]
                 with pytest.raises(CorruptedException):
                     decode(typename, metadata, lies, pickle=False)
+
+
+def test_two_items_in_one_place_of_a_dict_are_refused():
+    typename, metadata, buffers = stored(encode(sparse.dok_array(np.eye(3))))
+    zeros = [b if i == 0 else bytes(len(b)) for i, b in enumerate(buffers)]
+    with pytest.raises(CorruptedException, match="one place"):
+        decode(typename, metadata, zeros, pickle=False)

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from vineyard.codecs.arrow_types import RUN_ENDS
@@ -167,6 +168,21 @@ def _read_view(decoder: Decoder, t: pa.DataType, node: Node, length: int) -> pa.
     array = pa.Array.from_buffers(t, length, buffers, nulls)
     if not decoder.pickle:
         array.validate(full=True)
+        if buffers[0] is not None:
+            array = _without_odd_views(array, buffers)
+    return array
+
+
+def _without_odd_views(array: pa.Array, buffers: list[Any]) -> pa.Array:
+    """The same array; views of nulls, of which Arrow says nothing but which polars follows, are
+    empty if not all of them are sound."""
+    t, length = array.type, len(array)
+    try:
+        pa.Array.from_buffers(t, length, [None, *buffers[1:]]).validate(full=True)
+    except pa.ArrowException:
+        views = np.frombuffer(buffers[1], np.uint8, length * 16).reshape(length, 16).copy()
+        views[array.is_null().to_numpy(zero_copy_only=False)] = 0
+        return pa.Array.from_buffers(t, length, [buffers[0], pa.py_buffer(views), *buffers[2:]])
     return array
 
 
