@@ -224,7 +224,7 @@ class Checker {
     VY_RETURN_IF_ERROR(CheckCodes());
     int64_t lengths[128] = {};
     for (size_t c = 0; c < type_.codes.size(); ++c) {
-      lengths[static_cast<size_t>(type_.codes[c])] = Child(c).length;
+      lengths[static_cast<uint8_t>(type_.codes[c])] = Child(c).length;
     }
     for (int64_t i = 0; i < data_.length; ++i) {
       const int32_t at = data_.buffers[1].At<int32_t>(i);

@@ -19,6 +19,8 @@ struct Lie {
   std::string rest;
   std::vector<std::string> buffers;
   StatusCode code = StatusCode::kCorrupted;
+
+  friend void PrintTo(const Lie& lie, std::ostream* out) { *out << lie.name; }
 };
 
 const std::string kChild = R"({"name_":"","type_":"c"})";
@@ -307,6 +309,8 @@ struct BadRoot {
   const char* name;
   std::string metadata;
   StatusCode code;
+
+  friend void PrintTo(const BadRoot& root, std::ostream* out) { *out << root.name; }
 };
 
 class HostileRoot : public ::testing::TestWithParam<BadRoot> {};

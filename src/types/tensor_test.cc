@@ -77,6 +77,8 @@ struct BadTensor {
   const char* name;
   std::string metadata;
   StatusCode code = StatusCode::kCorrupted;
+
+  friend void PrintTo(const BadTensor& tensor, std::ostream* out) { *out << tensor.name; }
 };
 
 class HostileTensor : public ::testing::TestWithParam<BadTensor> {};

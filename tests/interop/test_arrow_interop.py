@@ -17,6 +17,7 @@ from bridge import BridgeError
 from hypothesis import assume, given
 from same_arrow import assert_same_arrow, picture
 from test_arrow import ARRAYS
+from vineyard import ObjectID
 
 
 def through_c(value):
@@ -185,7 +186,7 @@ def test_a_tree_too_long_for_metadata_crosses(client, bridge):
     assert_same_columns(table, client.get(bridge.put(table)))
 
 
-def test_intervals_that_pyarrow_does_not_have_are_a_typed_error(client, bridge):
+def test_an_object_of_another_type_is_a_typed_error_that_says_which(client, bridge):
     with pytest.raises(BridgeError, match="type mismatch"):
         bridge.get("array", client.put("text"))
     with pytest.raises(BridgeError, match="ChunkedArray"):
@@ -193,7 +194,7 @@ def test_intervals_that_pyarrow_does_not_have_are_a_typed_error(client, bridge):
     with pytest.raises(BridgeError, match="Table"):
         bridge.get("table", client.put(pa.array([1])))
     with pytest.raises(BridgeError, match="not found"):
-        bridge.get("table", client.put(pa.array([1])).__class__(12345))
+        bridge.get("table", ObjectID(12345))
 
 
 def test_a_frame_of_polars_is_a_table(client, bridge):
