@@ -4,6 +4,7 @@
 // The plain descriptions that calls give back.
 #include <string>
 
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
 #include "bindings.h"
