@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <nanobind/nanobind.h>
 
@@ -29,6 +30,7 @@ void BindBlob(nb::module_& m);
 void BindBlobBuilder(nb::module_& m);
 void BindInfos(nb::module_& m);
 void BindClient(nb::module_& m);
+void BindStreams(nb::module_& m);
 void BindAllocation(nb::module_& m);
 
 /// A Python object that owns the memory, with the buffer protocol.
@@ -98,6 +100,21 @@ class BufferView {
  private:
   Py_buffer view_{};
 };
+
+/// What a put stores: an iterable of buffers and blobs, dicts of members and labels, or None.
+struct PutParts {
+  std::string type_name;
+  std::string metadata;
+  nb::handle buffers;
+  nb::handle members;
+  nb::handle labels;
+};
+/// `views` keep the buffers until the put has returned.
+ObjectBuilder MakeBuilder(PutParts&& parts, std::vector<BufferView>& views);
+
+/// Their classes are known to streams.cc only.
+nb::object OpenStreamWriter(Client& client, ObjectId id, std::optional<double> timeout);
+nb::object OpenStreamReader(Client& client, ObjectId id, std::optional<double> timeout);
 
 /// A blob while it is written. Views that were handed out keep the memory after the seal.
 class BlobBuilder {

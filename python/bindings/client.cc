@@ -56,39 +56,13 @@ nb::tuple ToParts(const Object& object) {
                         std::move(members), object.id());
 }
 
-/// Buffers of the caller (copied by the put) and blobs (referred to), with what keeps them.
-void AddBuffers(ObjectBuilder& builder, nb::handle buffers, std::vector<BufferView>& views) {
-  for (nb::handle item : buffers) {
-    if (nb::isinstance<Blob>(item)) {
-      builder.AddBuffer(nb::cast<const Blob&>(item));
-    } else {
-      views.emplace_back(item);
-      builder.AddBuffer(views.back().bytes());
-    }
-  }
-}
-
-void AddMembers(ObjectBuilder& builder, nb::handle members) {
-  if (members.is_none()) return;
-  for (auto [key, id] : nb::cast<nb::dict>(members)) {
-    builder.AddMember(nb::cast<std::string>(key), nb::cast<ObjectId>(id));
-  }
-}
-
 ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::handle buffers,
              nb::handle members, nb::handle labels, Seconds timeout,
              std::optional<std::string> name, Version if_version, Seconds ttl,
              std::optional<bool> copy, nb::handle progress) {
-  ObjectBuilder builder(std::move(type_name));
-  builder.SetMetadata(std::move(metadata));
   std::vector<BufferView> views;
-  AddBuffers(builder, buffers, views);
-  AddMembers(builder, members);
-  if (!labels.is_none()) {
-    for (auto [key, value] : nb::cast<nb::dict>(labels)) {
-      builder.AddLabel(nb::cast<std::string>(key), nb::cast<std::string>(value));
-    }
-  }
+  const ObjectBuilder builder =
+      MakeBuilder({std::move(type_name), std::move(metadata), buffers, members, labels}, views);
   PutOptions options;
   options.timeout = ToTimeout(timeout);
   options.name = std::move(name).value_or("");
@@ -115,10 +89,11 @@ nb::list PutMany(PyClient& self, nb::sequence parts, std::optional<std::vector<s
   std::vector<ObjectBuilder> builders;
   std::vector<BufferView> views;
   for (nb::handle item : parts) {
-    ObjectBuilder& builder = builders.emplace_back(nb::cast<std::string>(item[0]));
-    builder.SetMetadata(nb::cast<std::string>(item[1]));
-    AddBuffers(builder, item[2], views);
-    AddMembers(builder, item[3]);
+    const nb::object buffers = item[2];
+    const nb::object members = item[3];
+    builders.push_back(MakeBuilder({nb::cast<std::string>(item[0]), nb::cast<std::string>(item[1]),
+                                    buffers, members, nb::none()},
+                                   views));
   }
   const std::vector<std::string> named = std::move(names).value_or(std::vector<std::string>());
   const CallOptions options{ToTimeout(timeout)};
@@ -308,6 +283,43 @@ void BindNames(nb::class_<PyClient>& c) {
           nb::arg("limit") = nb::none(), nb::arg("timeout") = nb::none());
 }
 
+void BindStreamCalls(nb::class_<PyClient>& c) {
+  c.def(
+       "create_stream",
+       [](PyClient& self, ObjectId id, uint32_t capacity, uint32_t readers, Seconds timeout) {
+         const StreamOptions options{ToTimeout(timeout), capacity, readers};
+         Check(Unlocked([&] { return self.client->CreateStream(id, options); }));
+       },
+       nb::arg("id"), nb::arg("capacity") = 16, nb::arg("readers") = 1,
+       nb::arg("timeout") = nb::none())
+      .def(
+          "open_stream_writer",
+          [](PyClient& self, ObjectId id, Seconds timeout) {
+            return OpenStreamWriter(*self.client, id, timeout);
+          },
+          nb::arg("id"), nb::arg("timeout") = nb::none())
+      .def(
+          "open_stream_reader",
+          [](PyClient& self, ObjectId id, Seconds timeout) {
+            return OpenStreamReader(*self.client, id, timeout);
+          },
+          nb::arg("id"), nb::arg("timeout") = nb::none())
+      .def(
+          "drop_stream",
+          [](PyClient& self, ObjectId id, Seconds timeout) {
+            const CallOptions options{ToTimeout(timeout)};
+            Check(Unlocked([&] { return self.client->DropStream(id, options); }));
+          },
+          nb::arg("id"), nb::arg("timeout") = nb::none())
+      .def(
+          "get_stream",
+          [](PyClient& self, ObjectId id, Seconds timeout) {
+            const CallOptions options{ToTimeout(timeout)};
+            return Unwrap(Unlocked([&] { return self.client->GetStream(id, options); }));
+          },
+          nb::arg("id"), nb::arg("timeout") = nb::none());
+}
+
 void BindInstance(nb::class_<PyClient>& c) {
   c.def(
        "status",
@@ -366,6 +378,7 @@ void BindClient(nb::module_& m) {
   BindMemory(c);
   BindBlobs(c);
   BindNames(c);
+  BindStreamCalls(c);
   BindInstance(c);
 }
 

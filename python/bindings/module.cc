@@ -19,6 +19,7 @@ NB_MODULE(_core, m) {
   BindInfos(m);
   BindAllocation(m);
   BindClient(m);
+  BindStreams(m);
   m.def(
       "find_socket",
       [](std::optional<std::string> socket, std::optional<std::string> config,

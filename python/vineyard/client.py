@@ -20,6 +20,7 @@ from vineyard.calls.noting import NotingCore
 from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.refs import Ref, to_id, to_name
 from vineyard.calls.sharing import PutOptions, note, store
+from vineyard.calls.streams import StreamCalls
 from vineyard.codecs import NotEncoded, decode, encode
 from vineyard.codecs.tree import corrupted, type_name
 from vineyard.composition import composed_value, with_place
@@ -47,7 +48,9 @@ class _Access(NamedTuple):
 _READ = _Access()
 
 
-class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, MemoryCalls, ElsewhereCalls):
+class Client(
+    ManyCalls, ObjectCalls, NameCalls, BlobCalls, MemoryCalls, StreamCalls, ElsewhereCalls
+):
     """A connection to one volume of an instance. Programs get it from `vineyard.connect`.
 
     Threads may share it; a call that waits holds up no other. After a fork the child's calls open a
@@ -80,7 +83,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, MemoryCalls, Elsewher
     {'x': [1.5, 2.5]}
     """
 
-    __slots__ = ("__weakref__", "_bars", "_core", "_pickle")
+    __slots__ = ("__weakref__", "_bars", "_core", "_pickle", "_streams")
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, MemoryCalls, Elsewher
         self._pickle = allows_pickle(pickle)
         self._bars = shows_bars(progress)
         self._core = _core.Client(socket, timeout, wait)
+        self._streams = {}
 
     # ---- values
 
@@ -247,6 +251,7 @@ class Client(ManyCalls, ObjectCalls, NameCalls, BlobCalls, MemoryCalls, Elsewher
         made._core = core
         made._pickle = self._pickle
         made._bars = self._bars
+        made._streams = self._streams
         return made
 
     def get(

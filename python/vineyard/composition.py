@@ -16,7 +16,7 @@ typename                      members and keys
 ============================  ====================================================================
 
 A get gives a tuple of the values of a pair, sequence or tuple, and a list of the values of the
-partitions. Other typenames come as `vineyard.Object`.
+partitions, and a `vineyard.io.Stream` of a stream. Other typenames come as `vineyard.Object`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vineyard._core import Blob
@@ -75,11 +76,30 @@ def composed_value(
             corrupted(f"key '{prefix}size' of {obj!r} is {str(size)[:40]}")
         keys = [f"{prefix}{i}" for i in range(size)]
     else:
-        return obj
+        return _stream(obj)
     try:
         return made([_part(obj.meta, key, deadline, copy, writable, progress) for key in keys])
     except RecursionError:
         corrupted("too many objects lie in one another")
+
+
+#: Typename -> where its class is.
+_STREAMS = {
+    "vineyard::Stream": ("stream", "Stream"),
+    "vineyard::ByteStream": ("byte", "ByteStream"),
+    "vineyard::RecordBatchStream": ("recordbatch", "RecordBatchStream"),
+    "vineyard::DataframeStream": ("dataframe", "DataframeStream"),
+    "vineyard::StreamCollection": ("stream", "StreamCollection"),
+}
+
+
+def _stream(obj: Object) -> Object:
+    """A stream as one; any other object as it is."""
+    if obj.typename not in _STREAMS:
+        return obj
+    module, name = _STREAMS[obj.typename]
+    made: Object = getattr(import_module(f"vineyard.io.{module}"), name)(obj.meta)
+    return made
 
 
 def _part(

@@ -150,6 +150,22 @@ class ObjectIsBlobException(ObjectTypeErrorException):
     """An object was asked for, and this is a blob."""
 
 
+class InvalidStreamStateException(FailedPreconditionException):
+    """The stream is not open here, or not for that."""
+
+
+class StreamDrainedException(VineyardException, EOFError):
+    """The stream has come to its end."""
+
+
+class StreamFailedException(FailedPreconditionException):
+    """The stream's writer gave it up, or ended before it had finished."""
+
+
+class StreamOpenedException(ObjectExistsException):
+    """The stream is open already."""
+
+
 # ---- for programs that name them in an `except`: nothing raises these
 
 
@@ -174,10 +190,6 @@ class EtcdErrorException(VineyardException):
 
 
 class GlobalObjectInvalidException(VineyardException, ValueError):
-    """Of older releases."""
-
-
-class InvalidStreamStateException(VineyardException):
     """Of older releases."""
 
 
@@ -218,18 +230,6 @@ class ObjectSpilledException(VineyardException):
 
 
 class RedisErrorException(VineyardException):
-    """Of older releases."""
-
-
-class StreamDrainedException(VineyardException):
-    """Of older releases."""
-
-
-class StreamFailedException(VineyardException):
-    """Of older releases."""
-
-
-class StreamOpenedException(VineyardException):
     """Of older releases."""
 
 

@@ -46,6 +46,31 @@ Result<DoneFields> AskUntil(Connection& connection, const StreamCallOptions& opt
   }
 }
 
+Result<StreamInfo> AskForStream(Connection& connection, ObjectId id, os::TimePoint deadline) {
+  const Outgoing get = Question(fb::RequestBody::GetStream, [id](FlatBufferBuilder& b, uint64_t) {
+    return fb::CreateGetStream(b, id.value()).Union();
+  });
+  VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(get, deadline));
+  const fb::StreamInfo* s = answer.reply().body_as_StreamInfo();
+  if (s == nullptr) return Status::Protocol("the instance's answer about a stream is none");
+  StreamInfo info;
+  info.finished = s->phase() == fb::StreamPhase::Finished;
+  info.failed = s->phase() == fb::StreamPhase::Failed;
+  info.reason = wire::ToString(s->reason());
+  info.capacity = s->capacity();
+  info.first = s->first();
+  info.queued = s->queued();
+  info.readers_wanted = s->readers_wanted();
+  info.readers_come = s->readers_come();
+  info.writer_pid = s->writer_pid();
+  if (s->readers() != nullptr) {
+    for (const fb::StreamReader* r : *s->readers()) {
+      info.readers.push_back({r->number(), r->pid(), r->position()});
+    }
+  }
+  return info;
+}
+
 }  // namespace
 
 // ---- writing
@@ -112,6 +137,13 @@ class StreamWriter::Impl {
     return ReadDone(connection.Call(push, connection.Deadline(options.timeout))).status();
   }
 
+  /// Whether some wait to be read.
+  bool HasChunks() {
+    Connection& connection = client_->connection();
+    const auto info = AskForStream(connection, stream_, connection.Deadline(std::nullopt));
+    return info.ok() && info->queued > 0;
+  }
+
   [[nodiscard]] Client::Impl& client() { return *client_; }
   [[nodiscard]] ObjectId stream() const { return stream_; }
 
@@ -133,8 +165,15 @@ ObjectId StreamWriter::stream() const { return impl_->stream(); }
 
 Result<ObjectId> StreamWriter::Put(const ObjectBuilder& builder, const StreamCallOptions& options) {
   return impl_->Add(options, [&](const CallOptions& left) {
-    return client::PutObject(impl_->client().connection(), builder,
-                             {.timeout = left.timeout, .stream = impl_->stream()});
+    Connection& connection = impl_->client().connection();
+    while (true) {
+      const os::TimePoint given_up = connection.Deadline(left.timeout);
+      auto id = client::PutObject(connection, builder,
+                                  {.timeout = left.timeout, .stream = impl_->stream()});
+      // Memory that chunks hold comes back as they are read, however long that takes.
+      const bool waited = id.status().Is(StatusCode::kOutOfMemory) && os::Clock::now() >= given_up;
+      if (!waited || options.timeout || !impl_->HasChunks()) return id;
+    }
   });
 }
 
@@ -277,29 +316,7 @@ Status Client::DropStream(ObjectId id, const CallOptions& options) {
 
 Result<StreamInfo> Client::GetStream(ObjectId id, const CallOptions& options) {
   Connection& connection = impl_->connection();
-  const Outgoing get = Question(fb::RequestBody::GetStream, [id](FlatBufferBuilder& b, uint64_t) {
-    return fb::CreateGetStream(b, id.value()).Union();
-  });
-  VY_ASSIGN_OR_RETURN(const Answer answer,
-                      connection.Call(get, connection.Deadline(options.timeout)));
-  const fb::StreamInfo* s = answer.reply().body_as_StreamInfo();
-  if (s == nullptr) return Status::Protocol("the instance's answer about a stream is none");
-  StreamInfo info;
-  info.finished = s->phase() == fb::StreamPhase::Finished;
-  info.failed = s->phase() == fb::StreamPhase::Failed;
-  info.reason = wire::ToString(s->reason());
-  info.capacity = s->capacity();
-  info.first = s->first();
-  info.queued = s->queued();
-  info.readers_wanted = s->readers_wanted();
-  info.readers_come = s->readers_come();
-  info.writer_pid = s->writer_pid();
-  if (s->readers() != nullptr) {
-    for (const fb::StreamReader* r : *s->readers()) {
-      info.readers.push_back({r->number(), r->pid(), r->position()});
-    }
-  }
-  return info;
+  return AskForStream(connection, id, connection.Deadline(options.timeout));
 }
 
 }  // namespace vineyard

@@ -70,36 +70,6 @@ class ElsewhereCalls(Calls):
     def debug(self, *args: Any, **kwargs: Any) -> NoReturn:
         _not_built("debug()", "client.status and vineyardctl say what an instance does")
 
-    def create_stream(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _not_built("create_stream()", _STREAMS)
-
-    def open_stream(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _not_built("open_stream()", _STREAMS)
-
-    def push_chunk(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _not_built("push_chunk()", _STREAMS)
-
-    def next_chunk_id(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _not_built("next_chunk_id()", _STREAMS)
-
-    def next_chunk_meta(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _not_built("next_chunk_meta()", _STREAMS)
-
-    def next_chunk(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _not_built("next_chunk()", _STREAMS)
-
-    def stop_stream(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _not_built("stop_stream()", _STREAMS)
-
-    def drop_stream(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _not_built("drop_stream()", _STREAMS)
-
-    def new_buffer_chunk(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _not_built("new_buffer_chunk()", _STREAMS)
-
-    def next_buffer_chunk(self, *args: Any, **kwargs: Any) -> NoReturn:
-        _not_built("next_buffer_chunk()", _STREAMS)
-
     def migrate(self, object_id: Ref) -> NoReturn:
         _needs_cluster("migrate()")
 
@@ -132,9 +102,6 @@ class ElsewhereCalls(Calls):
 
 def _needs_cluster(what: str) -> NoReturn:
     raise NeedsClusterException(f"{what} needs a cluster: this instance runs alone")
-
-
-_STREAMS = "streams are yet to come; put the parts under names, and get them with wait=True"
 
 
 def _not_built(what: str, instead: str) -> NoReturn:

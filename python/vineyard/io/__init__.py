@@ -9,19 +9,36 @@
 >>> io.open("numbers://anywhere", vineyard_ipc_socket="/run/vineyard.sock")
 [1, 2, 3]
 
-No scheme is registered here: those of files, HDFS, S3 and OSS, and the streams that they fill, belong
-to packages of their own.
+No scheme is registered here: those of files, HDFS, S3 and OSS belong to packages of their own. The
+streams that they fill are here: `Stream`, `ByteStream`, `RecordBatchStream`, `DataframeStream`; see
+`vineyard.io.stream`.
 """
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from vineyard.core.driver import registered, registerize
 from vineyard.errors import InvalidException, NotImplementedException, VineyardException
 
-__all__ = ["open", "read", "write"]
+if TYPE_CHECKING:
+    from vineyard.io.byte import ByteStream
+    from vineyard.io.dataframe import DataframeStream
+    from vineyard.io.recordbatch import RecordBatchStream
+    from vineyard.io.stream import Stream, StreamCollection
+
+__all__ = [
+    "ByteStream",
+    "DataframeStream",
+    "RecordBatchStream",
+    "Stream",
+    "StreamCollection",
+    "open",
+    "read",
+    "write",
+]
 
 #: Schemes that older programs use, and what to do until something is registered for them.
 _KNOWN = {
@@ -108,9 +125,19 @@ def _dispatch(
     ) from failed[0]
 
 
-def __getattr__(name: str) -> NoReturn:
-    if name in ("ByteStream", "DataframeStream", "RecordBatchStream", "StreamCollection"):
-        raise NotImplementedException(f"vineyard.io.{name}: streams are yet to come")
+#: Name -> the module that has it. They are met when they are asked for.
+_STREAMS = {
+    "ByteStream": "byte",
+    "DataframeStream": "dataframe",
+    "RecordBatchStream": "recordbatch",
+    "Stream": "stream",
+    "StreamCollection": "stream",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _STREAMS:
+        return getattr(import_module(f"vineyard.io.{_STREAMS[name]}"), name)
     if name in ("deserialize", "serialize"):
         raise NotImplementedException(f"vineyard.io.{name}() is yet to come")
     raise AttributeError(f"module 'vineyard.io' has no attribute {name!r}")
