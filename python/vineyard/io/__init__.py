@@ -26,6 +26,7 @@ from vineyard.errors import InvalidException, NotImplementedException, VineyardE
 if TYPE_CHECKING:
     from vineyard.io.byte import ByteStream
     from vineyard.io.dataframe import DataframeStream
+    from vineyard.io.files import deserialize, serialize
     from vineyard.io.recordbatch import RecordBatchStream
     from vineyard.io.stream import Stream, StreamCollection
 
@@ -35,8 +36,10 @@ __all__ = [
     "RecordBatchStream",
     "Stream",
     "StreamCollection",
+    "deserialize",
     "open",
     "read",
+    "serialize",
     "write",
 ]
 
@@ -126,7 +129,9 @@ def _dispatch(
 
 
 #: Name -> the module that has it. They are met when they are asked for.
-_STREAMS = {
+_ELSEWHERE = {
+    "deserialize": "files",
+    "serialize": "files",
     "ByteStream": "byte",
     "DataframeStream": "dataframe",
     "RecordBatchStream": "recordbatch",
@@ -136,8 +141,6 @@ _STREAMS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _STREAMS:
-        return getattr(import_module(f"vineyard.io.{_STREAMS[name]}"), name)
-    if name in ("deserialize", "serialize"):
-        raise NotImplementedException(f"vineyard.io.{name}() is yet to come")
+    if name in _ELSEWHERE:
+        return getattr(import_module(f"vineyard.io.{_ELSEWHERE[name]}"), name)
     raise AttributeError(f"module 'vineyard.io' has no attribute {name!r}")
