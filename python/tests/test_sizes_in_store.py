@@ -111,10 +111,10 @@ def test_values_of_pandas_of_every_size_are_kept(socket, value, nbytes):
     where = repeated(len(value), min(nbytes // (8 * max(width, 1)), INLINE_MAX // 8 + 100))
     if len(where):
         try:
-        value = value.take(where)
-    except ValueError as error:  # of pandas, for numbers of the other byte order
-        assert "Big-endian" in str(error)
-        assume(False)
+            value = value.take(where)
+        except ValueError as error:  # of pandas, for numbers of the other byte order
+            assert "Big-endian" in str(error)
+            assume(False)
     back, _ = through_store(socket, value, {})
     assert_same(value, back)
 
