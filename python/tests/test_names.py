@@ -3,6 +3,7 @@
 """Names: one step with the put, versions, ownership, waiting."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -134,3 +135,58 @@ def test_absent_names_are_key_errors(client, name):
         client.get()
     with pytest.raises(ValueError, match="not both"):
         client.get(ObjectID(1), name="x")
+
+
+# ---- time to live
+
+
+def gone(own_client, name):
+    try:
+        own_client.get_name(name)
+    except vineyard.ObjectNotExistsException:
+        return True
+    time.sleep(0.005)
+    return False
+
+
+def test_a_name_may_end_by_itself_and_take_its_object(own_client):
+    owned = own_client.put(1, name="short", ttl=0.05)
+    kept = own_client.put(2)
+    own_client.put_name(kept, "also short", ttl=0.05)
+    own_client.put_name(kept, "long", ttl=3600)
+    own_client.put_name(kept, "for ever")
+    while not (gone(own_client, "short") and gone(own_client, "also short")):
+        pass
+    assert not own_client.exists(owned)
+    assert own_client.exists(kept)
+    assert 3500 < own_client.name_info("long").ttl <= 3600
+    info = own_client.name_info("for ever")
+    assert (info.name, info.id, info.version, info.ttl) == ("for ever", kept, 1, None)
+    own_client.put_name(kept, "long", if_version=1)
+    assert own_client.name_info("long").ttl is None
+
+
+def test_a_builder_s_object_may_have_a_name_that_ends(own_client):
+    def build(client, value, **kwargs):
+        meta = vineyard.ObjectMeta()
+        meta["typename"] = "example::Thing"
+        return meta
+
+    own_client.put(object(), build, name="built", ttl=3600)
+    own_client.put(object(), lambda client, value, **_: client.put(1), name="stored", ttl=3600)
+    for name in ("built", "stored"):
+        assert own_client.name_info(name).ttl > 3500
+
+
+@pytest.mark.parametrize("ttl", [0, -1, float("nan")])
+def test_a_time_to_live_is_some_time(own_client, ttl):
+    with pytest.raises(vineyard.InvalidException):
+        own_client.put(1, name="n", ttl=ttl)
+    with pytest.raises(vineyard.InvalidException):
+        own_client.put_name(own_client.put(1), "n", ttl=ttl)
+    assert own_client.list_names() == {}
+
+
+def test_a_time_to_live_needs_a_name(own_client):
+    with pytest.raises(vineyard.InvalidException, match="ttl"):
+        own_client.put(1, ttl=5)
