@@ -31,6 +31,22 @@ class Model {
     auto operator<=>(const Name&) const = default;
   };
   std::map<std::string, Name> names;
+  struct Queue {
+    std::vector<uint64_t> chunks;  // all there ever were
+    uint64_t first = 0;            // those before are gone
+    uint64_t capacity = 1;
+    uint64_t wanted = 1;
+    uint64_t come = 0;
+    std::map<uint64_t, uint64_t> readers;  // number → position
+
+    [[nodiscard]] std::set<uint64_t> Waiting() const {
+      return {chunks.begin() + static_cast<std::ptrdiff_t>(first), chunks.end()};
+    }
+    [[nodiscard]] bool TakesMore() const {
+      return chunks.size() - first < capacity && (come < wanted || !readers.empty());
+    }
+  };
+  std::map<uint64_t, Queue> streams;  // by their objects
 
   [[nodiscard]] bool IsNamed(uint64_t id) const {
     return std::ranges::any_of(names, [&](const auto& n) { return n.second.id == id; });
@@ -39,6 +55,9 @@ class Model {
     std::set<uint64_t> wholes;
     for (const auto& [other, thing] : things) {
       if (thing.parts.contains(id)) wholes.insert(other);
+    }
+    for (const auto& [stream, queue] : streams) {
+      if (queue.Waiting().contains(id)) wholes.insert(stream);
     }
     return wholes;
   }
@@ -58,16 +77,41 @@ class Model {
         if (force) {
           for (const uint64_t whole : Wholes(id)) changed |= doomed.insert(whole).second;
         }
-        for (const uint64_t part : things.at(id).parts) {
+        std::set<uint64_t> parts = things.at(id).parts;
+        if (streams.contains(id)) parts.merge(streams.at(id).Waiting());
+        for (const uint64_t part : parts) {
           const bool own = part == ObjectId(id).own_blob().value();
           if (!(deep || own) || IsNamed(part) || keep.contains(part)) continue;
           if (std::ranges::includes(doomed, Wholes(part))) changed |= doomed.insert(part).second;
         }
       }
     }
-    for (const uint64_t id : doomed) things.erase(id);
+    for (const uint64_t id : doomed) {
+      things.erase(id);
+      streams.erase(id);
+    }
     std::erase_if(names, [&](const auto& n) { return doomed.contains(n.second.id); });
     return true;
+  }
+  // The chunks that nobody is to read any more are the stream's no longer.
+  void Pass(uint64_t stream) {
+    Queue& queue = streams.at(stream);
+    uint64_t keep_from = queue.come < queue.wanted ? queue.first : queue.chunks.size();
+    for (const auto& [number, position] : queue.readers) {
+      keep_from = std::min(keep_from, position);
+    }
+    const std::set<uint64_t> before = queue.Waiting();
+    queue.first = keep_from;
+    Release(before);
+  }
+  void Release(const std::set<uint64_t>& chunks) {
+    std::set<uint64_t> going;
+    for (const uint64_t id : chunks) {
+      if (things.contains(id) && things[id].owned && !IsNamed(id) && Wholes(id).empty()) {
+        going.insert(id);
+      }
+    }
+    Remove(going, true, false);
   }
   // The name has been taken from `id`.
   void Unnamed(uint64_t id, const std::set<uint64_t>& keep) {
@@ -98,6 +142,12 @@ class Model {
     std::map<std::string, Name> their_names;
     for (const auto& [name, entry] : volume.names()) their_names[name] = {entry.id, entry.version};
     ASSERT_EQ(names, their_names);
+    for (const auto& [id, queue] : streams) {
+      const Stream* stream = volume.FindStream(ObjectId(id));
+      ASSERT_NE(stream, nullptr);
+      ASSERT_EQ(stream->state.first, queue.first);
+      ASSERT_EQ(stream->state.end(), queue.chunks.size());
+    }
   }
 };
 
@@ -169,6 +219,85 @@ class VolumeModel : public VolumeTest, public ::testing::WithParamInterface<unsi
                                  {{"k", std::string(random_() % 500, 'v')}}));
   }
 
+  // 0: none
+  uint64_t AnyStream() {
+    if (model_.streams.empty()) return 0;
+    const auto skip = static_cast<std::ptrdiff_t>(random_() % model_.streams.size());
+    return std::next(model_.streams.begin(), skip)->first;
+  }
+  void MakeStream() {
+    const uint64_t id = Any(false);
+    if (id == 0 || model_.streams.contains(id)) return;
+    Model::Queue queue;
+    queue.capacity = 1 + random_() % 4;
+    queue.wanted = 1 + random_() % 2;
+    ASSERT_OK(volume().CreateStream(machine_.NextRequest(client_), ObjectId(id),
+                                    static_cast<uint32_t>(queue.capacity),
+                                    static_cast<uint32_t>(queue.wanted)));
+    ASSERT_OK(volume().OpenStream(machine_.NextRequest(client_), ObjectId(id), true));
+    model_.streams[id] = queue;
+  }
+  void PutChunk(uint64_t stream) {
+    Model::Queue& queue = model_.streams.at(stream);
+    const bool fits = queue.TakesMore();
+    if (random_() % 2 == 0) {
+      const uint64_t id = Any(random_() % 4 == 0);
+      const bool owns = random_() % 2 == 0;
+      const auto pushed =
+          volume().PushChunk(machine_.NextRequest(client_), ObjectId(stream), ObjectId(id), owns);
+      ASSERT_EQ(pushed.ok(), fits && id != stream && model_.things.contains(id));
+      if (!pushed.ok()) return;
+      queue.chunks.push_back(id);
+      model_.things[id].owned |= owns;
+      return;
+    }
+    TestObject object{.bytes = "chunk", .stream = ObjectId(stream)};
+    std::set<uint64_t> parts;
+    if (const uint64_t part = Any(false); part != 0 && random_() % 2 == 0) {
+      parts.insert(part);
+      object.members.emplace_back(part);
+    }
+    const auto put = Put(object);
+    ASSERT_EQ(put.ok(), fits);
+    if (!put.ok()) return;
+    model_.things[put->id] = {parts, true};
+    queue.chunks.push_back(put->id);
+  }
+  void ReadOn(uint64_t stream) {
+    Model::Queue& queue = model_.streams.at(stream);
+    if (queue.readers.empty() || random_() % 8 == 0) {
+      ASSERT_OK_AND_ASSIGN(const auto opened, volume().OpenStream(machine_.NextRequest(client_),
+                                                                  ObjectId(stream), false));
+      ASSERT_EQ(opened.value, queue.first);
+      queue.readers[opened.id] = queue.first;
+      ++queue.come;
+      return;
+    }
+    auto& [number, position] = *queue.readers.begin();
+    if (random_() % 8 == 0) {
+      ASSERT_OK(volume().LeaveStream(machine_.NextRequest(client_), ObjectId(stream), number));
+      queue.readers.erase(queue.readers.begin());
+    } else {
+      position += random_() % (queue.chunks.size() - position + 1);
+      ASSERT_OK(volume().AdvanceReader(ObjectId(stream), number, client_, position));
+    }
+    model_.Pass(stream);
+  }
+  void UseStream() {
+    const uint64_t stream = AnyStream();
+    if (stream == 0 || random_() % 8 == 0) return MakeStream();
+    if (random_() % 32 == 0) {
+      ASSERT_OK(volume().DropStream(machine_.NextRequest(client_), ObjectId(stream)));
+      const std::set<uint64_t> waiting = model_.streams.at(stream).Waiting();
+      model_.streams.erase(stream);
+      model_.Release(waiting);
+    } else if (random_() % 2 == 0) {
+      PutChunk(stream);
+    } else {
+      ReadOn(stream);
+    }
+  }
+
   std::mt19937 random_{GetParam()};
   Model model_;
 };
@@ -176,7 +305,7 @@ class VolumeModel : public VolumeTest, public ::testing::WithParamInterface<unsi
 TEST_P(VolumeModel, DoesWhatTheArchitectureSaysAlsoAcrossRestarts) {
   for (int step = 0; step < 1500; ++step) {
     SCOPED_TRACE(step);
-    switch (random_() % 16) {
+    switch (random_() % 20) {
       case 0:
       case 1:
       case 2:
@@ -192,6 +321,10 @@ TEST_P(VolumeModel, DoesWhatTheArchitectureSaysAlsoAcrossRestarts) {
       case 12:
       case 13: DropSomething(); break;
       case 14: LabelSomething(); break;
+      case 15:
+      case 16:
+      case 17:
+      case 18: UseStream(); break;
       default:
         if (random_() % 4 == 0) {
           const RecoveryReport report = machine_.Restart();

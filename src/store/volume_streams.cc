@@ -5,6 +5,8 @@
 //
 // A stream's record is replaced by each change of it, so that an engine that takes over finds the queue,
 // the readers' positions and the writer as the last answer left them.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "os/crash_point.h"
@@ -65,8 +67,13 @@ Result<Answer> Volume::ChangeStream(const Request& request, ObjectId id, StreamS
   const Removal removal = PlanPassing(id, next.Trim());
   // The new record is hardly larger than the old one, which goes; and reading on frees memory.
   const ArenaSet::Overdraft overdraft(arenas_);
+  // A chunk that goes may have been the only whole that the stream's own object was a part of.
+  const bool goes = std::ranges::find(removal.streams, id) != removal.streams.end();
   Transaction tx(*this);
-  VY_ASSIGN_OR_RETURN(const Ref ref, StageStream(tx, id, stream.ref, next));
+  Ref ref;
+  if (!goes) {
+    VY_ASSIGN_OR_RETURN(ref, StageStream(tx, id, stream.ref, next));
+  }
   StageRemoval(tx, removal, {});
   Ref owned_ref;
   if (owned != nullptr) {
@@ -78,9 +85,9 @@ Result<Answer> Volume::ChangeStream(const Request& request, ObjectId id, StreamS
     owned->ref = owned_ref;
     owned->owned = true;
   }
-  stream = {ref, std::move(next)};
+  if (!goes) stream = {ref, std::move(next)};
   ForgetRemoved(removal);
-  host_.StreamChanged(*this, id);
+  if (!goes) host_.StreamChanged(*this, id);
   return answer;
 }
 
@@ -238,7 +245,8 @@ Result<Answer> Volume::DropStream(const Request& request, ObjectId id) {
   state.readers.clear();
   const Removal removal = PlanPassing(id, state.Trim());
   Transaction tx(*this);
-  tx.Change(id.value(), stream->ref, Ref());
+  const bool goes = std::ranges::find(removal.streams, id) != removal.streams.end();
+  if (!goes) tx.Change(id.value(), stream->ref, Ref());
   StageRemoval(tx, removal, {});
   const Answer answer{request.number, id.value(), 0, 0};
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));

@@ -101,6 +101,20 @@ TEST_F(Streams, PartsOfAChunkGoWithIt) {
   for (const ObjectId id : {part, also_chunk, whole}) EXPECT_FALSE(Exists(id));
 }
 
+TEST_F(Streams, AChunkMayTakeTheStreamItselfAlong) {
+  ASSERT_OK(Open(client_, true));
+  const uint64_t reader = OpenReader(client_);
+  PutId({.bytes = "whole", .members = {stream_}, .stream = stream_});
+  ASSERT_OK(Advance(reader, 1));
+  EXPECT_FALSE(Exists(stream_));
+  EXPECT_EQ(volume().FindStream(stream_), nullptr);
+  Create(4, 1);
+  ASSERT_OK(Open(client_, true));
+  PutId({.bytes = "whole", .members = {stream_}, .stream = stream_});
+  ASSERT_OK(volume().DropStream(machine_.NextRequest(client_), stream_));
+  EXPECT_FALSE(Exists(stream_));
+}
+
 TEST_F(Streams, TheSameObjectMayWaitTwice) {
   ASSERT_OK(Open(client_, true));
   const uint64_t reader = OpenReader(client_);
