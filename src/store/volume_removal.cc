@@ -2,6 +2,7 @@
 // Copyright The Vineyard Authors.
 //
 // What goes when an object goes, or when a name is taken from it.
+#include <algorithm>
 #include <deque>
 
 #include <fmt/format.h>
@@ -58,7 +59,14 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
         (layout::FieldsOf(Record(entry)).flags & layout::kFlagExtent) != 0) {
       removal.extents.emplace_back(id);
     }
-    for (const uint64_t child : Children(id, entry)) {
+    std::vector<uint64_t> children = Children(id, entry);
+    if (id == options.released_by) {  // it goes too; what it let go of is counted already
+      for (const uint64_t chunk : options.released) {
+        const auto counted = std::ranges::find(children, chunk);
+        if (counted != children.end()) children.erase(counted);
+      }
+    }
+    for (const uint64_t child : children) {
       const auto it = entries_.find(child);
       if (it == entries_.end()) continue;
       removal.edges.emplace_back(child, id);

@@ -110,6 +110,18 @@ TEST_F(Streams, AChunkMayTakeTheStreamItselfAlong) {
   EXPECT_EQ(volume().FindStream(stream_), nullptr);
   Create(4, 1);
   ASSERT_OK(Open(client_, true));
+  const uint64_t again = OpenReader(client_);
+  const ObjectId kept = PutChunk("kept");
+  const ObjectId by = PutId({.bytes = "another whole", .members = {kept}});
+  PutId({.bytes = "whole", .members = {stream_}, .stream = stream_});
+  ASSERT_OK(Advance(again, 2));
+  EXPECT_FALSE(Exists(stream_));
+  EXPECT_TRUE(Exists(kept));
+  EXPECT_EQ(volume().Find(kept)->parents, 1U);
+  ASSERT_OK(Delete(by));
+  EXPECT_FALSE(Exists(kept));
+  Create(4, 1);
+  ASSERT_OK(Open(client_, true));
   PutId({.bytes = "whole", .members = {stream_}, .stream = stream_});
   ASSERT_OK(volume().DropStream(machine_.NextRequest(client_), stream_));
   EXPECT_FALSE(Exists(stream_));
