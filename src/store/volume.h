@@ -200,8 +200,12 @@ class Volume {
   Result<layout::Ref> StageBlob(Transaction& tx, layout::RecordFields fields, ObjectId blob,
                                 const Extent* extent, std::span<const std::byte> bytes) const;
   Status CheckName(std::string_view name, std::optional<uint64_t> if_version) const;
-  /// Twice, what the object refers to and its stream holds too.
-  [[nodiscard]] std::vector<uint64_t> Children(uint64_t id, const Entry& entry) const;
+  /// What counts the object among its parents; twice, where it is in both.
+  struct Children {
+    std::set<uint64_t> parts;   // members, and blobs it has buffers in
+    std::set<uint64_t> chunks;  // that wait in its stream
+  };
+  [[nodiscard]] Children ChildrenOf(uint64_t id, const Entry& entry) const;
   struct RemovalOptions {
     bool deep = true;
     bool force = false;
@@ -227,9 +231,13 @@ class Volume {
                                   const layout::StreamState& state) const;
   [[nodiscard]] Result<const Stream*> NeedStream(ObjectId id) const;
   Status CheckMayPush(const Request& request, ObjectId id) const;
+  struct Pushed {
+    uint64_t link = 0;       // the chunk, if the stream did not refer to it yet
+    Entry* owned = nullptr;  // of the chunk, if it becomes the stream's
+  };
   /// One change of a stream: `next` takes the place of its state, and what it let go of goes.
   Result<layout::Answer> ChangeStream(const Request& request, ObjectId id, layout::StreamState next,
-                                      const layout::Answer& answer, Entry* owned = nullptr);
+                                      const layout::Answer& answer, const Pushed& pushed);
   /// The same record, of an object that goes with the last that refers to it.
   Result<layout::Ref> StageOwned(Transaction& tx, const Entry& entry) const;
   /// What goes when the stream lets go of these chunks.

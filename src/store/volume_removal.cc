@@ -2,7 +2,9 @@
 // Copyright The Vineyard Authors.
 //
 // What goes when an object goes, or when a name is taken from it.
+#include <algorithm>
 #include <deque>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -40,6 +42,8 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
     }
   }
   std::map<uint64_t, uint32_t> lost;  // child → parents that go
+  // Of what goes. What only waited in a stream stays, unless it was the stream's own.
+  std::unordered_set<uint64_t> parts;
   for (const uint64_t chunk : options.released) {
     lost[chunk] = 1;
     removal.edges.emplace_back(chunk, options.released_by);
@@ -58,17 +62,22 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
         (layout::FieldsOf(Record(entry)).flags & layout::kFlagExtent) != 0) {
       removal.extents.emplace_back(id);
     }
-    for (const uint64_t child : Children(id, entry)) {
+    const Children children = ChildrenOf(id, entry);
+    parts.insert(children.parts.begin(), children.parts.end());
+    const auto lose = [&](uint64_t child) {
       const auto it = entries_.find(child);
-      if (it == entries_.end()) continue;
+      if (it == entries_.end()) return;
       removal.edges.emplace_back(child, id);
       const bool unreferenced = ++lost[child] == it->second.parents && it->second.names == 0 &&
                                 !options.keep.contains(child);
       // Its owner may have been dealt with before another that has buffers in it.
       const bool own = ObjectId(child).is_blob() &&
                        removal.ids.contains(ObjectId(child).owner_of_blob().value());
-      if (unreferenced && (options.deep || own)) doom(child);
-    }
+      const bool goes_along = options.deep && (parts.contains(child) || it->second.owned);
+      if (unreferenced && (goes_along || own)) doom(child);
+    };
+    std::ranges::for_each(children.parts, lose);
+    std::ranges::for_each(children.chunks, lose);
   }
   return removal;
 }
@@ -90,8 +99,9 @@ Volume::Removal Volume::PlanPassing(ObjectId stream, std::vector<uint64_t> passe
     if (entry.owned && entry.names == 0 && entry.parents == 1) going.push_back(chunk);
   }
   // Nothing else refers to these roots: there is nothing to refuse.
-  auto removal = PlanRemoval(
-      going, {.keep = {}, .released_by = stream.value(), .released = std::move(passed)});
+  auto removal = PlanRemoval(going, {.keep = {stream.value()},  // it may be a part of its chunk
+                                     .released_by = stream.value(),
+                                     .released = std::move(passed)});
   VY_CHECK(removal.ok());
   return std::move(removal).value();
 }
