@@ -249,7 +249,7 @@ TEST_F(Streams, WhatItOnlyRefersToStaysWhenItsObjectGoes) {
   }
   ASSERT_OK(Delete(stream_));
   for (const ObjectId id : {before, part, whole}) {
-    EXPECT_TRUE(Exists(id));
+    ASSERT_TRUE(Exists(id));
     EXPECT_EQ(volume().Find(id)->parents, id == part ? 1U : 0U);
   }
 }
