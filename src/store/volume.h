@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "layout/ledger.h"
 #include "layout/stream_state.h"
 #include "os/socket.h"
 #include "store/arena.h"
@@ -167,6 +169,8 @@ class Volume {
   bool AdoptStream(ObjectId id, layout::Ref ref, layout::StreamState state);
   /// After all entries: who refers to whom.
   void DeriveReferences();
+  /// For tests: of what goes with a name or a stream, how much one change takes.
+  void SetMostRemovedAtOnce(size_t entries) { most_removed_ = entries; }
   /// Moves a few records out of arenas that are to be emptied. False: nothing left to do.
   bool MoveSome(size_t records);
 
@@ -194,6 +198,9 @@ class Volume {
     std::vector<ObjectId> extents;
     std::vector<ObjectId> streams;
     uint64_t objects = 0;
+    /// What is to go too, in changes that follow, and what is not even then.
+    std::vector<uint64_t> rest;
+    std::set<uint64_t> keep;
   };
 
   Status CheckDescriptor(const fb::Descriptor& d, const PutArgs& args) const;
@@ -213,6 +220,7 @@ class Volume {
     /// A stream, and what it refers to no more.
     uint64_t released_by = 0;
     std::vector<uint64_t> released;
+    size_t most = std::numeric_limits<size_t>::max();  // entries; what is above is its rest
   };
   /// What goes when `roots` go.
   Result<Removal> PlanRemoval(std::span<const uint64_t> roots, const RemovalOptions& options) const;
@@ -221,6 +229,9 @@ class Volume {
   /// `except`: a name that the same change handles itself.
   void StageRemoval(Transaction& tx, const Removal& removal, std::string_view except) const;
   void ForgetRemoved(const Removal& removal);
+  /// After the commit: ForgetRemoved, and the rest, if any. An engine that dies half-way leaves parts that
+  /// nothing refers to.
+  void FinishRemoval(Removal removal);
   void TakeReservation(Extent& extent, uint64_t size);
   Result<layout::Ref> StageName(Transaction& tx, std::string_view name, ObjectId id,
                                 const NameEntry* old, const Naming& naming,
@@ -261,6 +272,8 @@ class Volume {
   std::unordered_multimap<uint64_t, uint64_t> parents_;             // child → parent
   std::unordered_multimap<uint64_t, std::string_view> names_of_;    // id → key of names_
   uint64_t objects_ = 0;
+  // Each takes up to two changes of the ledger's; the rest of these is for what the change is about.
+  size_t most_removed_ = layout::kMaxChanges / 4;
 };
 
 }  // namespace vineyard::store

@@ -48,7 +48,7 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
     lost[chunk] = 1;
     removal.edges.emplace_back(chunk, options.released_by);
   }
-  while (!work.empty()) {
+  for (size_t done = 0; !work.empty() && done < options.most; ++done) {
     const uint64_t id = work.front();
     work.pop_front();
     const Entry& entry = entries_.at(id);
@@ -79,6 +79,10 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
     std::ranges::for_each(children.parts, lose);
     std::ranges::for_each(children.chunks, lose);
   }
+  // Nothing that stays refers to these: all that did has been dealt with.
+  removal.rest.assign(work.begin(), work.end());
+  for (const uint64_t id : removal.rest) removal.ids.erase(id);
+  removal.keep = options.keep;
   return removal;
 }
 
@@ -87,7 +91,8 @@ Volume::Removal Volume::PlanUnnaming(const NameEntry& name, std::set<uint64_t> k
   if (it == entries_.end()) return {};
   const Entry& entry = it->second;
   if (!entry.owned || entry.names > 1 || entry.parents > 0 || keep.contains(name.id)) return {};
-  auto removal = PlanRemoval(std::span(&name.id, 1), {.keep = std::move(keep)});
+  auto removal = PlanRemoval(std::span(&name.id, 1),
+                             {.keep = std::move(keep), .released = {}, .most = most_removed_});
   return removal.ok() ? std::move(removal).value() : Removal();
 }
 
@@ -101,7 +106,8 @@ Volume::Removal Volume::PlanPassing(ObjectId stream, std::vector<uint64_t> passe
   // Nothing else refers to these roots: there is nothing to refuse.
   auto removal = PlanRemoval(going, {.keep = {stream.value()},  // it may be a part of its chunk
                                      .released_by = stream.value(),
-                                     .released = std::move(passed)});
+                                     .released = std::move(passed),
+                                     .most = most_removed_});
   VY_CHECK(removal.ok());
   return std::move(removal).value();
 }
@@ -147,6 +153,21 @@ void Volume::ForgetRemoved(const Removal& removal) {
   for (const ObjectId id : removal.streams) streams_.erase(id.value());
   for (const ObjectId blob : removal.extents) host_.FreeExtent(blob);
   for (const ObjectId id : removal.streams) host_.StreamChanged(*this, id);
+}
+
+void Volume::FinishRemoval(Removal removal) {
+  ForgetRemoved(removal);
+  while (!removal.rest.empty()) {
+    const std::vector<uint64_t> roots = std::move(removal.rest);
+    auto next = PlanRemoval(
+        roots, {.keep = std::move(removal.keep), .released = {}, .most = most_removed_});
+    VY_CHECK(next.ok());  // nothing refers to them
+    removal = std::move(next).value();
+    Transaction tx(*this);
+    StageRemoval(tx, removal, {});
+    VY_CHECK(tx.Commit(host_.ledger(), nullptr, nullptr, {}).ok());  // it writes no record
+    ForgetRemoved(removal);
+  }
 }
 
 }  // namespace vineyard::store

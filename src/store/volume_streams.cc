@@ -62,7 +62,7 @@ Result<Ref> Volume::StageStream(Transaction& tx, ObjectId id, Ref old,
 Result<Answer> Volume::ChangeStream(const Request& request, ObjectId id, StreamState next,
                                     const Answer& answer, const Pushed& pushed) {
   Stream& stream = streams_.at(id.value());
-  const Removal removal = PlanPassing(id, next.Trim());
+  Removal removal = PlanPassing(id, next.Trim());
   // The new record is hardly larger than the old one, which goes; and reading on frees memory.
   const ArenaSet::Overdraft overdraft(arenas_);
   Transaction tx(*this);
@@ -80,7 +80,7 @@ Result<Answer> Volume::ChangeStream(const Request& request, ObjectId id, StreamS
   }
   stream = {ref, std::move(next)};
   if (pushed.link != 0) LinkChunk(id, pushed.link);
-  ForgetRemoved(removal);
+  FinishRemoval(std::move(removal));
   host_.StreamChanged(*this, id);
   return answer;
 }
@@ -235,14 +235,14 @@ Result<Answer> Volume::DropStream(const Request& request, ObjectId id) {
   StreamState state = stream->state;
   state.places_taken = state.readers_wanted;  // nobody is to read what is left
   state.readers.clear();
-  const Removal removal = PlanPassing(id, state.Trim());
+  Removal removal = PlanPassing(id, state.Trim());
   Transaction tx(*this);
   tx.Change(id.value(), stream->ref, Ref());
   StageRemoval(tx, removal, {});
   const Answer answer{request.number, id.value(), 0, 0};
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
   streams_.erase(id.value());
-  ForgetRemoved(removal);
+  FinishRemoval(std::move(removal));
   host_.StreamChanged(*this, id);
   return answer;
 }
