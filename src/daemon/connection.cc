@@ -83,8 +83,13 @@ void Connection::Close() {
   server_.ConnectionClosed(*this);
 }
 
+void Connection::FailToSend() {
+  if (std::exchange(failed_, true)) return;
+  asio::post(server_.io(), [self = shared_from_this()] { self->Close(); });
+}
+
 void Connection::WaitReadable() {
-  if (closed_ || waiting_to_read_) return;
+  if (closed() || waiting_to_read_) return;
   waiting_to_read_ = true;
   watched_.async_wait(asio::posix::stream_descriptor::wait_read,
                       [self = shared_from_this()](const asio::error_code& error) {
@@ -94,7 +99,7 @@ void Connection::WaitReadable() {
 }
 
 void Connection::OnReadable() {
-  for (int i = 0; i < kReceivesInARow && !closed_ && !Congested(); ++i) {
+  for (int i = 0; i < kReceivesInARow && !closed() && !Congested(); ++i) {
     const std::span<std::byte> space = reader_.Space();
     auto received = os::ReceiveSome(socket_, space, &received_fds_);
     if (!received.ok() || received->closed) return Close();
@@ -104,15 +109,15 @@ void Connection::OnReadable() {
     // A short read means that the socket was empty a moment ago: asking again would only cost.
     if (received->bytes < space.size()) return WaitReadable();
   }
-  if (closed_ || Congested()) return;
+  if (closed() || Congested()) return;
   asio::post(server_.io(), [self = shared_from_this()] {
-    if (!self->closed_) self->OnReadable();
+    if (!self->closed()) self->OnReadable();
   });
 }
 
 // False: the client is to be dropped. Stops early where answers pile up; Resume goes on.
 bool Connection::HandleFrames() {
-  while (!closed_ && !Congested()) {
+  while (!closed() && !Congested()) {
     auto next = reader_.Next();
     if (!next.ok()) {
       log::Warning("a client was dropped", {{"pid", peer_.pid}, {"why", next.status().message()}});
@@ -136,7 +141,7 @@ bool Connection::HandleFrames() {
 }
 
 void Connection::Send(uint64_t request_id, Outgoing out) {
-  if (closed_) return;
+  if (closed()) return;
   if (server_.KeeperIsUpToDate()) return SendNow(request_id, out);
   // What this answers may live in memory whose descriptor has not gone to the keeper yet: until it
   // has, a crash would lose what the client believes to be safe.
@@ -146,12 +151,12 @@ void Connection::Send(uint64_t request_id, Outgoing out) {
   auto fds = std::make_shared<std::vector<os::UniqueFd>>();
   for (const int fd : out.fds) {
     auto copy = os::DuplicateFd(fd);
-    if (!copy.ok()) return Close();
+    if (!copy.ok()) return FailToSend();
     fds->push_back(std::move(*copy));
   }
   server_.WhenKeeperIsUpToDate([self = shared_from_this(), request_id, body = std::move(body),
                                 payload = std::move(payload), fds] {
-    if (self->closed_) return;
+    if (self->closed()) return;
     Outgoing later{.body = body, .payload = {payload}, .fds = {}};
     for (const os::UniqueFd& fd : *fds) later.fds.push_back(fd.get());
     self->SendNow(request_id, later);
@@ -168,7 +173,7 @@ void Connection::SendNow(uint64_t request_id, const Outgoing& out) {
   size_t sent = 0;
   if (queue_.empty() && out.fds.size() <= os::kMaxFdsPerMessage && parts.size() < 512) {
     auto result = os::SendSome(socket_, parts, out.fds);
-    if (!result.ok() && !result.status().Is(StatusCode::kLimitExceeded)) return Close();
+    if (!result.ok() && !result.status().Is(StatusCode::kLimitExceeded)) return FailToSend();
     sent = result.ok() ? *result : 0;
     if (sent == total) return;
   }
@@ -186,7 +191,7 @@ void Connection::Enqueue(std::span<const iovec> parts, size_t already_sent,
   queued.sent = already_sent;
   for (const int fd : fds) {
     auto copy = os::DuplicateFd(fd);
-    if (!copy.ok()) return Close();
+    if (!copy.ok()) return FailToSend();
     queued.fds.push_back(std::move(*copy));
   }
   queued_bytes_ += queued.bytes.size();
@@ -194,7 +199,7 @@ void Connection::Enqueue(std::span<const iovec> parts, size_t already_sent,
 }
 
 void Connection::WaitWritable() {
-  if (closed_ || waiting_to_write_) return;
+  if (closed() || waiting_to_write_) return;
   waiting_to_write_ = true;
   watched_.async_wait(asio::posix::stream_descriptor::wait_write,
                       [self = shared_from_this()](const asio::error_code& error) {
@@ -215,7 +220,7 @@ void Connection::PauseSending() {
 
 void Connection::Flush() {
   const bool was_congested = Congested();
-  while (!queue_.empty() && !closed_) {
+  while (!queue_.empty() && !closed()) {
     Queued& first = queue_.front();
     // More descriptors than one message carries go in several, each with some of the bytes.
     std::vector<int> fds;
@@ -239,7 +244,7 @@ void Connection::Flush() {
     queued_bytes_ -= first.bytes.size();
     queue_.pop_front();
   }
-  if (was_congested && !Congested() && !closed_) Resume();
+  if (was_congested && !Congested() && !closed()) Resume();
 }
 
 // First the requests that had come already.

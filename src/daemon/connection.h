@@ -76,7 +76,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] os::Peer& peer() { return peer_; }
   [[nodiscard]] uint64_t client() const { return client_; }
   void set_client(uint64_t key) { client_ = key; }
-  [[nodiscard]] bool closed() const { return closed_; }
+  [[nodiscard]] bool closed() const { return closed_ || failed_; }
 
   /// Requests of it that are being carried out, or wait.
   [[nodiscard]] size_t requests() const { return requests_; }
@@ -105,6 +105,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void PauseSending();
   void Flush();
   void SendNow(uint64_t request_id, const Outgoing& out);
+  /// Nothing goes out any more; Close follows. An answer may be what a request causes, even another one of
+  /// this very client, and who carries that out goes on using the client.
+  void FailToSend();
   void Enqueue(std::span<const iovec> parts, size_t already_sent, std::span<const int> fds);
   [[nodiscard]] bool Congested() const { return queued_bytes_ > kCongested; }
 
@@ -123,6 +126,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   size_t requests_ = 0;
   bool waiting_to_read_ = false;
   bool waiting_to_write_ = false;
+  bool failed_ = false;  // to send
   bool closed_ = false;
 };
 

@@ -100,6 +100,7 @@ void Server::AcceptAll(uint64_t volume) {
     if (!peer.ok()) continue;  // gone already
     auto connection =
         std::make_shared<Connection>(*this, std::move(*socket), volume, std::move(*peer));
+    if (connection->closed()) continue;  // no descriptor was left for it
     connections_[connection.get()] = connection;
     connection->Start();
   }

@@ -34,17 +34,15 @@ const NameEntry* Volume::FindName(std::string_view name) const {
   return it == names_.end() ? nullptr : &it->second;
 }
 
-std::vector<uint64_t> Volume::Children(uint64_t id, const Entry& entry) const {
+Volume::Children Volume::ChildrenOf(uint64_t id, const Entry& entry) const {
   if (entry.ref.kind() != RecordKind::kObject) return {};
   const std::byte* record = Record(entry);
-  std::set<uint64_t> referred = ReferredTo(*DescriptorOf(record));
+  Children children{.parts = ReferredTo(*DescriptorOf(record)), .chunks = {}};
   if ((layout::FieldsOf(record).flags & layout::kFlagExtent) != 0) {
-    referred.insert(ObjectId(id).own_blob().value());
+    children.parts.insert(ObjectId(id).own_blob().value());
   }
-  std::vector<uint64_t> children(referred.begin(), referred.end());
   if (const Stream* stream = FindStream(ObjectId(id))) {
-    const std::set<uint64_t> chunks(stream->state.chunks.begin(), stream->state.chunks.end());
-    children.insert(children.end(), chunks.begin(), chunks.end());
+    children.chunks.insert(stream->state.chunks.begin(), stream->state.chunks.end());
   }
   return children;
 }
@@ -87,12 +85,15 @@ void Volume::AddEntry(ObjectId id, Ref ref, bool owned) {
 }
 
 void Volume::AddEdges(uint64_t id, const Entry& entry) {
-  for (const uint64_t child : Children(id, entry)) {
+  const auto add = [&](uint64_t child) {
     const auto it = entries_.find(child);
-    if (it == entries_.end()) continue;
+    if (it == entries_.end()) return;
     ++it->second.parents;
     parents_.emplace(child, id);
-  }
+  };
+  const Children children = ChildrenOf(id, entry);
+  std::ranges::for_each(children.parts, add);
+  std::ranges::for_each(children.chunks, add);
 }
 
 void Volume::LinkName(std::string_view name, const NameEntry& entry) {

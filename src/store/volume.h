@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "layout/ledger.h"
 #include "layout/stream_state.h"
 #include "os/socket.h"
 #include "store/arena.h"
@@ -167,6 +169,8 @@ class Volume {
   bool AdoptStream(ObjectId id, layout::Ref ref, layout::StreamState state);
   /// After all entries: who refers to whom.
   void DeriveReferences();
+  /// For tests: of what goes with a name or a stream, how much one change takes.
+  void SetMostRemovedAtOnce(size_t entries) { most_removed_ = entries; }
   /// Moves a few records out of arenas that are to be emptied. False: nothing left to do.
   bool MoveSome(size_t records);
 
@@ -194,14 +198,21 @@ class Volume {
     std::vector<ObjectId> extents;
     std::vector<ObjectId> streams;
     uint64_t objects = 0;
+    /// What is to go too, in changes that follow, and what is not even then.
+    std::vector<uint64_t> rest;
+    std::set<uint64_t> keep;
   };
 
   Status CheckDescriptor(const fb::Descriptor& d, const PutArgs& args) const;
   Result<layout::Ref> StageBlob(Transaction& tx, layout::RecordFields fields, ObjectId blob,
                                 const Extent* extent, std::span<const std::byte> bytes) const;
   Status CheckName(std::string_view name, std::optional<uint64_t> if_version) const;
-  /// Twice, what the object refers to and its stream holds too.
-  [[nodiscard]] std::vector<uint64_t> Children(uint64_t id, const Entry& entry) const;
+  /// What counts the object among its parents; twice, where it is in both.
+  struct Children {
+    std::set<uint64_t> parts;   // members, and blobs it has buffers in
+    std::set<uint64_t> chunks;  // that wait in its stream
+  };
+  [[nodiscard]] Children ChildrenOf(uint64_t id, const Entry& entry) const;
   struct RemovalOptions {
     bool deep = true;
     bool force = false;
@@ -209,6 +220,7 @@ class Volume {
     /// A stream, and what it refers to no more.
     uint64_t released_by = 0;
     std::vector<uint64_t> released;
+    size_t most = std::numeric_limits<size_t>::max();  // entries; what is above is its rest
   };
   /// What goes when `roots` go.
   Result<Removal> PlanRemoval(std::span<const uint64_t> roots, const RemovalOptions& options) const;
@@ -217,6 +229,9 @@ class Volume {
   /// `except`: a name that the same change handles itself.
   void StageRemoval(Transaction& tx, const Removal& removal, std::string_view except) const;
   void ForgetRemoved(const Removal& removal);
+  /// After the commit: ForgetRemoved, and the rest, if any. An engine that dies half-way leaves parts that
+  /// nothing refers to.
+  void FinishRemoval(Removal removal);
   void TakeReservation(Extent& extent, uint64_t size);
   Result<layout::Ref> StageName(Transaction& tx, std::string_view name, ObjectId id,
                                 const NameEntry* old, const Naming& naming,
@@ -227,9 +242,13 @@ class Volume {
                                   const layout::StreamState& state) const;
   [[nodiscard]] Result<const Stream*> NeedStream(ObjectId id) const;
   Status CheckMayPush(const Request& request, ObjectId id) const;
+  struct Pushed {
+    uint64_t link = 0;       // the chunk, if the stream did not refer to it yet
+    Entry* owned = nullptr;  // of the chunk, if it becomes the stream's
+  };
   /// One change of a stream: `next` takes the place of its state, and what it let go of goes.
   Result<layout::Answer> ChangeStream(const Request& request, ObjectId id, layout::StreamState next,
-                                      const layout::Answer& answer, Entry* owned = nullptr);
+                                      const layout::Answer& answer, const Pushed& pushed);
   /// The same record, of an object that goes with the last that refers to it.
   Result<layout::Ref> StageOwned(Transaction& tx, const Entry& entry) const;
   /// What goes when the stream lets go of these chunks.
@@ -253,6 +272,8 @@ class Volume {
   std::unordered_multimap<uint64_t, uint64_t> parents_;             // child → parent
   std::unordered_multimap<uint64_t, std::string_view> names_of_;    // id → key of names_
   uint64_t objects_ = 0;
+  // Each takes up to two changes of the ledger's; the rest of these is for what the change is about.
+  size_t most_removed_ = layout::kMaxChanges / 4;
 };
 
 }  // namespace vineyard::store

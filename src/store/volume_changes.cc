@@ -232,7 +232,7 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   if (args.extent != nullptr) TakeReservation(*args.extent, args.own_size);
   if (!args.name.empty()) {
     LinkName(args.name, {name_ref, id.value(), answer.value, args.name_ends});
-    ForgetRemoved(removal);
+    FinishRemoval(std::move(removal));
     host_.NameChanged(*this, std::string(args.name));
   }
   if (to_stream) {
@@ -289,7 +289,7 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
     entry->second.owned = true;
   }
   LinkName(name, {ref, id.value(), answer.value, naming.ends});
-  ForgetRemoved(removal);
+  FinishRemoval(std::move(removal));
   host_.NameChanged(*this, std::string(name));
   return answer;
 }
@@ -301,7 +301,7 @@ Result<Answer> Volume::DropName(const Request& request, std::string_view name,
   if (it == names_.end()) {
     return Status::NotFound(fmt::format("no name '{}' in volume '{}'", name, name_));
   }
-  const Removal removal = PlanUnnaming(it->second, {});
+  Removal removal = PlanUnnaming(it->second, {});
   Transaction tx(*this);
   tx.Change(NameKeyOf(name), it->second.ref, Ref());
   StageRemoval(tx, removal, name);
@@ -309,7 +309,7 @@ Result<Answer> Volume::DropName(const Request& request, std::string_view name,
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
   UnlinkName(it);
   names_.erase(it);
-  ForgetRemoved(removal);
+  FinishRemoval(std::move(removal));
   return answer;
 }
 
@@ -317,7 +317,7 @@ void Volume::DropEnded(os::TimePoint now) {
   while (!name_ends_.empty() && name_ends_.begin()->first <= now) {
     const std::string name(name_ends_.begin()->second);
     const auto dropped = DropName({}, name, {});
-    VY_CHECK(dropped.ok());  // it is there, and dropping writes no record
+    VY_CHECK(dropped.ok());  // it is there, dropping writes no record, and takes what fits
   }
 }
 
@@ -327,14 +327,14 @@ std::optional<os::TimePoint> Volume::NextNameEnd() const {
 
 Result<Answer> Volume::Delete(const Request& request, std::span<const uint64_t> ids, bool deep,
                               bool force) {
-  VY_ASSIGN_OR_RETURN(const Removal removal, PlanRemoval(ids, {deep, force, {}}));
+  VY_ASSIGN_OR_RETURN(Removal removal, PlanRemoval(ids, {deep, force, {}}));
   Transaction tx(*this);
   StageRemoval(tx, removal, {});
   const uint64_t gone = removal.objects > 0 ? removal.objects : removal.ids.size();
   const Answer answer{request.number, 0, gone, 0};
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
   os::CrashPoint("delete.committed");
-  ForgetRemoved(removal);
+  FinishRemoval(std::move(removal));
   return answer;
 }
 

@@ -74,6 +74,28 @@ TEST_F(VolumeTest, ANameThatEndsGoesWhenItsTimeIsUpAndTakesWhatItOwns) {
   EXPECT_EQ(volume().NextNameEnd(), std::nullopt);
 }
 
+// What one change of the ledger can't hold goes in several.
+TEST_F(VolumeTest, WhatANameOwnsGoesHoweverMuchItIs) {
+  std::vector<ObjectId> branches;
+  for (int i = 0; i < 10; ++i) {
+    std::vector<ObjectId> leaves;
+    for (int n = 0; n < 10; ++n) leaves.push_back(PutId({.bytes = "x", .large = n == 0}));
+    branches.push_back(PutId({.bytes = "y", .members = leaves}));
+  }
+  const ObjectId stays = PutId({.bytes = "z", .name = "stays", .members = {branches[3]}});
+  PutId({.bytes = "root", .name = "root", .members = branches, .name_ends = os::TimePoint()});
+  volume().SetMostRemovedAtOnce(7);
+  volume().DropEnded(os::TimePoint());
+  EXPECT_TRUE(Exists(stays));
+  EXPECT_TRUE(Exists(branches[3]));
+  EXPECT_EQ(volume().objects(), 12U) << "with a branch and its leaves";
+  machine_.CheckConsistent();
+  ASSERT_OK(DropName("stays"));
+  EXPECT_EQ(volume().objects(), 0U);
+  machine_.Run();
+  EXPECT_EQ(volume().usage(), 0U);
+}
+
 TEST_F(VolumeTest, PointingANameAnywhereSetsItsTimeAnew) {
   const auto at = [](int seconds) { return os::TimePoint(std::chrono::seconds(seconds)); };
   const ObjectId id = PutId({.bytes = "1", .name = "n", .name_ends = at(10)});

@@ -78,7 +78,11 @@ class Model {
           for (const uint64_t whole : Wholes(id)) changed |= doomed.insert(whole).second;
         }
         std::set<uint64_t> parts = things.at(id).parts;
-        if (streams.contains(id)) parts.merge(streams.at(id).Waiting());
+        if (streams.contains(id)) {
+          for (const uint64_t chunk : streams.at(id).Waiting()) {
+            if (things.contains(chunk) && things.at(chunk).owned) parts.insert(chunk);
+          }
+        }
         for (const uint64_t part : parts) {
           const bool own = part == ObjectId(id).own_blob().value();
           if (!(deep || own) || IsNamed(part) || keep.contains(part)) continue;
@@ -102,16 +106,16 @@ class Model {
     }
     const std::set<uint64_t> before = queue.Waiting();
     queue.first = keep_from;
-    Release(before);
+    Release(before, stream);
   }
-  void Release(const std::set<uint64_t>& chunks) {
+  void Release(const std::set<uint64_t>& chunks, uint64_t stream) {
     std::set<uint64_t> going;
     for (const uint64_t id : chunks) {
       if (things.contains(id) && things[id].owned && !IsNamed(id) && Wholes(id).empty()) {
         going.insert(id);
       }
     }
-    Remove(going, true, false);
+    Remove(going, true, false, {stream});
   }
   // The name has been taken from `id`.
   void Unnamed(uint64_t id, const std::set<uint64_t>& keep) {
@@ -290,7 +294,7 @@ class VolumeModel : public VolumeTest, public ::testing::WithParamInterface<unsi
       ASSERT_OK(volume().DropStream(machine_.NextRequest(client_), ObjectId(stream)));
       const std::set<uint64_t> waiting = model_.streams.at(stream).Waiting();
       model_.streams.erase(stream);
-      model_.Release(waiting);
+      model_.Release(waiting, stream);
     } else if (random_() % 2 == 0) {
       PutChunk(stream);
     } else {

@@ -4,6 +4,7 @@
 // What goes when an object goes, or when a name is taken from it.
 #include <algorithm>
 #include <deque>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -41,11 +42,13 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
     }
   }
   std::map<uint64_t, uint32_t> lost;  // child → parents that go
+  // Of what goes. What only waited in a stream stays, unless it was the stream's own.
+  std::unordered_set<uint64_t> parts;
   for (const uint64_t chunk : options.released) {
     lost[chunk] = 1;
     removal.edges.emplace_back(chunk, options.released_by);
   }
-  while (!work.empty()) {
+  for (size_t done = 0; !work.empty() && done < options.most; ++done) {
     const uint64_t id = work.front();
     work.pop_front();
     const Entry& entry = entries_.at(id);
@@ -59,25 +62,27 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
         (layout::FieldsOf(Record(entry)).flags & layout::kFlagExtent) != 0) {
       removal.extents.emplace_back(id);
     }
-    std::vector<uint64_t> children = Children(id, entry);
-    if (id == options.released_by) {  // it goes too; what it let go of is counted already
-      for (const uint64_t chunk : options.released) {
-        const auto counted = std::ranges::find(children, chunk);
-        if (counted != children.end()) children.erase(counted);
-      }
-    }
-    for (const uint64_t child : children) {
+    const Children children = ChildrenOf(id, entry);
+    parts.insert(children.parts.begin(), children.parts.end());
+    const auto lose = [&](uint64_t child) {
       const auto it = entries_.find(child);
-      if (it == entries_.end()) continue;
+      if (it == entries_.end()) return;
       removal.edges.emplace_back(child, id);
       const bool unreferenced = ++lost[child] == it->second.parents && it->second.names == 0 &&
                                 !options.keep.contains(child);
       // Its owner may have been dealt with before another that has buffers in it.
       const bool own = ObjectId(child).is_blob() &&
                        removal.ids.contains(ObjectId(child).owner_of_blob().value());
-      if (unreferenced && (options.deep || own)) doom(child);
-    }
+      const bool goes_along = options.deep && (parts.contains(child) || it->second.owned);
+      if (unreferenced && (goes_along || own)) doom(child);
+    };
+    std::ranges::for_each(children.parts, lose);
+    std::ranges::for_each(children.chunks, lose);
   }
+  // Nothing that stays refers to these: all that did has been dealt with.
+  removal.rest.assign(work.begin(), work.end());
+  for (const uint64_t id : removal.rest) removal.ids.erase(id);
+  removal.keep = options.keep;
   return removal;
 }
 
@@ -86,7 +91,8 @@ Volume::Removal Volume::PlanUnnaming(const NameEntry& name, std::set<uint64_t> k
   if (it == entries_.end()) return {};
   const Entry& entry = it->second;
   if (!entry.owned || entry.names > 1 || entry.parents > 0 || keep.contains(name.id)) return {};
-  auto removal = PlanRemoval(std::span(&name.id, 1), {.keep = std::move(keep)});
+  auto removal = PlanRemoval(std::span(&name.id, 1),
+                             {.keep = std::move(keep), .released = {}, .most = most_removed_});
   return removal.ok() ? std::move(removal).value() : Removal();
 }
 
@@ -98,8 +104,10 @@ Volume::Removal Volume::PlanPassing(ObjectId stream, std::vector<uint64_t> passe
     if (entry.owned && entry.names == 0 && entry.parents == 1) going.push_back(chunk);
   }
   // Nothing else refers to these roots: there is nothing to refuse.
-  auto removal = PlanRemoval(
-      going, {.keep = {}, .released_by = stream.value(), .released = std::move(passed)});
+  auto removal = PlanRemoval(going, {.keep = {stream.value()},  // it may be a part of its chunk
+                                     .released_by = stream.value(),
+                                     .released = std::move(passed),
+                                     .most = most_removed_});
   VY_CHECK(removal.ok());
   return std::move(removal).value();
 }
@@ -145,6 +153,21 @@ void Volume::ForgetRemoved(const Removal& removal) {
   for (const ObjectId id : removal.streams) streams_.erase(id.value());
   for (const ObjectId blob : removal.extents) host_.FreeExtent(blob);
   for (const ObjectId id : removal.streams) host_.StreamChanged(*this, id);
+}
+
+void Volume::FinishRemoval(Removal removal) {
+  ForgetRemoved(removal);
+  while (!removal.rest.empty()) {
+    const std::vector<uint64_t> roots = std::move(removal.rest);
+    auto next = PlanRemoval(
+        roots, {.keep = std::move(removal.keep), .released = {}, .most = most_removed_});
+    VY_CHECK(next.ok());  // nothing refers to them
+    removal = std::move(next).value();
+    Transaction tx(*this);
+    StageRemoval(tx, removal, {});
+    VY_CHECK(tx.Commit(host_.ledger(), nullptr, nullptr, {}).ok());  // it writes no record
+    ForgetRemoved(removal);
+  }
 }
 
 }  // namespace vineyard::store

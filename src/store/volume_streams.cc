@@ -5,8 +5,6 @@
 //
 // A stream's record is replaced by each change of it, so that an engine that takes over finds the queue,
 // the readers' positions and the writer as the last answer left them.
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "os/crash_point.h"
@@ -62,32 +60,28 @@ Result<Ref> Volume::StageStream(Transaction& tx, ObjectId id, Ref old,
 }
 
 Result<Answer> Volume::ChangeStream(const Request& request, ObjectId id, StreamState next,
-                                    const Answer& answer, Entry* owned) {
+                                    const Answer& answer, const Pushed& pushed) {
   Stream& stream = streams_.at(id.value());
-  const Removal removal = PlanPassing(id, next.Trim());
+  Removal removal = PlanPassing(id, next.Trim());
   // The new record is hardly larger than the old one, which goes; and reading on frees memory.
   const ArenaSet::Overdraft overdraft(arenas_);
-  // A chunk that goes may have been the only whole that the stream's own object was a part of.
-  const bool goes = std::ranges::find(removal.streams, id) != removal.streams.end();
   Transaction tx(*this);
-  Ref ref;
-  if (!goes) {
-    VY_ASSIGN_OR_RETURN(ref, StageStream(tx, id, stream.ref, next));
-  }
+  VY_ASSIGN_OR_RETURN(const Ref ref, StageStream(tx, id, stream.ref, next));
   StageRemoval(tx, removal, {});
   Ref owned_ref;
-  if (owned != nullptr) {
-    VY_ASSIGN_OR_RETURN(owned_ref, StageOwned(tx, *owned));
+  if (pushed.owned != nullptr) {
+    VY_ASSIGN_OR_RETURN(owned_ref, StageOwned(tx, *pushed.owned));
   }
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
   os::CrashPoint("stream.committed");
-  if (owned != nullptr) {
-    owned->ref = owned_ref;
-    owned->owned = true;
+  if (pushed.owned != nullptr) {
+    pushed.owned->ref = owned_ref;
+    pushed.owned->owned = true;
   }
-  if (!goes) stream = {ref, std::move(next)};
-  ForgetRemoved(removal);
-  if (!goes) host_.StreamChanged(*this, id);
+  stream = {ref, std::move(next)};
+  if (pushed.link != 0) LinkChunk(id, pushed.link);
+  FinishRemoval(std::move(removal));
+  host_.StreamChanged(*this, id);
   return answer;
 }
 
@@ -134,7 +128,7 @@ Result<Answer> Volume::OpenStream(const Request& request, ObjectId id, bool writ
                                                ProcessOf(host_.clients(), next.writer)));
     }
     next.writer = request.client->key;
-    return ChangeStream(request, id, std::move(next), {request.number, 0, 0, 0});
+    return ChangeStream(request, id, std::move(next), {request.number, 0, 0, 0}, {});
   }
   if (next.readers.size() >= layout::kMaxStreamReaders) {
     return Status::LimitExceeded(
@@ -144,7 +138,7 @@ Result<Answer> Volume::OpenStream(const Request& request, ObjectId id, bool writ
   next.readers.push_back(reader);
   ++next.places_taken;
   return ChangeStream(request, id, std::move(next),
-                      {request.number, reader.number, reader.position, 0});
+                      {request.number, reader.number, reader.position, 0}, {});
 }
 
 Status Volume::CheckMayPush(const Request& request, ObjectId id) const {
@@ -179,13 +173,11 @@ Result<Answer> Volume::PushChunk(const Request& request, ObjectId id, ObjectId c
         fmt::format("no object {} in volume '{}' for a chunk", chunk.ToString(), name_));
   }
   StreamState next = streams_.at(id.value()).state;
-  const bool known = next.queued(chunk.value());
+  const Pushed pushed{.link = next.queued(chunk.value()) ? 0 : chunk.value(),
+                      .owned = owns && !entry->second.owned ? &entry->second : nullptr};
   next.chunks.push_back(chunk.value());
   const Answer answer{request.number, chunk.value(), next.room(), 0};
-  Entry* owned = owns && !entry->second.owned ? &entry->second : nullptr;
-  VY_RETURN_IF_ERROR(ChangeStream(request, id, std::move(next), answer, owned).status());
-  if (!known) LinkChunk(id, chunk.value());
-  return answer;
+  return ChangeStream(request, id, std::move(next), answer, pushed);
 }
 
 Status Volume::AdvanceReader(ObjectId id, uint64_t reader, uint64_t client, uint64_t position) {
@@ -204,7 +196,7 @@ Status Volume::AdvanceReader(ObjectId id, uint64_t reader, uint64_t client, uint
   }
   if (position == mine->position) return {};
   mine->position = position;
-  return ChangeStream({}, id, std::move(next), {}).status();
+  return ChangeStream({}, id, std::move(next), {}, {}).status();
 }
 
 Result<Answer> Volume::EndStream(const Request& request, ObjectId id, const StreamEnd& end) {
@@ -226,7 +218,7 @@ Result<Answer> Volume::EndStream(const Request& request, ObjectId id, const Stre
     next.reason = end.reason.empty() ? "its writer gave it up" : std::string(end.reason);
     next.reason.resize(std::min(next.reason.size(), layout::kMaxStreamReason));
   }
-  return ChangeStream(request, id, std::move(next), answer);
+  return ChangeStream(request, id, std::move(next), answer, {});
 }
 
 Result<Answer> Volume::LeaveStream(const Request& request, ObjectId id, uint64_t reader) {
@@ -235,7 +227,7 @@ Result<Answer> Volume::LeaveStream(const Request& request, ObjectId id, uint64_t
   std::erase_if(next.readers, [&](const layout::StreamReaderState& r) {
     return r.number == reader && r.client == request.client->key;
   });
-  return ChangeStream(request, id, std::move(next), {request.number, id.value(), 0, 0});
+  return ChangeStream(request, id, std::move(next), {request.number, id.value(), 0, 0}, {});
 }
 
 Result<Answer> Volume::DropStream(const Request& request, ObjectId id) {
@@ -243,15 +235,14 @@ Result<Answer> Volume::DropStream(const Request& request, ObjectId id) {
   StreamState state = stream->state;
   state.places_taken = state.readers_wanted;  // nobody is to read what is left
   state.readers.clear();
-  const Removal removal = PlanPassing(id, state.Trim());
+  Removal removal = PlanPassing(id, state.Trim());
   Transaction tx(*this);
-  const bool goes = std::ranges::find(removal.streams, id) != removal.streams.end();
-  if (!goes) tx.Change(id.value(), stream->ref, Ref());
+  tx.Change(id.value(), stream->ref, Ref());
   StageRemoval(tx, removal, {});
   const Answer answer{request.number, id.value(), 0, 0};
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
   streams_.erase(id.value());
-  ForgetRemoved(removal);
+  FinishRemoval(std::move(removal));
   host_.StreamChanged(*this, id);
   return answer;
 }
@@ -276,7 +267,7 @@ void Volume::ReleaseStreams(const std::function<bool(uint64_t client)>& is_gone)
     });
     if (next == it->second.state) continue;
     // Should there be no memory even for that, the next change of the stream's clients tells.
-    ChangeStream({}, ObjectId(id), std::move(next), {}).status().IgnoreError();
+    ChangeStream({}, ObjectId(id), std::move(next), {}, {}).status().IgnoreError();
   }
 }
 

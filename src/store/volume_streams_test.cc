@@ -101,32 +101,6 @@ TEST_F(Streams, PartsOfAChunkGoWithIt) {
   for (const ObjectId id : {part, also_chunk, whole}) EXPECT_FALSE(Exists(id));
 }
 
-TEST_F(Streams, AChunkMayTakeTheStreamItselfAlong) {
-  ASSERT_OK(Open(client_, true));
-  const uint64_t reader = OpenReader(client_);
-  PutId({.bytes = "whole", .members = {stream_}, .stream = stream_});
-  ASSERT_OK(Advance(reader, 1));
-  EXPECT_FALSE(Exists(stream_));
-  EXPECT_EQ(volume().FindStream(stream_), nullptr);
-  Create(4, 1);
-  ASSERT_OK(Open(client_, true));
-  const uint64_t again = OpenReader(client_);
-  const ObjectId kept = PutChunk("kept");
-  const ObjectId by = PutId({.bytes = "another whole", .members = {kept}});
-  PutId({.bytes = "whole", .members = {stream_}, .stream = stream_});
-  ASSERT_OK(Advance(again, 2));
-  EXPECT_FALSE(Exists(stream_));
-  EXPECT_TRUE(Exists(kept));
-  EXPECT_EQ(volume().Find(kept)->parents, 1U);
-  ASSERT_OK(Delete(by));
-  EXPECT_FALSE(Exists(kept));
-  Create(4, 1);
-  ASSERT_OK(Open(client_, true));
-  PutId({.bytes = "whole", .members = {stream_}, .stream = stream_});
-  ASSERT_OK(volume().DropStream(machine_.NextRequest(client_), stream_));
-  EXPECT_FALSE(Exists(stream_));
-}
-
 TEST_F(Streams, TheSameObjectMayWaitTwice) {
   ASSERT_OK(Open(client_, true));
   const uint64_t reader = OpenReader(client_);
@@ -263,6 +237,51 @@ TEST_F(Streams, ItGoesWithItsObjectAndTakesWhatWaitsAlong) {
   EXPECT_EQ(volume().FindStream(stream_), nullptr);
   machine_.Run();
   EXPECT_EQ(volume().usage(), 0U);
+}
+
+TEST_F(Streams, WhatItOnlyRefersToStaysWhenItsObjectGoes) {
+  ASSERT_OK(Open(client_, true));
+  const ObjectId before = PutId({.bytes = "before"});
+  const ObjectId part = PutId({.bytes = "part"});
+  const ObjectId whole = PutId({.bytes = "whole", .members = {part}});
+  for (const ObjectId id : {before, whole}) {
+    ASSERT_OK(volume().PushChunk(machine_.NextRequest(client_), stream_, id, false));
+  }
+  ASSERT_OK(Delete(stream_));
+  for (const ObjectId id : {before, part, whole}) {
+    ASSERT_TRUE(Exists(id));
+    EXPECT_EQ(volume().Find(id)->parents, id == part ? 1U : 0U);
+  }
+}
+
+TEST_F(Streams, AChunkThatHasItsStreamAsAPartGoesWithoutIt) {
+  ASSERT_OK(Open(client_, true));
+  const uint64_t reader = OpenReader(client_);
+  const ObjectId first = PutId({.bytes = "1", .members = {stream_}, .stream = stream_});
+  const ObjectId second = PutId({.bytes = "2", .members = {stream_}, .stream = stream_});
+  ASSERT_OK(Advance(reader, 1));
+  EXPECT_FALSE(Exists(first));
+  EXPECT_EQ(state().chunks, std::vector{second.value()});
+  machine_.CheckConsistent();
+  ASSERT_OK(volume().DropStream(machine_.NextRequest(client_), stream_));
+  EXPECT_FALSE(Exists(second));
+  EXPECT_TRUE(Exists(stream_));
+  EXPECT_EQ(volume().FindStream(stream_), nullptr);
+}
+
+TEST_F(Streams, AReaderMayBeLostWhileItIsToldOfAChunk) {
+  ASSERT_OK(Open(client_, true));
+  ASSERT_OK(volume().LeaveStream(machine_.NextRequest(client_), stream_, OpenReader(client_)));
+  const uint64_t lost = machine_.AddClient();
+  OpenReader(lost);
+  const ObjectId chunk = PutId({.bytes = "x"});
+  machine_.store().on_stream = [&](Volume&, ObjectId) {
+    machine_.store().on_stream = nullptr;
+    machine_.store().ForgetClient(lost);
+  };
+  ASSERT_OK(volume().PushChunk(machine_.NextRequest(client_), stream_, chunk, true));
+  EXPECT_TRUE(state().chunks.empty()) << "nobody is left to read it";
+  EXPECT_FALSE(Exists(chunk)) << "it was the stream's";
 }
 
 TEST_F(Streams, DroppedItLeavesItsObject) {

@@ -2,6 +2,8 @@
 // Copyright The Vineyard Authors.
 //
 // Too much of anything: what one client piles up is bounded, and holds up nobody else.
+#include <unistd.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -48,6 +50,37 @@ TEST_F(Hostile, AReaderThatNeverDrainsItsSocketHoldsUpNobody) {
     ASSERT_TRUE(reply);
     ASSERT_EQ(reply->code(), StatusCode::kOk);
   }
+}
+
+// The answer to its wait, which its own put ends, is what shows that it has gone: in the midst of the put.
+TEST_F(Hostile, AClientMayDieBeforeItsOwnPutIsCarriedOut) {
+  Bell connected;
+  Bell go;
+  Bell sent;
+  Child victim([&] {
+    RawClient raw = Raw();
+    const auto reserved = raw.Ask(ReserveFrame(100));
+    if (!reserved || reserved->body().body_as_Reserved() == nullptr) return 1;
+    const uint64_t blob = reserved->body().body_as_Reserved()->extent()->blob();
+    Bytes frames = GetByNameFrame("mine", true, 2);
+    const Bytes put = PutFrame({.name = "mine", .reservation = blob}, {.id = 3, .payload = {}});
+    frames.insert(frames.end(), put.begin(), put.end());
+    connected.Ring();
+    if (!go.Wait()) return 2;
+    if (!raw.Send(frames)) return 3;
+    sent.Ring();
+    ::pause();
+    return 0;
+  });
+  ASSERT_TRUE(connected.Wait());
+  daemon_.PauseEngine();
+  go.Ring();
+  ASSERT_TRUE(sent.Wait());
+  victim.Kill();
+  daemon_.ResumeEngine();
+  ASSERT_OK(client_.Get("mine", {.wait = true}));
+  EXPECT_TRUE(Eventually([&] { return client_.GetStatus()->connections == 1; }));
+  ExpectUnharmed();
 }
 
 TEST_F(Hostile, WaitsDoNotPileUpWithoutEnd) {
