@@ -212,6 +212,7 @@ TEST_F(TroubledAllocations, AForkIsASnapshotForBothSides) {
 
 // There is no private memory for a snapshot: a child must not get the parent's own.
 TEST_F(TroubledAllocations, AForkWithoutRoomForASnapshotSharesNothing) {
+  if (testing::IsInstrumented()) GTEST_SKIP() << "a sanitizer needs memory of its own at a fork";
   Child program([&] {
     Client client = daemon_.Connect();
     const Allocation array = Filled(client, 1);
