@@ -3,6 +3,7 @@
 """Memory of the store in this process: found by address, and stored again without a copy."""
 
 import gc
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -397,3 +398,21 @@ def test_extents_that_begin_with_an_empty_buffer_are_remembered_once(own_client)
         own_client.delete(ref)
     starts = sharing._hints._starts
     assert len(starts) == len(set(starts)) == len(sharing._hints._extents)
+
+
+def test_a_child_forked_in_the_midst_of_a_change_finds_the_table_whole():
+    def blob(number, address):
+        return SimpleNamespace(id=number, address=address, offset=0, size=100)
+
+    hints = sharing._Hints()
+    hints.add(blob(1, 1000))
+    hints.add(blob(2, 2000))
+    hints._starts.insert(0, 500)  # as another thread was about to
+    hints._starts.remove(2000)
+    hints._lock.acquire()
+    hints.begin_child()
+    assert hints.find(1010, 10) == (1, 10)
+    assert hints.find(2010, 10) == (2, 10)
+    assert hints.find(510, 10) is None
+    hints.add(blob(3, 400))  # takes the place of what was said to lie there
+    assert hints.find(410, 10) == (3, 10)

@@ -180,8 +180,12 @@ Status AllocatedMemory::Seal(int attempts) {
 // REQUIRES: a fork has begun.
 void AllocatedMemory::FreezeForFork() {
   if (inherited_ || Seal(1).ok()) return;
+  uint64_t frozen = 0;
+  for (size_t i = 0; i < private_parts_; ++i) frozen += extent_.parts[i].size;
+  // What could not be made private would be one memory for both: a child that touches it ends instead.
+  if (frozen < mapping_.size()) mapping_.KeepFromChildren(frozen);
   // Best effort: where there is no memory for the copy, the fork would have failed soon, too.
-  mapping_.Populate(os::Access::kReadWrite).IgnoreError();
+  if (frozen > 0) mapping_.Populate(os::Access::kReadWrite, 0, frozen).IgnoreError();
 }
 
 // ---- for puts

@@ -16,7 +16,8 @@
 //
 // Before a fork every allocation of the process is made private and sealed, so that both sides have what
 // was there, and neither sees what the other writes. Where the seal is refused, all pages are copied:
-// the instance empties unsealed memory when the process that reserved it ends.
+// the instance empties unsealed memory when the process that reserved it ends. Where the kernel has no
+// memory even for the private mapping, the child does not get the allocation, and ends if it touches it.
 //
 // Any thread may use it. Locks, in this order: the gate that forks close, the registry's, its own. Under
 // none of them anything waits for the instance, or for what may: a fork waits for all three.

@@ -98,7 +98,9 @@ Status Mapping::MakePrivate(uint64_t offset, const FilePart& part) {
   return {};
 }
 
-void Mapping::KeepFromChildren() { ::madvise(data_, size_, MADV_DONTFORK); }
+void Mapping::KeepFromChildren(uint64_t offset) {
+  ::madvise(data_ + offset, size_ - offset, MADV_DONTFORK);
+}
 
 void Mapping::FillWithZeroPages() {
   ::mmap(data_, size_, PROT_READ | PROT_WRITE,

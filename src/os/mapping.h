@@ -56,8 +56,8 @@ class Mapping {
   /// mapped shared, and `offset` is where.
   Status MakePrivate(uint64_t offset, const FilePart& part);
 
-  /// Keeps the mapping out of children forked from now on.
-  void KeepFromChildren();
+  /// Keeps the mapping, or the part of it from `offset` on, out of children forked from now on.
+  void KeepFromChildren(uint64_t offset = 0);
   /// In a forked child that lacks the mapping: puts zero pages there, so that touching it is no fault.
   void FillWithZeroPages();
 

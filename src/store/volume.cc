@@ -112,13 +112,7 @@ void Volume::UnlinkName(std::map<std::string, NameEntry, std::less<>>::iterator 
   const uint64_t id = it->second.id;
   if (it->second.ends) name_ends_.erase({*it->second.ends, it->first});
   if (const auto entry = entries_.find(id); entry != entries_.end()) --entry->second.names;
-  const auto [begin, end] = names_of_.equal_range(id);
-  for (auto n = begin; n != end; ++n) {
-    if (n->second == it->first) {
-      names_of_.erase(n);
-      break;
-    }
-  }
+  names_of_.erase({id, it->first});
 }
 
 // ---- recovery

@@ -14,11 +14,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "layout/ledger.h"
@@ -253,6 +254,11 @@ class Volume {
   Result<layout::Ref> StageOwned(Transaction& tx, const Entry& entry) const;
   /// What goes when the stream lets go of these chunks.
   [[nodiscard]] Removal PlanPassing(ObjectId stream, std::vector<uint64_t> passed) const;
+  /// Pairs of parents_ or names_of_ that begin with the id.
+  template <typename Pairs>
+  static auto Of(const Pairs& pairs, uint64_t id) {
+    return std::ranges::subrange(pairs.lower_bound({id, {}}), pairs.lower_bound({id + 1, {}}));
+  }
   void LinkChunk(ObjectId stream, uint64_t chunk);
   void AddEntry(ObjectId id, layout::Ref ref, bool owned);
   void AddEdges(uint64_t id, const Entry& entry);
@@ -269,8 +275,9 @@ class Volume {
   std::map<std::string, NameEntry, std::less<>> names_;
   std::set<std::pair<os::TimePoint, std::string_view>> name_ends_;  // keys of names_
   std::map<uint64_t, Stream> streams_;                              // by their objects
-  std::unordered_multimap<uint64_t, uint64_t> parents_;             // child → parent
-  std::unordered_multimap<uint64_t, std::string_view> names_of_;    // id → key of names_
+  // Ordered by both: one of many parents or names of an object is found at once.
+  std::multiset<std::pair<uint64_t, uint64_t>> parents_;      // child, parent
+  std::set<std::pair<uint64_t, std::string_view>> names_of_;  // id, key of names_
   uint64_t objects_ = 0;
   // Each takes up to two changes of the ledger's; the rest of these is for what the change is about.
   size_t most_removed_ = layout::kMaxChanges / 4;

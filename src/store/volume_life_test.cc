@@ -96,6 +96,23 @@ TEST_F(VolumeTest, WhatANameOwnsGoesHoweverMuchItIs) {
   EXPECT_EQ(volume().usage(), 0U);
 }
 
+// Each is found at once among the others: were all looked through for each, this would take a minute.
+TEST_F(VolumeTest, ManyNamesAndOwnersOfOneObjectGoOneByOne) {
+  constexpr int kMany = 30'000;
+  const ObjectId part = PutId({.bytes = "x"});
+  std::vector<ObjectId> owners;
+  for (int i = 0; i < kMany; ++i) {
+    const std::string name = "name " + std::to_string(i);
+    ASSERT_OK(
+        volume().PutName(machine_.NextRequest(client_), name, part, {.ends = os::TimePoint()}));
+    owners.push_back(PutId({.name = "owner " + std::to_string(i), .members = {part}}));
+  }
+  volume().DropEnded(os::TimePoint());
+  EXPECT_EQ(volume().Find(part)->names, 0U);
+  for (int i = 0; i + 1 < kMany; ++i) ASSERT_OK(DropName("owner " + std::to_string(i)));
+  EXPECT_EQ(volume().Find(part)->parents, 1U);
+}
+
 TEST_F(VolumeTest, PointingANameAnywhereSetsItsTimeAnew) {
   const auto at = [](int seconds) { return os::TimePoint(std::chrono::seconds(seconds)); };
   const ObjectId id = PutId({.bytes = "1", .name = "n", .name_ends = at(10)});

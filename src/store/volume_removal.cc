@@ -30,14 +30,13 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
   }
   // Upwards: what the doomed are parts of.
   for (const uint64_t root : roots) {
-    const auto [begin, end] = parents_.equal_range(root);
-    for (auto p = begin; p != end; ++p) {
-      if (!options.force && !removal.ids.contains(p->second) && p->second != options.released_by) {
-        const Stream* stream = FindStream(ObjectId(p->second));
+    for (const auto& [child, parent] : Of(parents_, root)) {
+      if (!options.force && !removal.ids.contains(parent) && parent != options.released_by) {
+        const Stream* stream = FindStream(ObjectId(parent));
         const bool waits = stream != nullptr && stream->state.queued(root);
         return Status::FailedPrecondition(fmt::format(
             "{} {} {}: delete that, or use force", ObjectId(root).ToString(),
-            waits ? "waits in the stream" : "is a part of", ObjectId(p->second).ToString()));
+            waits ? "waits in the stream" : "is a part of", ObjectId(parent).ToString()));
       }
     }
   }
@@ -53,8 +52,7 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
     work.pop_front();
     const Entry& entry = entries_.at(id);
     if (options.force) {
-      const auto [begin, end] = parents_.equal_range(id);
-      for (auto p = begin; p != end; ++p) doom(p->second);
+      for (const auto& [child, parent] : Of(parents_, id)) doom(parent);
     }
     if (!ObjectId(id).is_blob()) ++removal.objects;
     if (streams_.contains(id)) removal.streams.emplace_back(id);
@@ -115,10 +113,9 @@ Volume::Removal Volume::PlanPassing(ObjectId stream, std::vector<uint64_t> passe
 void Volume::StageRemoval(Transaction& tx, const Removal& removal, std::string_view except) const {
   for (const uint64_t id : removal.ids) {
     tx.Change(id, entries_.at(id).ref, Ref());
-    const auto [begin, end] = names_of_.equal_range(id);
-    for (auto n = begin; n != end; ++n) {
-      if (n->second == except) continue;
-      tx.Change(NameKeyOf(n->second), names_.find(n->second)->second.ref, Ref());
+    for (const auto& [object, name] : Of(names_of_, id)) {
+      if (name == except) continue;
+      tx.Change(NameKeyOf(name), names_.find(name)->second.ref, Ref());
     }
   }
   for (const ObjectId id : removal.streams) {
@@ -128,25 +125,21 @@ void Volume::StageRemoval(Transaction& tx, const Removal& removal, std::string_v
 
 void Volume::ForgetRemoved(const Removal& removal) {
   for (const auto& [child, parent] : removal.edges) {
-    const auto [begin, end] = parents_.equal_range(child);
-    for (auto p = begin; p != end; ++p) {
-      if (p->second == parent) {
-        parents_.erase(p);
-        break;
-      }
+    if (const auto edge = parents_.find({child, parent}); edge != parents_.end()) {
+      parents_.erase(edge);
     }
     if (const auto it = entries_.find(child); it != entries_.end()) --it->second.parents;
   }
   for (const uint64_t id : removal.ids) {
-    while (true) {
-      const auto n = names_of_.find(id);
-      if (n == names_of_.end()) break;
-      const auto name = names_.find(n->second);
+    const auto names = Of(names_of_, id);
+    for (const auto& [object, text] : names) {
+      const auto name = names_.find(text);
       if (name->second.ends) name_ends_.erase({*name->second.ends, name->first});
-      names_of_.erase(n);
       names_.erase(name);
     }
-    parents_.erase(id);
+    names_of_.erase(names.begin(), names.end());
+    const auto parents = Of(parents_, id);
+    parents_.erase(parents.begin(), parents.end());
     entries_.erase(id);
     if (!ObjectId(id).is_blob()) --objects_;
   }

@@ -4,6 +4,7 @@
 // Memory allocated in the store, when something goes wrong: whatever fails, arrays over it hold what was
 // written to them, what was stored stays as it was, and the next put works.
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -207,6 +208,40 @@ TEST_F(TroubledAllocations, AForkIsASnapshotForBothSides) {
   EXPECT_EQ(PlacementOf(array), Placement::kChanged);
   EXPECT_TRUE(Holds(Put(array), 3));
   EXPECT_EQ(child.Wait(), 0);
+}
+
+// There is no private memory for a snapshot: a child must not get the parent's own.
+TEST_F(TroubledAllocations, AForkWithoutRoomForASnapshotSharesNothing) {
+  if (testing::IsInstrumented()) GTEST_SKIP() << "a sanitizer needs memory of its own at a fork";
+  Child program([&] {
+    Client client = daemon_.Connect();
+    const Allocation array = Filled(client, 1);
+    rlimit before{};
+    ::getrlimit(RLIMIT_DATA, &before);
+    const rlimit none{.rlim_cur = 1, .rlim_max = before.rlim_max};
+    ::setrlimit(RLIMIT_DATA, &none);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::signal(SIGSEGV, SIG_DFL);
+      array.data()[0] ^= std::byte{1};
+      array.data()[kTwoChunks - 1] ^= std::byte{1};
+      ::_exit(0);
+    }
+    ::setrlimit(RLIMIT_DATA, &before);
+    if (child < 0) return 1;
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    if (!IsPattern(array.bytes(), 1)) return 2;
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSEGV) return 3;
+    if (!Holds(Put(client, array), 1)) return 4;
+    const std::span<const std::byte> bytes = array.bytes();
+    if (client.PlacementsOf({&bytes, 1})[0] != Placement::kReferred) return 5;
+    const pid_t next = ::fork();  // from now on children have it
+    if (next == 0) ::_exit(IsPattern(array.bytes(), 1) ? 0 : 1);
+    ::waitpid(next, &status, 0);
+    return status == 0 ? 0 : 6;
+  });
+  EXPECT_EQ(program.Wait(), 0);
 }
 
 TEST_F(TroubledAllocations, AChildRefersToWhatItsParentHadPut) {

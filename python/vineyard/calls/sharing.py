@@ -37,12 +37,14 @@ class _Hints:
     """Where extents were mapped when blobs of them were last seen. Any thread may use it."""
 
     def __init__(self) -> None:
-        self.renew_lock()
+        self._lock = threading.Lock()
         self._starts: list[int] = []  # sorted
         self._extents: dict[int, tuple[ObjectID, int]] = {}  # start -> (blob, end as far as seen)
 
-    def renew_lock(self) -> None:
+    def begin_child(self) -> None:
+        """In a forked child: another thread of its parent may have been half-way through a change."""
         self._lock = threading.Lock()
+        self._starts = sorted(self._extents)
 
     def __bool__(self) -> bool:
         return bool(self._extents)
@@ -84,7 +86,7 @@ class _Hints:
 
 
 _hints = _Hints()
-os.register_at_fork(after_in_child=_hints.renew_lock)
+os.register_at_fork(after_in_child=_hints.begin_child)
 
 
 def note(buffers: Iterable[Any]) -> None:
