@@ -120,6 +120,9 @@ void BindBlob(nb::module_& m) {
       .def_prop_ro("offset", &Blob::offset)
       .def_prop_ro("size", &Blob::size)
       .def_prop_ro("nbytes", &Blob::size)
+      .def_prop_ro("typename", [](const Blob&) { return "vineyard::Blob"; })
+      .def_prop_ro("islocal", [](const Blob&) { return true; })
+      .def_prop_ro("isglobal", [](const Blob&) { return false; })
       .def_prop_ro("is_empty", [](const Blob& self) { return self.size() == 0; })
       .def_prop_ro("address",
                    [](const Blob& self) { return reinterpret_cast<uintptr_t>(self.data()); })

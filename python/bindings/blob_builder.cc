@@ -40,15 +40,29 @@ PyType_Slot slots[] = {
 /// From this size on a copy gives up the GIL.
 constexpr size_t kLongCopy = 64 * 1024;
 
-void Copy(BlobBuilder& self, uint64_t offset, nb::handle source) {
-  const BufferView view(source);  // first: the source's own code may abort this builder
-  const std::span<std::byte> to = self.bytes();
-  const auto bytes = view.bytes();
-  if (offset > to.size() || bytes.size() > to.size() - offset) {
+/// Where a copy of `size` bytes to `offset` goes.
+std::span<std::byte> Place(const BlobBuilder& builder, uint64_t offset, uint64_t size) {
+  const std::span<std::byte> to = builder.bytes();
+  if (offset > to.size() || size > to.size() - offset) {
     throw nb::index_error("the copy reaches beyond the blob");
   }
+  return to.subspan(offset, size);
+}
+
+/// From an address that nothing vouches for: Python reads it, by way of the kernel.
+void CopyAddress(nb::handle_t<BlobBuilder> self, uint64_t offset, uint64_t address, uint64_t size,
+                 uint64_t) {
+  (void)Place(nb::cast<const BlobBuilder&>(self), offset, size);
+  nb::module_::import_("vineyard.data.utils").attr("read_memory")(self, offset, address, size);
+}
+
+/// `concurrency` is that of older programs, and means nothing here.
+void Copy(BlobBuilder& self, uint64_t offset, nb::handle source, uint64_t) {
+  const BufferView view(source);  // first: the source's own code may abort this builder
+  const auto bytes = view.bytes();
+  const std::span<std::byte> to = Place(self, offset, bytes.size());
   if (bytes.empty()) return;
-  const auto copy = [&] { std::memcpy(to.data() + offset, bytes.data(), bytes.size()); };
+  const auto copy = [&] { std::memcpy(to.data(), bytes.data(), bytes.size()); };
   if (bytes.size() < kLongCopy) {
     copy();
   } else {
@@ -104,13 +118,14 @@ void BindBlobBuilder(nb::module_& m) {
             At(self, index) = std::byte{value};
           },
           nb::arg("index"), nb::arg("value"))
-      .def("copy", &Copy, nb::arg("offset"), nb::arg("source"))
+      .def("copy", &CopyAddress, nb::arg("offset"), nb::arg("address").noconvert(), nb::arg("size"),
+           nb::arg("concurrency") = 1)
+      .def("copy", &Copy, nb::arg("offset"), nb::arg("buffer"), nb::arg("concurrency") = 1)
       .def(
           "seal",
           [](BlobBuilder& self, nb::handle client) {
-            nb::object core =
-                nb::hasattr(client, "_core") ? client.attr("_core") : nb::borrow(client);
-            return core.attr("seal")(nb::find(self));
+            // A vineyard.Client remembers where the blob lies; its core only seals.
+            return client.attr(nb::hasattr(client, "_seal") ? "_seal" : "seal")(nb::find(self));
           },
           nb::arg("client"))
       .def(

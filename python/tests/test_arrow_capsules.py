@@ -83,3 +83,13 @@ def test_a_type_that_nobody_holds_is_not_imported():
             decode("", json.dumps({**json.loads(metadata), "value_": value}), buffers)
     with pytest.raises(CorruptedException):
         decode("", json.dumps({**json.loads(metadata), "type_": "arro3.core.Schema"}), buffers)
+
+
+def test_what_others_export_is_not_taken_for_the_value_of_pyarrow():
+    polars = pytest.importorskip("polars")
+    _, metadata, _ = stored(encode(arro3.Table.from_arrow(TABLE)))
+    _, frame, buffers = stored(encode(polars.DataFrame({"a": [1, 2]})))
+    value = json.loads(frame)
+    assert decode("", frame, buffers)["a"].to_list() == [1, 2]
+    with pytest.raises(CorruptedException, match="made of a DataFrame"):
+        decode("", json.dumps({**json.loads(metadata), "value_": value}), buffers)

@@ -136,6 +136,13 @@ def test_metadata_that_lies_is_a_typed_error(node):
     assert isinstance(caught.value, (CorruptedException, ValueError))
 
 
+@pytest.mark.parametrize("dtype", ["<U0", "|S0"])
+def test_items_of_no_bytes_are_no_numbers(dtype):
+    """As many as one likes would fit into no bytes."""
+    with pytest.raises(CorruptedException, match="no dtype of numbers"):
+        decode("", json.dumps(tensor(value_type_meta_=dtype, shape_=[2**50])), [b""])
+
+
 def test_broken_json_is_a_typed_error():
     for text in ("", "{", "\0", "NaN", '{"codec":"float","version":1,"value_":NaN}', "[" * 100_000):
         with pytest.raises(CorruptedException):

@@ -123,8 +123,19 @@ def test_names_of_any_text_work(client, name):
         client.drop_name(name + text)
 
 
+def test_dropping_says_whether_there_was_such_a_name(client, name):
+    assert client.drop_name(name) is False
+    ref = client.put(1, name=name)
+    client.delete(ref)  # takes the name along
+    assert client.drop_name(name) is False
+    client.put(2, name=name)
+    assert client.drop_name(name) is True
+    with pytest.raises(vineyard.ConflictException, match=name):
+        client.drop_name(name, if_version=1)
+
+
 def test_absent_names_are_key_errors(client, name):
-    for call in (client.get_name, client.drop_name, lambda n: client.get(name=n)):
+    for call in (client.get_name, lambda n: client.get(name=n)):
         with pytest.raises(KeyError, match=name):
             call(name)
     with pytest.raises(KeyError):

@@ -128,6 +128,12 @@ class Plain:
     sys.modules.pop(made.__name__, None)
 
 
+def test_a_member_is_known_by_its_name_where_its_value_has_no_codec(module):
+    module.Colour = enum.Enum("Colour", {"ODD": object()}, module=module.__name__)
+    encoded = stored(encode(module.Colour.ODD, pickle=False))
+    assert decode(*encoded, pickle=False) is module.Colour.ODD
+
+
 def test_a_missing_class_is_an_error_that_says_which(module):
     values = [module.Pair(1, 2), module.Colour.RED, module.Right(3), module.Plain(1)]
     everything = [stored(encode(value, pickle=False)) for value in values]

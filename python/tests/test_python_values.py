@@ -305,3 +305,18 @@ def test_an_id_is_no_key_even_when_it_was_met_before():
         with pytest.raises(TypeErrorException, match="ObjectID"):
             encode(value)
     encode([ref, pair, {(1, 2): ref}, {"a": pair}])
+
+
+def test_a_zone_outside_of_the_database_is_refused_at_put(tmp_path):
+    for directory in map(pathlib.Path, zoneinfo.TZPATH):
+        if (directory / "Europe/Berlin").is_file():
+            (tmp_path / "my zone").symlink_to(directory / "Europe/Berlin")
+            break
+    else:
+        pytest.skip("the machine has no files of time zones")
+    try:
+        zoneinfo.reset_tzpath(to=[str(tmp_path)])
+        with pytest.raises(TypeErrorException, match="no name of the tz database"):
+            encode(zoneinfo.ZoneInfo("my zone"))
+    finally:
+        zoneinfo.reset_tzpath()

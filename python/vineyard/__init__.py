@@ -77,8 +77,11 @@ _LAZY_NAMES = {
     "RemoteBlob": "vineyard._C",
     "RemoteBlobBuilder": "vineyard._C",
     "envvars": "vineyard.environment",
+    "get_current_socket": "vineyard.deploy.local",
     "memory_copy": "vineyard._C",
     "register_builtin_types": "vineyard.data",
+    "shutdown": "vineyard.deploy.local",
+    "try_init": "vineyard.deploy.local",
 }
 
 

@@ -56,6 +56,13 @@ class Blob:
     @property
     def nbytes(self) -> int: ...
     @property
+    def typename(self) -> str:
+        """``vineyard::Blob``, as programs ask that tell blobs from other objects."""
+    @property
+    def islocal(self) -> bool: ...
+    @property
+    def isglobal(self) -> bool: ...
+    @property
     def is_empty(self) -> bool: ...
     @property
     def address(self) -> int: ...
@@ -87,8 +94,13 @@ class BlobBuilder:
     def __getitem__(self, index: int) -> int: ...
     def __setitem__(self, index: int, value: int) -> None: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
-    def copy(self, offset: int, source: Buffer) -> None:
-        """Copies the bytes of `source` to `offset`. IndexError beyond the end."""
+    @overload
+    def copy(self, offset: int, address: int, size: int, concurrency: int = 1) -> None:
+        """Copies `size` bytes of this process's memory; ValueError where there is none."""
+    @overload
+    def copy(self, offset: int, buffer: Buffer, concurrency: int = 1) -> None:
+        """Copies the bytes of `buffer` to `offset`. IndexError beyond the end. `concurrency` is that of
+        older programs, and has no effect."""
     def seal(self, client: Any) -> Blob:
         """Makes the bytes immutable and the blob visible."""
     def abort(self, client: Any = None) -> None:

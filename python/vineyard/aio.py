@@ -114,8 +114,8 @@ class AsyncClient:
     async def get_name(self, name: str, wait: bool = False, **kwargs: Any) -> ObjectID:
         return await self.call(self.client.get_name, name, wait, **kwargs)
 
-    async def drop_name(self, name: str, **kwargs: Any) -> None:
-        await self.call(self.client.drop_name, name, **kwargs)
+    async def drop_name(self, name: str, **kwargs: Any) -> bool:
+        return await self.call(self.client.drop_name, name, **kwargs)
 
     async def list_names(self, pattern: str = "*", **kwargs: Any) -> dict[str, ObjectID]:
         return await self.call(self.client.list_names, pattern, **kwargs)

@@ -96,10 +96,8 @@ def delete(path: Path, *, timeout: float | None = None) -> None:
         Nothing is stored there (a KeyError).
     """
     client, name = _open(path)
-    try:
-        client.drop_name(name, timeout=timeout)
-    except ObjectNotExistsException as error:
-        raise _nothing(path, name, client) from error
+    if not client.drop_name(name, timeout=timeout):
+        raise _nothing(path, name, client)
 
 
 def list(path: Path, *, timeout: float | None = None) -> builtins.list[str]:

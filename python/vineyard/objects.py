@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
+import numpy as np
+
 from vineyard._core import Blob, BlobBuilder, ObjectID, ObjectInfo
 from vineyard.codecs.tree import (
     Decoder,
@@ -29,6 +31,23 @@ BLOBS_KEY = "__blobs"
 #: How many elements a sequence has, for programs that read this key; not stored.
 _SIZE_KEY = "__elements_-size"
 
+#: Whose buffers the values of a codec lie in: programs that copy metadata key by key copy it along,
+#: and so their object has these buffers, too. Not stored.
+_BUFFERS_KEY = "__buffers_of"
+
+#: Keys that say what an object is where it lies, which follow from the object itself.
+_DERIVED = ("id", "typename", "signature", "instance_id", "transient", _BUFFERS_KEY)
+
+
+class _JsonText(str):
+    """The JSON text of a list or dict of metadata. Set as the value of a key, it is that list or dict
+    again, so that metadata can be copied key by key."""
+
+    __slots__ = ()
+
+
+_SCHEME = "vineyard://"
+
 
 class _Info(NamedTuple):
     """What a description that was pickled keeps of its ObjectInfo."""
@@ -44,6 +63,18 @@ class ObjectName(str):
     """A name, for programs that tell names and ids apart by their type."""
 
     __slots__ = ()
+
+    @property
+    def uri(self) -> str:
+        """``vineyard://`` and the name."""
+        return f"{_SCHEME}{self}"
+
+    @staticmethod
+    def from_uri(uri: str) -> ObjectName:
+        """The name of a `uri`."""
+        if not uri.startswith(_SCHEME):
+            raise InvalidException(f"{uri!r} does not begin with {_SCHEME}")
+        return ObjectName(uri.removeprefix(_SCHEME))
 
     def __repr__(self) -> str:
         return f"ObjectName({str(self)!r})"
@@ -86,8 +117,35 @@ class ObjectMeta:
         content.setdefault("nbytes", info.nbytes)
         if info.typename == "vineyard::Sequence" and "size_" in content:
             content.setdefault(_SIZE_KEY, content["size_"])
-        self._content = {**content, "id": repr(info.id), "typename": info.typename}
+        content.pop(_BUFFERS_KEY, None)
+        if info.buffers and "codec" in content:
+            content[_BUFFERS_KEY] = repr(info.id)
+        self._content = {
+            **content,
+            "id": repr(info.id),
+            "typename": info.typename,
+            "signature": self.signature,
+            "instance_id": self.instance_id,
+            "transient": False,
+        }
         self._members = dict(info.members)
+        return self
+
+    @classmethod
+    def of_blob(cls, blob: Blob, client: Any = None) -> ObjectMeta:
+        """The description of a sealed blob: ``length`` is its size in bytes."""
+        self = cls()
+        self._info = _Info(blob.id, blob.size, [(blob.id, 0, blob.size)], {}, 0)
+        self._client = client
+        self._content = {
+            "length": blob.size,
+            "nbytes": blob.size,
+            "id": repr(blob.id),
+            "typename": blob.typename,
+            "signature": self.signature,
+            "instance_id": self.instance_id,
+            "transient": False,
+        }
         return self
 
     # ---- keys
@@ -99,7 +157,7 @@ class ObjectMeta:
             value = self._content[key]
         except KeyError:
             raise KeyErrorException(f"{key!r} is no key of {self!r}") from None
-        return json.dumps(value) if isinstance(value, (list, dict)) else value
+        return _JsonText(json.dumps(value)) if isinstance(value, (list, dict)) else value
 
     def __setitem__(self, key: str, value: Any) -> None:
         if isinstance(value, (ObjectID, ObjectMeta, Object, Blob)):
@@ -107,6 +165,10 @@ class ObjectMeta:
             return
         if isinstance(value, (set, tuple)):
             value = list(value)
+        elif isinstance(value, _JsonText):
+            value = json.loads(value)
+        elif isinstance(value, np.generic):
+            value = value.item()
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
@@ -135,6 +197,10 @@ class ObjectMeta:
         """Takes a key out, or a member."""
         for keys in (self._content, self._members, self._blobs):
             keys.pop(key, None)
+
+    def reset(self) -> None:
+        """Takes everything out."""
+        self.__init__()  # type: ignore[misc]
 
     def reset_signature(self) -> None:
         """Kept for programs that call it; signatures follow from ids."""
@@ -204,7 +270,7 @@ class ObjectMeta:
 
     def to_store(self) -> tuple[dict[str, Any], dict[str, ObjectID | ObjectMeta], dict[str, Blob]]:
         """Content, members and new blobs, as `Client.create_metadata` stores them."""
-        content = {k: v for k, v in self._content.items() if k not in ("id", "typename")}
+        content = {k: v for k, v in self._content.items() if k not in _DERIVED}
         if self._info is not None and content.get("nbytes") == self._info.nbytes:
             del content["nbytes"]  # says how many bytes that one has
         if self._info is not None and "codec" in content:
@@ -228,14 +294,33 @@ class ObjectMeta:
         return int(self.id)
 
     @property
+    def buffers_of(self) -> ObjectID:
+        """The object whose buffers these are: this one, or that which its keys were copied from; an
+        id that refers to nothing where there is neither."""
+        copied = self._content.get(_BUFFERS_KEY)
+        return ObjectID(copied) if self._info is None and type(copied) is str else self.id
+
+    @property
     def typename(self) -> str:
         return str(self._content.get("typename", ""))
+
+    @typename.setter
+    def typename(self, typename: str) -> None:
+        self["typename"] = typename
 
     @property
     def nbytes(self) -> int:
         """Bytes of the object's own buffers; members are not counted."""
         value = self._content.get("nbytes", 0)
         return int(value) if isinstance(value, (int, float)) else 0
+
+    @nbytes.setter
+    def nbytes(self, nbytes: int) -> None:
+        self["nbytes"] = nbytes
+
+    def label(self, key: str) -> str:
+        """One of the labels; an empty text if there is none of that key."""
+        return self.labels.get(key, "")
 
     @property
     def labels(self) -> dict[str, str]:
@@ -358,6 +443,11 @@ class Object:
     @property
     def typename(self) -> str:
         return self._meta.typename
+
+    @property
+    def signature(self) -> int:
+        """A number that tells the object from others: that of its id."""
+        return self._meta.signature
 
     @property
     def nbytes(self) -> int:

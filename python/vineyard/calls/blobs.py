@@ -45,6 +45,12 @@ class BlobCalls(Calls):
             raise InvalidException(f"a blob can't have {count} bytes")
         return self._core.create_blob(count, timeout)
 
+    def _seal(self, builder: BlobBuilder) -> Blob:
+        """What ``builder.seal(client)`` calls."""
+        blob = self._core.seal(builder)
+        note([blob])
+        return blob
+
     def create_empty_blob(self) -> Blob:
         """A blob of no bytes."""
         return self._core.seal(self._core.create_blob(0))

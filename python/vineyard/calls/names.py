@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from vineyard._core import NameInfo, ObjectID
 from vineyard.calls.refs import Calls, Ref, check_text, to_id, to_name
-from vineyard.errors import InvalidException
+from vineyard.errors import InvalidException, ObjectNotExistsException
 
 
 class NameCalls(Calls):
@@ -56,9 +56,29 @@ class NameCalls(Calls):
 
     def drop_name(
         self, name: str, *, if_version: int | None = None, timeout: float | None = None
-    ) -> None:
-        """Takes a name away; an object that it owned goes, unless something else refers to it."""
-        self._core.drop_name(to_name(name), if_version, timeout)
+    ) -> bool:
+        """Takes a name away; an object that it owned goes, unless something else refers to it.
+
+        Parameters
+        ----------
+        if_version : int, optional
+            The version that the name must have now.
+
+        Returns
+        -------
+        bool
+            Whether there was such a name.
+
+        Raises
+        ------
+        ConflictException
+            It has another version; 0 if there is no such name.
+        """
+        try:
+            self._core.drop_name(to_name(name), if_version, timeout)
+        except ObjectNotExistsException:
+            return False
+        return True
 
     def list_names(
         self,

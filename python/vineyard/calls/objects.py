@@ -9,10 +9,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
-from vineyard._core import ObjectID
+from vineyard._core import Blob, ObjectID
 from vineyard.calls.deadlines import Deadline
 from vineyard.calls.refs import Calls, Ref, check_text, to_id
-from vineyard.calls.sharing import NO_OPTIONS, PutOptions, store
+from vineyard.calls.sharing import NO_OPTIONS, PutOptions, note, store
 from vineyard.codecs.tree import loads
 from vineyard.errors import InvalidException, ObjectNotExistsException, TypeErrorException
 from vineyard.objects import BLOBS_KEY, Object, ObjectMeta
@@ -74,8 +74,8 @@ class ObjectCalls(Calls):
         check_text(metadata.typename, "a typename")
         content, stored_members, blobs = metadata.to_store()
         buffers: list[Any] = []
-        if metadata.id != ObjectID():  # read from the store: made again with the same buffers
-            buffers += self._core.get(metadata.id, False, deadline.left())[2]
+        if metadata.buffers_of != ObjectID():  # of one in the store: made again with its buffers
+            buffers += self._core.get(metadata.buffers_of, False, deadline.left())[2]
         if blobs:
             indexes = {key: len(buffers) + i for i, key in enumerate(blobs)}
             content[BLOBS_KEY] = {**content.get(BLOBS_KEY, {}), **indexes}
@@ -99,8 +99,11 @@ class ObjectCalls(Calls):
     def get_meta(
         self, object_id: Ref, sync_remote: bool = False, *, timeout: float | None = None
     ) -> ObjectMeta:
-        """The description of an object; no bytes are mapped."""
-        return ObjectMeta.from_info(self._core.get_info(to_id(object_id), False, timeout), self)
+        """The description of an object; no bytes are mapped. Of a blob, its size."""
+        ref = to_id(object_id)
+        if ref.is_blob:
+            return ObjectMeta.of_blob(self._core.get_blob(ref, timeout), self)
+        return ObjectMeta.from_info(self._core.get_info(ref, False, timeout), self)
 
     def get_metas(
         self, object_ids: Sequence[Ref], sync_remote: bool = False, *, timeout: float | None = None
@@ -115,13 +118,18 @@ class ObjectCalls(Calls):
         fetch: bool = False,
         *,
         timeout: float | None = None,
-    ) -> Object:
-        """The object itself, not its value."""
-        return Object(self.get_meta(object_id, timeout=timeout))
+    ) -> Object | Blob:
+        """The object itself, not its value; a blob, if it is one."""
+        ref = to_id(object_id)
+        if ref.is_blob:
+            blob = self._core.get_blob(ref, timeout)
+            note([blob])
+            return blob
+        return Object(self.get_meta(ref, timeout=timeout))
 
     def get_objects(
         self, object_ids: Sequence[Ref], sync_remote: bool = False, *, timeout: float | None = None
-    ) -> list[Object]:
+    ) -> list[Object | Blob]:
         deadline = Deadline(timeout, self._core)
         return [self.get_object(ref, timeout=deadline.left()) for ref in object_ids]
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from vineyard import _core
 from vineyard._core import Blob, ObjectID
 from vineyard.errors import InvalidException, TypeErrorException
@@ -21,7 +23,7 @@ class Calls:
 
 
 #: What names an object in a call.
-Ref: TypeAlias = "ObjectID | Object | ObjectMeta | str | int"
+Ref: TypeAlias = "ObjectID | Object | ObjectMeta | Blob | str | int | np.integer[Any]"
 
 
 def to_id(ref: Any) -> ObjectID:
@@ -31,6 +33,8 @@ def to_id(ref: Any) -> ObjectID:
         return ref
     if isinstance(ref, (Object, ObjectMeta, Blob)):
         return ref.id
+    if isinstance(ref, np.integer):
+        ref = int(ref)
     if isinstance(ref, (str, int)) and not isinstance(ref, bool):
         if isinstance(ref, int) and not 0 <= ref < 2**64:
             raise InvalidException(f"{ref} is no object id: ids are integers of 64 bits")
