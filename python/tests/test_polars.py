@@ -331,3 +331,18 @@ def test_views_of_nulls_lead_nowhere(dtype):
     buffers[0] = b"\3"
     with pytest.raises(CorruptedException):
         decode("", json.dumps(node), buffers, pickle=False)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("bits", [32, 64, 256])
+def test_decimals_that_polars_does_not_have_are_refused(bits, wrapped):
+    """Compared with one another, polars would read behind the end of those of 32 and 64 bits."""
+    if not hasattr(pa, f"decimal{bits}"):
+        pytest.skip("this pyarrow does not have them either")
+    column = pa.array([1, None], getattr(pa, f"decimal{bits}")(9, 2))
+    if wrapped:
+        column = pa.StructArray.from_arrays([column], ["inner"])
+    _, metadata, buffers = stored(encode(pa.table({"x": column})))
+    node = {**json.loads(metadata), "codec": "polars.frame", "from_polars": True}
+    with pytest.raises(CorruptedException, match=f"decimals of {bits} bits"):
+        decode("vineyard::polars.frame", json.dumps(node), buffers, pickle=False)
