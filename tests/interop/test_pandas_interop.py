@@ -181,7 +181,9 @@ def _assert_same_items(series, column):
         assert items.tobytes() == series.to_numpy().tobytes()
     elif not isinstance(series.dtype, (pd.ArrowDtype, pd.CategoricalDtype)):
         assert column.is_null().to_pylist() == list(series.isna())
-    if series.dtype.kind in "mM":
+    if isinstance(series.dtype, pd.ArrowDtype):
+        assert column.equals(pa.chunked_array([pa.array(series)]).cast(column.type))
+    elif series.dtype.kind in "mM":
         items = column.cast(pa.int64(), safe=False)
         assert items.fill_null(-(2**63)).to_pylist() == _integers(series)
 
