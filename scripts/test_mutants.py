@@ -13,6 +13,7 @@ Not among them, since what they change is not seen, as was tried:
 * pandas_indexes, `isinstance(name, Hashable)`, and pandas_arrays, `values.shape != mask.shape`: pandas
   itself refuses such names and masks, and that is the same typed error
 * pandas_arrays, `if freq is None`: arrays of pandas 3.1 have no frequency, only indexes (test-oldest)
+* arrow_arrays, `len(children) != len(types)`: zip(strict=True) two lines below finds it too
 * standard_values, `again.parts != value.parts`: before Python 3.12 `==` of paths compares the parts
 
 Usage: test_mutants.py [part of a module's name]…
@@ -35,9 +36,9 @@ PROGRAMS = REPOSITORY / "build/release/bin"
 WORKERS = 2
 
 _ARROW = "test_arrow.py test_arrow_hostile.py"
-_NUMPY = "test_codecs.py test_numpy_values.py test_codecs_hostile.py"
-_PANDAS = "test_codecs_pandas.py test_pandas_values.py test_pandas_hostile.py"
-_PYTHON = "test_codecs.py test_python_values.py test_codecs_hostile.py"
+_NUMPY = "test_codecs.py test_numpy_values.py test_codecs_hostile.py test_numpy_hostile.py"
+_PANDAS = "test_pandas_parts.py test_codecs_pandas.py test_pandas_values.py test_pandas_hostile.py"
+_PYTHON = "test_codecs.py test_python_hostile.py test_python_values.py test_codecs_hostile.py"
 
 #: Module -> its tests, and the changes: (the text as it is, what stands there instead).
 MUTANTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
@@ -113,7 +114,18 @@ MUTANTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         "test_buffers.py",
         [
             ("if len(buffer) != size * value.itemsize:", "if False:"),
+            ('if decoder.need_int(node, "item_bytes_") != value.itemsize:', "if False:"),
+        ],
+    ),
+    "ctypes_values": (
+        "test_buffers.py test_ctypes.py",
+        [
             ('ctypes.sizeof(item) != decoder.need_int(node, "item_bytes_"):', "False:"),
+            ('ctypes.sizeof(t) != node.get("item_bytes_"):', "False:"),
+            ('if layout != node.get("layout_") or', "if"),
+            ("len(buffer) != prod(shape)", "len(buffer) < prod(shape)"),
+            ("if len(shape) > 64 or ", "if "),
+            ("if not prod(shape) and prod(n or 1 for n in shape) > 2**40:", "if False:"),
         ],
     ),
     "numpy_classes": (
@@ -163,7 +175,6 @@ MUTANTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         _ARROW,
         [
             ("0 <= index < len(stored)", "index < len(stored)"),
-            ("if len(children) != len(types):", "if False:"),
             ("views[array.is_null().to_numpy(zero_copy_only=False)] = 0", "pass"),
         ],
     ),

@@ -140,6 +140,9 @@ def assert_same_dtype(a: Any, b: Any) -> None:
     elif isinstance(a, pd.SparseDtype):
         assert_same_dtype(a.subtype, b.subtype)
         assert_same(a.fill_value, b.fill_value)
+    elif isinstance(a, pd.IntervalDtype):
+        assert a == b
+        assert a.closed == b.closed  # without a subtype, == does not look at it
     else:
         assert a == b
         assert getattr(a, "storage", None) == getattr(b, "storage", None)

@@ -197,6 +197,18 @@ def test_views_of_nulls_may_say_anything(unused):
         assert_arrow_kept(array.slice(1))
 
 
+@pytest.mark.skipif(not has("string_view"), reason="this pyarrow has no views")
+def test_views_of_nulls_are_stored_empty_where_the_bytes_that_they_lead_to_are_not_stored():
+    used, unused = (struct.pack("i4sii", 20, b"xxxx", 0, start) for start in (500, 400))
+    data = pa.py_buffer(b"x" * 520)
+    views = pa.py_buffer(used + unused)
+    array = pa.Array.from_buffers(pa.binary_view(), 2, [pa.py_buffer(b"\1"), views, data])
+    back = decode(*stored(encode(array)))
+    assert back.to_pylist() == [b"x" * 20, None]
+    assert back.buffers()[1].to_pybytes() == struct.pack("i4sii", 20, b"xxxx", 0, 0) + bytes(16)
+    assert back.buffers()[2].to_pybytes() == b"x" * 20
+
+
 def test_a_buffer_that_several_columns_share_is_stored_once():
     column = pa.array(range(1000))
     words = pa.array(["a", "b"] * 500).dictionary_encode()

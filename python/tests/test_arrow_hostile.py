@@ -8,7 +8,7 @@ import struct
 
 import pyarrow as pa
 import pytest
-from arrow_strategies import arrays
+from arrow_strategies import arrays, has
 from hypothesis import given
 from hypothesis import strategies as st
 from same_arrow import picture
@@ -58,6 +58,8 @@ def child(length, buffer=None, **more):
     return {"length_": length, "buffers_": [None, buffer], **more}
 
 
+NO_PAIRS = {"length_": 0, "buffers_": [None], "children_": [child(0), child(0)]}
+
 LIES = {
     "numbers beyond the buffer": array("g", 3, [None, bytes(16)]),
     "a length that overflows": array("g", 2**61, [None, bytes(16)]),
@@ -65,6 +67,7 @@ LIES = {
     "a negative length": array("g", -1, [None, bytes(16)]),
     "no buffer of values": array("g", 1, [None, None]),
     "a buffer that is not there": array("g", 1, [None], buffers_=[None, 9]),
+    "a buffer before the first": array("g", 1, [None, bytes(8)], buffers_=[None, -1]),
     "a buffer that is no number": array("g", 1, [None], buffers_=[None, "0"]),
     "too few buffers": array("g", 1, [None]),
     "too many buffers": array("g", 1, [None, bytes(8), bytes(8)]),
@@ -110,7 +113,10 @@ LIES = {
         WORDS, 9, [None, b"\0"], dictionary_={"length_": 0, "buffers_": [None] * 3}
     ),
     "a map whose entries may be null": array(
-        {**MAP, "children_": [{"name_": "entries", "type_": PAIR}]}, 0, [None, None]
+        {**MAP, "children_": [{"name_": "entries", "type_": PAIR}]},
+        0,
+        [None, None],
+        children_=[NO_PAIRS],
     ),
     "a map of no pairs": array({**MAP, "children_": LIST["children_"]}, 0, [None, None]),
     "a list of nothing": array({"format_": "+l", "children_": []}, 0, [None, None]),
@@ -123,7 +129,10 @@ LIES = {
     "a precision out of range": array("d:99,2", 1, [None, bytes(16)]),
     "a small decimal of large precision": array("d:10,2,32", 1, [None, bytes(16)]),
     "union codes that stand twice": array(
-        {**SPARSE, "format_": "+us:5,5", "children_": LIST["children_"] * 2}, 0, [None]
+        {**SPARSE, "format_": "+us:5,5", "children_": LIST["children_"] * 2},
+        0,
+        [None],
+        children_=[child(0)] * 2,
     ),
     "union codes out of range": array({**SPARSE, "format_": "+us:128"}, 0, [None]),
     "too few union codes": array({**SPARSE, "format_": "+us:"}, 0, [None]),
@@ -170,7 +179,7 @@ FOLLOWED = {
         3,
         [None, ints(0, 99, -99, 0), bytes(3)],
         buffers_=[None, 1],
-        children_=[{"length_": 0, "buffers_": [None], "children_": [child(0), child(0)]}],
+        children_=[NO_PAIRS],
     ),
     "list views beyond the child": array(
         VIEW, 1, [None, ints(1), ints(3), bytes(3)], buffers_=[None, 1, 2], children_=[child(3, 3)]
@@ -209,6 +218,18 @@ def test_an_array_that_lies_is_a_typed_error(lie):
     if lie in LIES:
         with pytest.raises(VineyardException):
             decode("", json.dumps(node), buffers, pickle=True)
+
+
+@pytest.mark.skipif(not has("string_view"), reason="this pyarrow has no views")
+def test_views_of_nulls_that_lead_outside_are_emptied_and_no_others():
+    good = view(20, 0, 0)
+    for astray in (view(20, 0, 1), view(20, 1, 0), view(20, 0, -1), view(-1, 0, 0)):
+        node, buffers = array(
+            "vz", 3, [b"\5", good + astray + good, bytes(20)], null_count_=1, buffers_=[0, 1, 2]
+        )
+        back = decode("", json.dumps(node), buffers, pickle=False)
+        assert back.to_pylist() == [bytes(20), None, bytes(20)]
+        assert back.buffers()[1].to_pybytes() == good + bytes(16) + good
 
 
 def _table(**changes):

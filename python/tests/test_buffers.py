@@ -189,6 +189,7 @@ def ctypes_node(**changes):
         array_node(value_type_="h"),
         array_node(value_type_="u"),  # beyond U+10FFFF
         array_node(item_bytes_=8, size_=1),
+        array_node(item_bytes_=8),
         array_node(buffer=1),
         ctypes_node(shape_=[3]),
         ctypes_node(shape_=[]),
@@ -200,6 +201,7 @@ def ctypes_node(**changes):
         ctypes_node(value_type_="py_object", item_bytes_=8, shape_=[1]),
         ctypes_node(value_type_="c_char_p", item_bytes_=8, shape_=[1]),
         ctypes_node(value_type_="c_short"),
+        ctypes_node(item_bytes_=8),
         ctypes_node(value_type_=None),
         ctypes_node(buffer=None),
     ],
@@ -209,3 +211,10 @@ def test_metadata_that_lies_is_a_typed_error(node):
     with pytest.raises(CorruptedException):
         decode("x", json.dumps(node), [b"\xff" * 8], pickle=False)
     assert issubclass(CorruptedException, VineyardException)
+
+
+def test_empty_ctypes_arrays_of_endless_length_are_refused():
+    """As many empty rows as one likes would fit into no bytes."""
+    assert len(decode("x", json.dumps(ctypes_node(shape_=[3, 0])), [b""], pickle=False)) == 3
+    with pytest.raises(CorruptedException, match="an empty array of"):
+        decode("x", json.dumps(ctypes_node(shape_=[2**41, 0])), [b""], pickle=False)
