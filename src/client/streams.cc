@@ -238,8 +238,7 @@ class StreamReader::Impl {
         Change(fb::RequestBody::LeaveStream, [&](FlatBufferBuilder& b, uint64_t number) {
           return fb::CreateLeaveStream(b, number, stream_.value(), number_).Union();
         });
-    const Status left =
-        ReadDone(connection.Call(leave, connection.Deadline(options.timeout))).status();
+    Status left = ReadDone(connection.Call(leave, connection.Deadline(options.timeout))).status();
     // A stream that is gone needs no leaving.
     if (!left.ok() && !left.Is(StatusCode::kNotFound)) return left;
     closed_ = true;
