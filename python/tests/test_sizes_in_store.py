@@ -137,7 +137,10 @@ def test_tables_of_every_size_are_kept(socket, data, columns, nbytes):
     grown = [_grown(a, nbytes // len(columns)) for a in arrays]
     if len({len(a) for a in grown}) == 1:
         arrays = grown
-    table = pa.Table.from_arrays(arrays, schema=schema)
+    try:
+        table = pa.Table.from_arrays(arrays, schema=schema)
+    except pa.ArrowNotImplementedError:  # pyarrow 14 takes some types for unequal to themselves
+        assume(False)
     back, _ = through_store(socket, table, {})
     assert back.schema.equals(schema, check_metadata=True)
     back.validate()
