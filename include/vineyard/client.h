@@ -150,10 +150,11 @@ struct InstanceStatus {
   uint64_t generation = 0;        ///< Grows by one with each start of the engine.
   uint64_t memory_usage = 0;      ///< Bytes of this volume's live objects and reservations.
   uint64_t memory_limit = 0;      ///< What memory_usage may reach: the volume's share of the size.
-  uint64_t memory_held = 0;       ///< Pages really held by the instance, everything counted.
+  uint64_t memory_held = 0;       ///< Pages held for what is or was stored, everything counted.
   uint64_t memory_lingering = 0;  ///< Deleted, but still mapped by somebody.
   uint64_t memory_overhead = 0;   ///< Catalogs, arenas' slack, ledger.
-  uint64_t instance_limit = 0;    ///< --size
+  uint64_t memory_ready = 0;      ///< Beside memory_held: pages made ahead, for whoever needs memory.
+  uint64_t instance_limit = 0;    ///< --size, which held and ready memory keep to together
   uint64_t objects = 0;
   uint64_t blobs = 0;  ///< Extents, and blobs made alone.
   uint64_t names = 0;

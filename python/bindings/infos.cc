@@ -93,6 +93,7 @@ void BindInfos(nb::module_& m) {
       .def_ro("memory_held", &InstanceStatus::memory_held)
       .def_ro("memory_lingering", &InstanceStatus::memory_lingering)
       .def_ro("memory_overhead", &InstanceStatus::memory_overhead)
+      .def_ro("memory_ready", &InstanceStatus::memory_ready)
       .def_ro("instance_limit", &InstanceStatus::instance_limit)
       .def_ro("objects", &InstanceStatus::objects)
       .def_ro("blobs", &InstanceStatus::blobs)

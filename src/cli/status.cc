@@ -23,6 +23,7 @@ nlohmann::json StatusJson(const InstanceStatus& status, const std::string& socke
           {"memory_held", status.memory_held},
           {"memory_lingering", status.memory_lingering},
           {"memory_overhead", status.memory_overhead},
+          {"memory_ready", status.memory_ready},
           {"instance_limit", status.instance_limit},
           {"objects", status.objects},
           {"blobs", status.blobs},
@@ -51,6 +52,7 @@ std::string StatusText(const InstanceStatus& status, const std::string& socket) 
                                        FormatBytes(status.instance_limit)));
   sheet.Add("  lingering", FormatBytes(status.memory_lingering) + ", deleted but still mapped");
   sheet.Add("  overhead", FormatBytes(status.memory_overhead));
+  sheet.Add("memory ready", FormatBytes(status.memory_ready) + ", free, with its pages made");
   sheet.Add("objects", fmt::to_string(status.objects));
   sheet.Add("blobs", fmt::to_string(status.blobs));
   sheet.Add("names", fmt::to_string(status.names));
@@ -80,8 +82,8 @@ void AddStatus(CLI::App& root, Session& session) {
        .description = "Shows what the instance holds, and how much room it has.",
        .json = R"({"socket", "volume", "instance_uuid", "instance_id", "version", "deployment",
   "generation", "memory_usage", "memory_limit", "memory_held", "memory_lingering",
-  "memory_overhead", "instance_limit", "objects", "blobs", "names", "connections",
-  "waiting"}, sizes in bytes)",
+  "memory_overhead", "memory_ready", "instance_limit", "objects", "blobs", "names",
+  "connections", "waiting"}, sizes in bytes)",
        .example = R"(wait until an instance answers, then see how much is free
   vineyardctl status --socket /tmp/vineyard.sock --wait 10s
   vineyardctl status -o json | jq '.memory_limit - .memory_usage')"});

@@ -365,6 +365,7 @@ Result<InstanceStatus> Client::GetStatus(const CallOptions& options) {
   status.memory_held = s->memory_held();
   status.memory_lingering = s->memory_lingering();
   status.memory_overhead = s->memory_overhead();
+  status.memory_ready = s->memory_ready();
   status.instance_limit = s->instance_limit();
   status.objects = s->objects();
   status.blobs = s->blobs();

@@ -21,6 +21,7 @@
 #include "os/crash_point.h"
 #include "os/huge_pages.h"
 #include "os/memfd.h"
+#include "os/page_toucher.h"
 #include "os/process.h"
 #include "store/recovery.h"
 #include "store/store.h"
@@ -74,8 +75,9 @@ class LinkedKeeper final : public store::MemoryKeeper {
 /// end before anything they may refer to.
 class Engine {
  public:
-  Engine(const Config& config, Inventory inventory, os::UniqueFd socket)
-      : config_(config), inventory_(std::move(inventory)),
+  Engine(const Config& config, Inventory inventory, os::UniqueFd socket,
+         std::shared_ptr<os::PageToucher> toucher)
+      : config_(config), inventory_(std::move(inventory)), toucher_(std::move(toucher)),
         link_(io_, std::move(socket), [this] { Stop(1, "the keeper is gone"); }),
         keeper_(link_, [this](const Status& s) { Stop(1, s.ToString()); }) {}
 
@@ -89,6 +91,7 @@ class Engine {
       if (!error) Stop(0, "asked to end");
     });
     io_.run();
+    if (toucher_) toucher_->Stop();
     pool_.join();
     server_.reset();
     return exit_code_;
@@ -100,6 +103,7 @@ class Engine {
     options.limit = config_.size;
     options.generation = inventory_.generation;
     options.reserve_memory = config_.reserve_memory;
+    options.toucher = toucher_;
     std::copy(std::begin(inventory_.instance), std::end(inventory_.instance), options.instance);
     VY_ASSIGN_OR_RETURN(store_, store::Store::Create(options, keeper_, PoolRunner()));
     std::vector<store::HeldMemory> held;
@@ -192,6 +196,7 @@ class Engine {
 
   const Config& config_;
   Inventory inventory_;
+  std::shared_ptr<os::PageToucher> toucher_;  // null: without one
   asio::io_context io_{1};
   KeeperLink link_;
   LinkedKeeper keeper_;
@@ -199,7 +204,7 @@ class Engine {
   std::unique_ptr<store::Recovery> recovery_;
   std::map<uint64_t, os::UniqueFd> listeners_;
   std::unique_ptr<Server> server_;
-  asio::thread_pool pool_{2};
+  asio::thread_pool pool_{3};  // one may wait for the toucher
   bool stopping_ = false;
   int exit_code_ = 0;
 };
@@ -209,6 +214,12 @@ class Engine {
 int RunEngine(const Config& config, os::UniqueFd keeper_socket) {
   os::DieWithParent();
   os::IgnoreLeaseSignals();
+  // Before there are threads, or descriptors that it should not have for a moment.
+  auto toucher = os::PageToucher::Start();
+  if (!toucher.ok()) {
+    log::Warning("pages are touched without haste by no process of their own",
+                 {{"why", toucher.status().ToString()}});
+  }
   os::RaiseFdLimit();
   auto inventory = KeeperLink::ReceiveInventory(keeper_socket);
   if (!inventory.ok()) {
@@ -224,7 +235,9 @@ int RunEngine(const Config& config, os::UniqueFd keeper_socket) {
                    {{"mend", pages.hint}});
     }
   }
-  return Engine(config, std::move(*inventory), std::move(keeper_socket)).Run();
+  std::shared_ptr<os::PageToucher> touching;
+  if (toucher.ok()) touching = std::move(*toucher);
+  return Engine(config, std::move(*inventory), std::move(keeper_socket), std::move(touching)).Run();
 }
 
 }  // namespace vineyard::daemon

@@ -226,7 +226,7 @@ void Server::HandleReserve(Call call, const fb::Reserve& reserve) {
         const auto reserved = fb::CreateReserved(b, Describe(b, **made));
         reply->Send(b, fb::ReplyBody::Reserved, reserved.Union(), {}, openings.numbers());
       });
-  TrackWait(*call.connection, ticket, reply);
+  if (store_.IsWaiting(ticket)) TrackWait(*call.connection, ticket, reply);
   ArmTimer();
 }
 

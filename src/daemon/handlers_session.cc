@@ -196,7 +196,7 @@ void Server::HandleStatus(Call call) {
       b, deployment, call.volume.usage(), store_.LimitOf(call.volume), store_.budget().held(),
       store_.lingering_bytes(), overhead, store_.budget().limit(), call.volume.objects(),
       call.volume.blobs(), call.volume.names().size(), connections_.size(),
-      store_.waiting() + waiters_.size());
+      store_.waiting() + waiters_.size(), store_.budget().spare());
   call.reply.Send(b, fb::ReplyBody::StatusInfo, status.Union());
 }
 

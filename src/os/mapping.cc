@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 
 #ifndef MADV_POPULATE_READ
@@ -21,6 +23,14 @@ namespace {
 
 int Protection(Access access) {
   return access == Access::kRead ? PROT_READ : PROT_READ | PROT_WRITE;
+}
+
+// A huge page serves where file and addresses agree in their multiples of it. Pages below 2 MiB matter to
+// who makes them present, not to readers.
+uint64_t AlignmentOf(uint64_t size, Access access) {
+  if (size >= kHugePage) return kHugePage;
+  if (access == Access::kRead) return PageSize();
+  return std::max(std::bit_floor(size), PageSize());
 }
 
 Status MapParts(std::byte* at, std::span<const FilePart> parts, int protection, int flags) {
@@ -59,15 +69,24 @@ Result<Mapping> Mapping::Open(std::span<const FilePart> parts, Access access) {
   uint64_t size = 0;
   for (const FilePart& part : parts) size += part.size;
   if (size == 0) return Status::Invalid("cannot map nothing");
-  const uint64_t align = size >= kHugePage ? kHugePage : PageSize();
-  const uint64_t reserve = RoundUp(size, PageSize()) + (align > PageSize() ? align : 0);
+  const uint64_t align = AlignmentOf(size, access);
+  uint64_t reserve = RoundUp(size, PageSize()) + (align > PageSize() ? align : 0);
   void* p = ::mmap(nullptr, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) return ErrnoStatus("cannot reserve addresses for a mapping");
+  auto* begin = static_cast<std::byte*>(p);
+  auto* data = reinterpret_cast<std::byte*>(RoundUp(reinterpret_cast<uintptr_t>(p), align));
+  if (align < kHugePage) {
+    // Of short mappings there may be many, and the kernel counts what is left beside each as another.
+    std::byte* end = data + RoundUp(size, PageSize());
+    if (data > begin) ::munmap(begin, static_cast<size_t>(data - begin));
+    if (end < begin + reserve) ::munmap(end, static_cast<size_t>(begin + reserve - end));
+    begin = data;
+    reserve = static_cast<uint64_t>(end - data);
+  }
   Mapping mapping;
-  mapping.reserved_ = static_cast<std::byte*>(p);
+  mapping.reserved_ = begin;
   mapping.reserved_size_ = reserve;
-  auto address = RoundUp(reinterpret_cast<uintptr_t>(p), align);
-  mapping.data_ = reinterpret_cast<std::byte*>(address);
+  mapping.data_ = data;
   mapping.size_ = size;
   VY_RETURN_IF_ERROR(MapParts(mapping.data_, parts, Protection(access), MAP_SHARED));
   return mapping;

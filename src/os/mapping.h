@@ -4,7 +4,8 @@
 // Mapping: a range of this process's addresses with one owner, unmapped when the owner goes.
 //
 // All mappings of 2 MiB and more begin at a multiple of 2 MiB and ask for huge pages, so that one
-// page-table entry can serve 2 MiB of them.
+// page-table entry can serve 2 MiB of them. Shorter writable ones begin at a multiple of the largest page
+// that fits into them (64 KiB to 1 MiB), so that the kernel can make them of such pages.
 #pragma once
 
 #include <cstddef>

@@ -39,31 +39,41 @@ bool HasWord(std::string_view list, std::string_view word) {
 
 // The least of the limits of a group and of all above it. In a container the path may be the host's
 // and not be there; what is mounted is then the container's own group, whose limit the root has.
+// With `usage_file`: the least of what is left.
 std::optional<uint64_t> LeastLimit(const std::string& mount, std::string path,
-                                   const std::string& file) {
+                                   const std::string& file, const std::string& usage_file = {}) {
+  const auto read = [&](const std::string& name) {
+    const Result<std::string> text = ReadTextFile(fmt::format("{}{}/{}", mount, path, name));
+    return text.ok() ? ParseNumber(*text) : std::nullopt;
+  };
   std::optional<uint64_t> least;
   while (true) {
-    const Result<std::string> text = ReadTextFile(fmt::format("{}{}/{}", mount, path, file));
-    const std::optional<uint64_t> limit = text.ok() ? ParseNumber(*text) : std::nullopt;
-    if (limit) least = std::min(least.value_or(*limit), *limit);
+    if (const std::optional<uint64_t> limit = read(file)) {
+      const uint64_t used = usage_file.empty() ? 0 : read(usage_file).value_or(0);
+      const uint64_t left = *limit - std::min(*limit, used);
+      least = std::min(least.value_or(left), left);
+    }
     if (path.empty()) return least;
     path.erase(path.rfind('/'));
   }
 }
 
-}  // namespace
-
-std::optional<uint64_t> ParseMemTotal(std::string_view meminfo) {
-  constexpr std::string_view kKey = "MemTotal:";
+std::optional<uint64_t> ParseMeminfo(std::string_view meminfo, std::string_view key) {
   while (!meminfo.empty()) {
     std::string_view line = TakeLine(meminfo);
-    if (!line.starts_with(kKey)) continue;
-    line.remove_prefix(std::min(line.find_first_not_of(' ', kKey.size()), line.size()));
+    if (!line.starts_with(key)) continue;
+    line.remove_prefix(std::min(line.find_first_not_of(' ', key.size()), line.size()));
     const std::optional<uint64_t> kib = ParseNumber(line);
     if (!kib || !line.ends_with(" kB") || *kib > (uint64_t{1} << 53)) return std::nullopt;
     return *kib * 1024;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<uint64_t> ParseMemTotal(std::string_view meminfo) {
+  return ParseMeminfo(meminfo, "MemTotal:");
 }
 
 // Lines are "hierarchy number:controllers:path"; version 2 has the number 0 and no controllers.
@@ -103,6 +113,26 @@ Result<MemoryInfo> ReadMemoryInfo(const std::string& root) {
   consider(paths.v2, "/sys/fs/cgroup", "memory.max");
   consider(paths.v2, "/sys/fs/cgroup/unified", "memory.max");
   return info;
+}
+
+Result<uint64_t> ReadAvailableMemory(const std::string& root) {
+  VY_ASSIGN_OR_RETURN(const std::string meminfo, ReadTextFile(root + "/proc/meminfo"));
+  const std::optional<uint64_t> machine = ParseMeminfo(meminfo, "MemAvailable:");
+  if (!machine) return Status::Internal("cannot find MemAvailable in " + root + "/proc/meminfo");
+  uint64_t least = *machine;
+  const Result<std::string> self = ReadTextFile(root + "/proc/self/cgroup");
+  const CgroupPaths paths = self.ok() ? ParseCgroupPaths(*self) : CgroupPaths{};
+  const auto consider = [&](const std::optional<std::string>& path, const std::string& mount,
+                            const std::string& limit, const std::string& usage) {
+    if (!path) return;
+    const auto left = LeastLimit(root + mount, *path == "/" ? "" : *path, limit, usage);
+    if (left) least = std::min(least, *left);
+  };
+  consider(paths.v1_memory, "/sys/fs/cgroup/memory", "memory.limit_in_bytes",
+           "memory.usage_in_bytes");
+  consider(paths.v2, "/sys/fs/cgroup", "memory.max", "memory.current");
+  consider(paths.v2, "/sys/fs/cgroup/unified", "memory.max", "memory.current");
+  return least;
 }
 
 }  // namespace vineyard::os

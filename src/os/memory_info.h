@@ -24,6 +24,9 @@ struct MemoryInfo {
 /// Reads /proc and /sys below `root`, which is another folder in tests.
 Result<MemoryInfo> ReadMemoryInfo(const std::string& root = "");
 
+/// What may be taken without pressing others: of the machine, and of each control group with a limit.
+Result<uint64_t> ReadAvailableMemory(const std::string& root = "");
+
 /// MemTotal of /proc/meminfo in bytes.
 std::optional<uint64_t> ParseMemTotal(std::string_view meminfo);
 

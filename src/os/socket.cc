@@ -251,11 +251,12 @@ Status WaitReady(int fd, Readiness readiness, TimePoint deadline,
   using std::chrono::milliseconds;
   constexpr milliseconds kSlice{100};
   pollfd p{fd, static_cast<short>(readiness == Readiness::kRead ? POLLIN : POLLOUT), 0};
+  const bool forever = deadline == TimePoint::max() && !interrupted;
   while (true) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
     const auto slice =
         std::clamp(left, milliseconds(0), interrupted ? kSlice : milliseconds(60'000));
-    const int n = ::poll(&p, 1, static_cast<int>(slice.count()));
+    const int n = ::poll(&p, 1, forever ? -1 : static_cast<int>(slice.count()));
     if (n > 0) return {};
     if (n < 0 && errno != EINTR) return ErrnoStatus("cannot wait for a socket");
     if (interrupted && interrupted()) return Status::Cancelled("interrupted");

@@ -9,9 +9,39 @@
 namespace vineyard::store {
 
 bool Budget::TryTake(uint64_t bytes) {
-  if ((!waiters_.empty() && !letting_in_) || bytes > free()) return false;
+  if ((!waiters_.empty() && !letting_in_) || !MakeRoom(bytes)) return false;
   held_ += bytes;
   return true;
+}
+
+void Budget::Take(uint64_t bytes) {
+  if (bytes > unused()) AskForSpare(bytes - unused());
+  held_ += bytes;
+}
+
+bool Budget::MakeRoom(uint64_t bytes) {
+  if (bytes > unused() && bytes <= free()) AskForSpare(bytes - unused());
+  return bytes <= unused();
+}
+
+void Budget::AskForSpare(uint64_t bytes) {
+  if (spare_ > 0 && give_up_) give_up_(std::min(bytes, spare_));
+}
+
+bool Budget::TryAddSpare(uint64_t bytes) {
+  if (!waiters_.empty() || bytes > unused()) return false;
+  spare_ += bytes;
+  return true;
+}
+
+void Budget::DropSpare(uint64_t bytes) {
+  VY_CHECK(bytes <= spare_);
+  spare_ -= bytes;
+}
+
+void Budget::UseSpare(uint64_t bytes) {
+  DropSpare(bytes);
+  held_ += bytes;
 }
 
 void Budget::Give(uint64_t bytes) {
@@ -49,7 +79,7 @@ void Budget::Expire(os::TimePoint now, const std::function<std::string(uint64_t)
 void Budget::Pump() {
   // Whoever begins to wait meanwhile gets its turn at the next give, or this might never end.
   const Id end = next_;
-  while (!waiters_.empty() && waiters_.front().id < end && waiters_.front().bytes <= free()) {
+  while (!waiters_.empty() && waiters_.front().id < end && MakeRoom(waiters_.front().bytes)) {
     Waiter w = std::move(waiters_.front());
     waiters_.pop_front();
     held_ += w.bytes;

@@ -8,16 +8,48 @@
 
 namespace vineyard::store {
 
-std::vector<uint64_t> PlanChunks(uint64_t size, uint64_t largest) {
+namespace {
+
+// In whole middle pages where that wastes little: fewer pages to make, and fewer sizes to keep ready.
+uint64_t ShortChunk(uint64_t left, uint64_t size) {
+  constexpr uint64_t kMiddlePage = uint64_t{64} << 10;
+  const uint64_t in_pages = os::RoundUp(left, os::PageSize());
+  const uint64_t in_middle_pages = os::RoundUp(left, kMiddlePage);
+  return in_middle_pages - in_pages <= size / 12 ? in_middle_pages : in_pages;
+}
+
+Result<Chunk> NewChunk(uint64_t size) {
+  Chunk chunk;
+  chunk.size = size;
+  VY_ASSIGN_OR_RETURN(chunk.fd, os::CreateMemfd("vineyard-chunk", size));
+  return chunk;
+}
+
+}  // namespace
+
+std::vector<uint64_t> PlanChunks(uint64_t size) {
   std::vector<uint64_t> sizes;
   uint64_t left = size;
-  for (const uint64_t chunk :
-       {kLargestChunk, uint64_t{128} << 20, uint64_t{16} << 20, uint64_t{2} << 20}) {
-    if (chunk > largest) continue;
+  constexpr uint64_t kFewChunks = uint64_t{8} << 30;
+  const uint64_t largest = size < kFewChunks ? kLargestReadyChunk : kLargestChunk;
+  for (uint64_t chunk = largest; chunk >= kWholeChunk; chunk /= 2) {
     for (; left >= chunk; left -= chunk) sizes.push_back(chunk);
   }
-  if (left > 0) sizes.push_back(os::RoundUp(left, os::PageSize()));
+  if (left > 0) sizes.push_back(ShortChunk(left, size));
   return sizes;
+}
+
+Status MakeMissing(std::span<Chunk> chunks) {
+  std::vector<uint64_t> sizes;
+  for (const Chunk& chunk : chunks) {
+    if (!chunk.fd.valid()) sizes.push_back(chunk.size);
+  }
+  VY_ASSIGN_OR_RETURN(std::vector<Chunk> made, MakeChunks(sizes));
+  auto next = made.begin();
+  for (Chunk& chunk : chunks) {
+    if (!chunk.fd.valid()) chunk = std::move(*next++);
+  }
+  return {};
 }
 
 Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes) {
@@ -26,15 +58,25 @@ Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes) {
   chunks.reserve(sizes.size());
   mappings.reserve(sizes.size());
   for (const uint64_t size : sizes) {
-    Chunk chunk;
-    chunk.size = size;
-    VY_ASSIGN_OR_RETURN(chunk.fd, os::CreateMemfd("vineyard-chunk", size));
+    VY_ASSIGN_OR_RETURN(Chunk chunk, NewChunk(size));
     VY_ASSIGN_OR_RETURN(os::Mapping mapping,
                         os::Mapping::Open(chunk.fd, size, os::Access::kReadWrite));
     mappings.push_back(std::move(mapping));
     chunks.push_back(std::move(chunk));
   }
   VY_RETURN_IF_ERROR(TouchAll(mappings));
+  return chunks;
+}
+
+Result<std::vector<Chunk>> MakeChunksApart(std::span<const uint64_t> sizes,
+                                           os::PageToucher& toucher) {
+  std::vector<Chunk> chunks;
+  chunks.reserve(sizes.size());
+  for (const uint64_t size : sizes) {
+    VY_ASSIGN_OR_RETURN(Chunk chunk, NewChunk(size));
+    VY_RETURN_IF_ERROR(toucher.Touch(chunk.fd, size));
+    chunks.push_back(std::move(chunk));
+  }
   return chunks;
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "os/fd.h"
+#include "os/page_toucher.h"
 #include "vineyard/ids.h"
 #include "vineyard/status.h"
 
@@ -40,15 +41,26 @@ struct Extent {
   uint64_t owner = 0;  // client key, while reserved
 };
 
+/// Chunks up to this size are kept ready; larger ones are for extents of which few chunks would otherwise
+/// be too many.
+inline constexpr uint64_t kLargestReadyChunk = uint64_t{256} << 20;
 inline constexpr uint64_t kLargestChunk = uint64_t{1} << 30;
+/// All chunks but the short ones are a multiple of it.
+inline constexpr uint64_t kWholeChunk = uint64_t{2} << 20;
 
-/// Sizes of the chunks for an extent: as few as the classes (1 GiB, 128, 16 and 2 MiB) up to `largest`
-/// allow, and one short one of whole pages for the rest. The sum depends on `size` only.
-std::vector<uint64_t> PlanChunks(uint64_t size, uint64_t largest = kLargestChunk);
+/// Sizes of the chunks for an extent: as few as the classes (2, 4, 8, … 256 MiB; 1 GiB and less from 8 GiB
+/// on) allow, and one short one for the rest, of whole pages, and of whole 64 KiB where that adds at
+/// most a twelfth. The sum depends on `size` only.
+std::vector<uint64_t> PlanChunks(uint64_t size);
 
 /// Makes memory files of these sizes with every page present and zero, in huge pages where the kernel
 /// has them. kOutOfMemory when the machine has no pages left; nothing is kept then.
 Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes);
+/// Makes those that have a size and no file yet. Nothing is kept of them where that fails.
+Status MakeMissing(std::span<Chunk> chunks);
+/// As MakeChunks, without haste: `toucher` makes the pages present.
+Result<std::vector<Chunk>> MakeChunksApart(std::span<const uint64_t> sizes,
+                                           os::PageToucher& toucher);
 
 /// OK when every chunk is sealed for good and has its size: nobody can change the bytes any more.
 Status CheckSealed(const Extent& extent);

@@ -11,25 +11,60 @@
 namespace vineyard::store {
 namespace {
 
+constexpr uint64_t kMiddlePage = uint64_t{64} << 10;
 constexpr uint64_t kMi = uint64_t{1} << 20;
 
 TEST(Extent, NothingNeedsNoChunks) { EXPECT_TRUE(PlanChunks(0).empty()); }
 
-TEST(Extent, ChunksHoldTheSizeAndWasteLessThanAPage) {
+TEST(Extent, ChunksHoldTheSizeAndWasteLessThanATwelfth) {
   for (const uint64_t size : {uint64_t{1}, uint64_t{4096}, uint64_t{4097}, 2 * kMi - 1, 2 * kMi,
                               2 * kMi + 1, 100 * kMi, 1024 * kMi, 5000 * kMi + 17}) {
     const std::vector<uint64_t> sizes = PlanChunks(size);
     const uint64_t sum = std::accumulate(sizes.begin(), sizes.end(), uint64_t{0});
     EXPECT_GE(sum, size);
-    EXPECT_LT(sum, size + os::PageSize());
+    EXPECT_LE(sum, size + std::max(os::PageSize(), size / 12));
+    EXPECT_LT(sum, size + std::max(os::PageSize(), kMiddlePage));
     // All but the last begin and end where huge pages do.
     for (size_t i = 0; i + 1 < sizes.size(); ++i) EXPECT_EQ(sizes[i] % (2 * kMi), 0u);
   }
 }
 
 TEST(Extent, EvenTheLargestHasFewChunks) {
-  EXPECT_LE(PlanChunks((uint64_t{1} << 30) - 1).size(), 7u + 7 + 7 + 1);
-  EXPECT_LE(PlanChunks(uint64_t{1} << 40).size(), 1024u);
+  constexpr uint64_t kGi = uint64_t{1} << 30;
+  EXPECT_EQ(PlanChunks(64 * kMi).size(), 1u);
+  EXPECT_EQ(PlanChunks(kGi).size(), 4u);
+  EXPECT_LE(PlanChunks(kGi - 1).size(), 3u + 7 + 1);
+  EXPECT_LE(PlanChunks(8 * kGi - 1).size(), 31u + 7 + 1);
+  EXPECT_EQ(PlanChunks(8 * kGi).size(), 8u);
+  EXPECT_LE(PlanChunks(1024 * kGi).size(), 1024u);
+}
+
+TEST(Extent, ShortChunksAreOfWholeMiddlePagesWhereThatWastesLittle) {
+  EXPECT_EQ(PlanChunks(300 << 10), std::vector<uint64_t>{320 << 10});
+  EXPECT_EQ(PlanChunks(kMi), std::vector<uint64_t>{kMi});
+  EXPECT_EQ(PlanChunks(kMi + 1), std::vector<uint64_t>{kMi + kMiddlePage});
+  EXPECT_EQ(PlanChunks(260 << 10), std::vector<uint64_t>{260 << 10});
+  EXPECT_EQ(PlanChunks(2 * kMi - 1), std::vector<uint64_t>{2 * kMi});
+}
+
+TEST(Extent, MakesOnlyWhatIsMissing) {
+  ASSERT_OK_AND_ASSIGN(std::vector<Chunk> chunks, MakeChunks(std::vector<uint64_t>{4096, 8192}));
+  const uint64_t kept = os::FileIdentity(chunks[1].fd).value();
+  chunks[0].fd.Reset();
+  ASSERT_OK(MakeMissing(chunks));
+  EXPECT_EQ(os::BytesPresent(chunks[0].fd).value(), 4096u);
+  EXPECT_EQ(os::FileIdentity(chunks[1].fd).value(), kept);
+}
+
+TEST(Extent, ChunksMadeApartAreThereAsWell) {
+  ASSERT_OK_AND_ASSIGN(const auto toucher, os::PageToucher::Start());
+  ASSERT_OK_AND_ASSIGN(const auto chunks,
+                       MakeChunksApart(std::vector<uint64_t>{4096, 2 * kMi}, *toucher));
+  ASSERT_EQ(chunks.size(), 2u);
+  for (const Chunk& chunk : chunks) {
+    EXPECT_EQ(os::BytesPresent(chunk.fd).value(), chunk.size);
+    EXPECT_TRUE(os::HasFixedSize(chunk.fd));
+  }
 }
 
 TEST(Extent, ChunksAreZeroAndPresent) {

@@ -1,50 +1,96 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 //
-// ReadyChunks: memory held from the start (--reserve_memory), as chunks whose pages are present.
+// ReadyChunks: chunks whose pages are present, made ahead of need.
 //
-// What the instance promises is then there, whatever other programs take, and an extent of ready chunks
-// costs no time to make. Where the chunks at hand do not have the sizes that are wanted, as much is
-// given up as is then made anew; a chunk that was sealed can't be used again, so what is freed is made
-// anew as well, behind the request. Used by the pool's threads.
+// Making pages is the slow part of a large put, so what was asked for lately is made again in the background,
+// in chunks of the same sizes: at most as much as extents held lately, at most half of what is free, and
+// nothing of it after half a minute without use. With --reserve_memory it is all that is free, always.
+//
+// It is spare memory of the budget: whoever needs memory gets it first. Chunks in it have never been anybody's:
+// a chunk that was sealed can't be used again, and one that was not would have to be zeroed, which costs
+// what a new one costs. Owned by the engine's thread; chunks are made and closed on the pool.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
-#include <span>
+#include <optional>
 #include <vector>
 
+#include "os/page_toucher.h"
+#include "os/socket.h"
+#include "store/budget.h"
 #include "store/extent.h"
-#include "vineyard/status.h"
+#include "store/memory_keeper.h"
 
 namespace vineyard::store {
 
 class ReadyChunks {
  public:
-  /// Chunks of this size and smaller are kept ready; plan extents with it.
-  static constexpr uint64_t kLargest = uint64_t{128} << 20;
+  /// `toucher` may be null: the pool's threads touch then.
+  ReadyChunks(Budget& budget, RunOnPool pool, std::shared_ptr<os::PageToucher> toucher);
+  ~ReadyChunks();
+  ReadyChunks(const ReadyChunks&) = delete;
+  ReadyChunks& operator=(const ReadyChunks&) = delete;
 
-  /// Takes `bytes` now. kOutOfMemory when the machine does not have them.
-  static Result<std::unique_ptr<ReadyChunks>> Make(uint64_t bytes);
+  /// Takes all that is free now, and whatever becomes free later. Blocks. kOutOfMemory when the machine
+  /// does not have it.
+  Status KeepAll();
 
-  /// Chunks of these sizes: ready ones as far as there are, others made from memory that is given up.
-  Result<std::vector<Chunk>> Take(std::span<const uint64_t> sizes);
-  /// `bytes` of an extent have been closed: takes as much again, as far as the machine has it.
-  void Refill(uint64_t bytes);
+  struct Taken {
+    std::vector<Chunk> chunks;  // those without a file are to be made
+    uint64_t ready = 0;         // bytes of the others, still counted as spare: see Budget::UseSpare
+  };
+  /// Chunks for an extent of `size` bytes; their sum is that of PlanChunks.
+  Taken Take(uint64_t size);
+  /// What was taken is not wanted after all.
+  void Return(std::vector<Chunk> chunks);
+  /// All there is. Their bytes are counted as spare until the caller has closed them, and said so.
+  Taken TakeAll();
+  /// An extent of so many bytes was wanted: the like of it will be made.
+  void NoteDemand(uint64_t size, os::TimePoint now);
+  /// Makes what is missing, if nothing is being made. To be called when memory was taken or given back.
+  void Refill();
 
-  /// Bytes that are ready.
-  [[nodiscard]] uint64_t bytes();
+  [[nodiscard]] std::optional<os::TimePoint> NextTick() const { return next_tick_; }
+  /// Forgets demand that is long past, and closes what was made for it.
+  void Tick(os::TimePoint now);
 
  private:
-  ReadyChunks() = default;
-  void GiveUp(uint64_t bytes);
-  static std::vector<uint64_t> Mix(uint64_t bytes);
+  struct Class {
+    std::vector<Chunk> ready;
+    uint64_t taken = 0;        // since the last tick
+    uint64_t peak = 0;         // the most of a tick's, in this window
+    uint64_t peak_before = 0;  // and in the one before
+    bool filling = false;      // from half of what is wanted on, until all of it is there
+    [[nodiscard]] uint64_t wanted() const;
+  };
 
-  std::mutex mutex_;                               // guards all below
-  std::map<uint64_t, std::vector<Chunk>> chunks_;  // by size
-  uint64_t bytes_ = 0;
+  /// Closes at least so much, if there is as much.
+  void GiveUp(uint64_t bytes);
+  void Close(std::vector<Chunk> chunks);
+  void Keep(Chunk chunk);
+  /// Sizes to make next; none: enough is ready.
+  std::vector<uint64_t> Next();
+  void Make(std::vector<uint64_t> sizes, uint64_t bytes);
+  void Made(Result<std::vector<Chunk>> made, uint64_t bytes);
+  /// The most that may be spare.
+  [[nodiscard]] uint64_t Ceiling() const;
+
+  Budget& budget_;
+  RunOnPool pool_;
+  std::shared_ptr<os::PageToucher> toucher_;
+  std::map<uint64_t, Class> classes_;  // by size
+  uint64_t held_peak_ = 0;             // the most that was held in this window
+  uint64_t held_peak_before_ = 0;
+  uint64_t closing_ = 0;
+  uint64_t ticks_ = 0;
+  std::optional<os::TimePoint> next_tick_;
+  bool keep_all_ = false;
+  bool making_ = false;
+  bool refused_ = false;     // the machine had no memory: not before the next tick
+  uint64_t affordable_ = 0;  // of what the machine had available when it was last asked
 };
 
 }  // namespace vineyard::store

@@ -24,7 +24,8 @@ uint64_t FirstIdOfNow() {
 }  // namespace
 
 Store::Store(const StoreOptions& options, MemoryKeeper& keeper, RunOnPool pool)
-    : options_(options), keeper_(keeper), pool_(std::move(pool)), budget_(options.limit) {}
+    : options_(options), keeper_(keeper), pool_(std::move(pool)), budget_(options.limit),
+      ready_(budget_, pool_, options.toucher) {}
 
 Store::~Store() {
   // Volumes give back what they hold, and that would let in who waits.
@@ -54,12 +55,10 @@ Status Store::OpenLedger() {
 
 Status Store::ReserveMemory() {
   if (!options_.reserve_memory || budget_.free() == 0) return {};
-  auto ready = ReadyChunks::Make(budget_.free());
-  if (!ready.ok()) {
+  if (Status s = ready_.KeepAll(); !s.ok()) {
     return Status::OutOfMemory(fmt::format("--reserve_memory: {} are not to be had: {}",
-                                           FormatSize(budget_.free()), ready.status().message()));
+                                           FormatSize(budget_.free()), s.message()));
   }
-  ready_ = std::move(*ready);
   return {};
 }
 
@@ -195,12 +194,14 @@ std::optional<os::TimePoint> Store::NextDeadline() const {
     const auto end = volume->NextNameEnd();
     if (end) next = next ? std::min(*next, *end) : *end;
   }
+  if (const auto tick = ready_.NextTick()) next = next ? std::min(*next, *tick) : *tick;
   return next;
 }
 
 void Store::Tick(os::TimePoint now) {
   for (const auto& [id, volume] : volumes_) volume->DropEnded(now);
   CheckLingering();
+  ready_.Tick(now);
   budget_.Expire(now, [this](uint64_t bytes) { return ExplainMemory(bytes); });
   std::list<QuotaWaiter> expired;
   for (auto it = quota_waiters_.begin(); it != quota_waiters_.end();) {

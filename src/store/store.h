@@ -33,7 +33,8 @@ struct StoreOptions {
   uint64_t inline_max = uint64_t{256} << 10;
   uint64_t generation = 1;
   uint64_t instance[2] = {0, 0};
-  bool reserve_memory = false;  // see ReadyChunks
+  bool reserve_memory = false;                 // see ReadyChunks
+  std::shared_ptr<os::PageToucher> toucher{};  // likewise; may be null
 };
 
 class Store final : public VolumeHost {
@@ -61,8 +62,8 @@ class Store final : public VolumeHost {
   // ---- extents
 
   /// Makes room for a blob of `size` bytes, for a client to fill; waits in order until the deadline.
-  /// Sizes up to inline_max get an id only: their bytes come with the put. `ready` is never called
-  /// from within. Returns a ticket for CancelReserve.
+  /// Sizes up to inline_max get an id only: their bytes come with the put. `ready` may be called from
+  /// within, where nothing is to be waited for. Returns a ticket for CancelReserve, if it is waiting.
   uint64_t Reserve(Volume& volume, uint64_t client, uint64_t size, os::TimePoint deadline,
                    std::function<void(Result<Extent*>)> ready);
   void CancelReserve(uint64_t ticket);
@@ -144,8 +145,22 @@ class Store final : public VolumeHost {
   [[nodiscard]] bool MustWaitForQuota(const Volume& volume, uint64_t bytes) const;
   void Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
              os::TimePoint deadline, std::function<void(Result<Extent*>)> ready);
+  /// An extent on its way: what is at hand of it, and who wants it.
+  struct Making {
+    uint64_t ticket = 0;
+    uint64_t client = 0;
+    ObjectId blob;
+    std::function<void(Result<Extent*>)> ready;
+    std::vector<Chunk> chunks;  // those without a file are to be made
+    ReadyChunks::Taken sacrificed;
+    Status status;
+  };
+  void ReserveSmall(Volume& volume, uint64_t client, uint64_t size,
+                    const std::function<void(Result<Extent*>)>& ready);
   void Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
-            std::function<void(Result<Extent*>)> ready);
+            std::vector<Chunk> chunks, std::function<void(Result<Extent*>)> ready);
+  void MakeMissing(std::shared_ptr<Making> making);
+  void HandOver(Making& making);
   /// Gives a sealed or punched extent's memory back, or lets it linger while somebody maps it.
   void Retire(std::unique_ptr<Extent> extent);
   void Close(std::unique_ptr<Extent> extent);
@@ -155,7 +170,7 @@ class Store final : public VolumeHost {
   MemoryKeeper& keeper_;
   RunOnPool pool_;
   Budget budget_;
-  std::shared_ptr<ReadyChunks> ready_;  // shared with work on the pool; null without reserve_memory
+  ReadyChunks ready_;
   os::UniqueFd ledger_fd_;
   os::Mapping ledger_mapping_;
   layout::Ledger ledger_;

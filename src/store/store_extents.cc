@@ -17,43 +17,18 @@ namespace vineyard::store {
 uint64_t Store::Reserve(Volume& volume, uint64_t client, uint64_t size, os::TimePoint deadline,
                         std::function<void(Result<Extent*>)> ready) {
   const uint64_t ticket = next_ticket_++;
-  auto waiting = std::make_shared<Waiting>();
-  waiting_[ticket] = waiting;
-  const auto fail = [&](Status status) {
-    pool_([] {},
-          [this, ticket, waiting, ready, status] {
-            waiting_.erase(ticket);
-            if (!waiting->cancelled) ready(status);
-          });
-    return ticket;
-  };
   if (size <= options_.inline_max) {
-    // No memory yet: the bytes come with the put.
-    auto extent = std::make_unique<Extent>();
-    extent->blob = NextId().own_blob();
-    extent->volume = volume.id();
-    extent->size = size;
-    extent->state = ExtentState::kReserved;
-    extent->owner = client;
-    const ObjectId blob = extent->blob;
-    extents_[blob.value()] = std::move(extent);
-    if (ClientState* c = clients_->Find(client)) c->reservations.insert(blob.value());
-    pool_([] {},
-          [this, ticket, waiting, ready, blob] {
-            waiting_.erase(ticket);
-            Extent* made = FindExtent(blob);
-            if (made == nullptr) return;
-            if (waiting->cancelled) return Abort(*made);
-            ready(made);
-          });
+    ReserveSmall(volume, client, size, ready);
     return ticket;
   }
   const uint64_t limit = LimitOf(volume);
   if (size > limit) {
-    return fail(Status::OutOfMemory(fmt::format(
+    ready(Status::OutOfMemory(fmt::format(
         "asked for {}, which never fits: the limit is {}, of which {} are free", FormatSize(size),
         FormatSize(limit), FormatSize(std::min(budget_.free(), volume.QuotaLeft())))));
+    return ticket;
   }
+  waiting_[ticket] = std::make_shared<Waiting>();
   if (MustWaitForQuota(volume, size)) {
     quota_waiters_.push_back(
         {ticket, volume.id(), size, deadline,
@@ -70,37 +45,53 @@ uint64_t Store::Reserve(Volume& volume, uint64_t client, uint64_t size, os::Time
   return ticket;
 }
 
+// No memory yet: the bytes come with the put.
+void Store::ReserveSmall(Volume& volume, uint64_t client, uint64_t size,
+                         const std::function<void(Result<Extent*>)>& ready) {
+  auto extent = std::make_unique<Extent>();
+  extent->blob = NextId().own_blob();
+  extent->volume = volume.id();
+  extent->size = size;
+  extent->state = ExtentState::kReserved;
+  extent->owner = client;
+  Extent* made = extent.get();
+  extents_[made->blob.value()] = std::move(extent);
+  if (ClientState* c = clients_->Find(client)) c->reservations.insert(made->blob.value());
+  ready(made);
+}
+
 void Store::Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
                   os::TimePoint deadline, std::function<void(Result<Extent*>)> ready) {
+  ReadyChunks::Taken taken = ready_.Take(size);
   uint64_t pages = 0;
-  for (const uint64_t chunk : PlanChunks(size)) pages += chunk;
+  for (const Chunk& chunk : taken.chunks) pages += chunk.size;
   const std::shared_ptr<Waiting> waiting = waiting_.at(ticket);
-  const auto go = [this, ticket, waiting, id = volume.id(), client, size, pages,
-                   ready = std::move(ready)](Status granted) {
-    if (!granted.ok()) {
-      waiting_.erase(ticket);
-      return ready(std::move(granted));
-    }
-    Volume* v = FindVolume(id);
-    if (v == nullptr || waiting->cancelled) {
-      waiting_.erase(ticket);
-      budget_.Give(pages);
-      if (!waiting->cancelled) ready(Status::NotFound("the volume is gone"));
-      return;
-    }
-    waiting->budget_id = 0;
-    Make(ticket, *v, client, size, ready);
-  };
-  bool taken = budget_.TryTake(pages);
-  if (!taken) {
+  bool admitted = budget_.TryTake(pages - taken.ready);
+  if (!admitted) {
     CheckLingering();
-    taken = budget_.TryTake(pages);
+    admitted = budget_.TryTake(pages - taken.ready);
   }
-  if (taken) {
-    go(Status::OK());
-  } else {
-    waiting->budget_id = budget_.Wait(pages, deadline, go);
+  if (admitted) {
+    budget_.UseSpare(taken.ready);
+    return Make(ticket, volume, client, size, std::move(taken.chunks), std::move(ready));
   }
+  ready_.Return(std::move(taken.chunks));
+  waiting->budget_id = budget_.Wait(
+      pages, deadline,
+      [this, ticket, waiting, id = volume.id(), client, size, pages, ready](Status granted) {
+        waiting->budget_id = 0;
+        Volume* v = FindVolume(id);
+        if (granted.ok() && v != nullptr && !waiting->cancelled) {
+          // What is at hand was granted a second time.
+          ReadyChunks::Taken now = ready_.Take(size);
+          budget_.DropSpare(now.ready);
+          return Make(ticket, *v, client, size, std::move(now.chunks), ready);
+        }
+        waiting_.erase(ticket);
+        if (!granted.ok()) return ready(std::move(granted));
+        budget_.Give(pages);
+        if (!waiting->cancelled) ready(Status::NotFound("the volume is gone"));
+      });
 }
 
 bool Store::MustWaitForQuota(const Volume& volume, uint64_t bytes) const {
@@ -128,51 +119,78 @@ void Store::PumpQuota() {
 
 // REQUIRES: the pages have been taken from the budget.
 void Store::Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
-                 std::function<void(Result<Extent*>)> ready) {
+                 std::vector<Chunk> chunks, std::function<void(Result<Extent*>)> ready) {
   auto extent = std::make_unique<Extent>();
   extent->blob = NextId().own_blob();
   extent->volume = volume.id();
   extent->size = size;
   extent->owner = client;
-  const ObjectId blob = extent->blob;
-  std::vector<uint64_t> sizes = PlanChunks(size, ready_ ? ReadyChunks::kLargest : kLargestChunk);
-  for (const uint64_t s : sizes) extent->pages += s;
+  for (const Chunk& chunk : chunks) extent->pages += chunk.size;
   volume.NoteUsage(extent->pages, 0);
-  extents_[blob.value()] = std::move(extent);
-  auto made = std::make_shared<Result<std::vector<Chunk>>>(Status::Internal("not made"));
+  ready_.NoteDemand(size, os::Clock::now());
+  auto making = std::make_shared<Making>();
+  making->ticket = ticket;
+  making->client = client;
+  making->blob = extent->blob;
+  making->ready = std::move(ready);
+  making->chunks = std::move(chunks);
+  extents_[extent->blob.value()] = std::move(extent);
+  const auto present = [](const Chunk& chunk) { return chunk.fd.valid(); };
+  if (std::ranges::all_of(making->chunks, present)) {
+    HandOver(*making);
+  } else {
+    MakeMissing(std::move(making));
+  }
+}
+
+// Where the machine has no pages left although the limit allows them, ready chunks go first, once.
+void Store::MakeMissing(std::shared_ptr<Making> making) {
   pool_(
-      [made, sizes, ready_chunks = ready_] {
-        *made = ready_chunks ? ready_chunks->Take(sizes) : MakeChunks(sizes);
+      [making] {
+        making->sacrificed.chunks.clear();
+        making->status = store::MakeMissing(making->chunks);
       },
-      [this, made, ticket, blob, client, ready] {
-        const auto waiting = waiting_.extract(ticket);
-        const bool cancelled = waiting.empty() || waiting.mapped()->cancelled;
-        Extent& e = *extents_.at(blob.value());
-        ClientState* c = clients_->Find(client);
-        if (made->ok()) e.chunks = std::move(*made).value();
-        e.state = ExtentState::kReserved;
-        if (!made->ok() || cancelled || c == nullptr || FindVolume(e.volume) == nullptr) {
-          Status why = made->ok() ? Status::Cancelled("the client is gone") : made->status();
-          FreeExtent(blob);
-          if (!cancelled) ready(std::move(why));
-          return;
+      [this, making] {
+        const bool tried = making->sacrificed.ready > 0;
+        budget_.DropSpare(std::exchange(making->sacrificed.ready, 0));
+        if (making->status.Is(StatusCode::kOutOfMemory) && !tried) {
+          making->sacrificed = ready_.TakeAll();
+          if (making->sacrificed.ready > 0) return MakeMissing(making);
         }
-        os::CrashPoint("reserve.made");
-        for (size_t i = 0; i < e.chunks.size(); ++i) {
-          keeper_.Hold({.kind = HeldKind::kChunk,
-                        .a = blob.value(),
-                        .b = i,
-                        .c = e.chunks[i].size,
-                        .d = client,
-                        .e = e.volume,
-                        .f = e.chunks.size()},
-                       e.chunks[i].fd);
-          os::CrashPoint("reserve.between_holds");
-        }
-        os::CrashPoint("reserve.held");
-        c->reservations.insert(blob.value());
-        ready(&e);
+        HandOver(*making);
       });
+}
+
+void Store::HandOver(Making& making) {
+  const auto waiting = waiting_.extract(making.ticket);
+  const bool cancelled = waiting.empty() || waiting.mapped()->cancelled;
+  Extent& e = *extents_.at(making.blob.value());
+  ClientState* c = clients_->Find(making.client);
+  if (making.status.ok()) e.chunks = std::move(making.chunks);
+  e.state = ExtentState::kReserved;
+  if (!making.status.ok() || cancelled || c == nullptr || FindVolume(e.volume) == nullptr) {
+    Status why = making.status.ok() ? Status::Cancelled("the client is gone") : making.status;
+    making.chunks.clear();
+    FreeExtent(making.blob);
+    if (!cancelled) making.ready(std::move(why));
+    return;
+  }
+  os::CrashPoint("reserve.made");
+  for (size_t i = 0; i < e.chunks.size(); ++i) {
+    keeper_.Hold({.kind = HeldKind::kChunk,
+                  .a = making.blob.value(),
+                  .b = i,
+                  .c = e.chunks[i].size,
+                  .d = making.client,
+                  .e = e.volume,
+                  .f = e.chunks.size()},
+                 e.chunks[i].fd);
+    os::CrashPoint("reserve.between_holds");
+  }
+  os::CrashPoint("reserve.held");
+  c->reservations.insert(making.blob.value());
+  making.ready(&e);
+  ready_.Refill();
 }
 
 void Store::CancelReserve(uint64_t ticket) {
@@ -294,12 +312,11 @@ void Store::Close(std::unique_ptr<Extent> extent) {
     if (i + 1 == count) {
       then = [this, shared] {
         os::CrashPoint("free.keeper_dropped");
-        pool_(
-            [shared, ready_chunks = ready_] {
-              shared->chunks.clear();
-              if (ready_chunks) ready_chunks->Refill(shared->pages);
-            },
-            [this, shared] { budget_.Give(shared->pages); });
+        pool_([shared] { shared->chunks.clear(); },
+              [this, shared] {
+                budget_.Give(shared->pages);
+                ready_.Refill();
+              });
       };
     }
     keeper_.Drop(HeldKind::kChunk, blob, i, std::move(then));

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Note [Touching apart]
+//
+// MADV_POPULATE_WRITE holds its process's mmap lock for reading while it zeroes pages. A thread of the same
+// process that wants to map something waits for it, for 4 ms even where the pages are asked for 2 MiB at
+// a time, as the kernel hands a contended lock over no sooner. With two busy programs on two processors
+// the median wait was 8 ms with the populating thread at nice 10, and 360 ms with it in SCHED_IDLE: it was put aside
+// with the lock in its hand. At an ordinary priority it takes half a processor from those who use it.
+// A process has a lock of its own, so it may have the lowest priority and delay nobody.
+#include "os/page_toucher.h"
+
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "os/mapping.h"
+#include "os/packet.h"
+#include "os/process.h"
+#include "os/socket.h"
+
+namespace vineyard::os {
+
+namespace {
+
+struct Order {
+  uint64_t size = 0;
+};
+struct Report {
+  int32_t code = 0;  // a StatusCode
+};
+
+void CloseAllBut(int kept) {
+  const auto close_range = [](unsigned first, unsigned last) {
+    ::syscall(SYS_close_range, first, last, 0);
+  };
+  const auto number = static_cast<unsigned>(kept);
+  if (number > 0) close_range(0, number - 1);
+  close_range(number + 1, ~0U);
+}
+
+Status TouchHere(const UniqueFd& file, uint64_t size) {
+  VY_ASSIGN_OR_RETURN(Mapping mapping, Mapping::Open(file, size, Access::kReadWrite));
+  return mapping.Populate(Access::kReadWrite);
+}
+
+[[noreturn]] void Serve(const UniqueFd& socket) {
+  while (true) {
+    Order order;
+    auto packet = ReceivePacket(socket, std::as_writable_bytes(std::span(&order, 1)));
+    if (packet.ok() && packet->arrival == Arrival::kNothing) {
+      if (!WaitReady(socket, Readiness::kRead, TimePoint::max(), {}).ok()) ::_exit(1);
+      continue;
+    }
+    if (!packet.ok() || packet->arrival == Arrival::kClosed) ::_exit(0);
+    Report report;
+    const Status done = packet->fd.valid() ? TouchHere(packet->fd, order.size)
+                                           : Status::LimitExceeded("no descriptor came");
+    report.code = static_cast<int32_t>(done.code());
+    packet->fd.Reset();  // before the report: who hears it may look whether anybody has the file
+    const auto bytes = std::as_bytes(std::span(&report, 1));
+    if (!SendPacket(socket, bytes, -1).ok()) ::_exit(0);
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PageToucher>> PageToucher::Start() {
+  VY_ASSIGN_OR_RETURN(auto pair, PacketPair());
+  const pid_t child = ::fork();
+  if (child < 0) return ErrnoStatus("cannot start a process");
+  if (child == 0) {
+    DieWithParent();
+    CloseAllBut(pair.second.get());
+    FillStandardDescriptors();
+    ::prctl(PR_SET_NAME, "vineyard-pages");
+    // A terminal's Ctrl-C, and a stop of the whole group, go to the parent, which ends this one.
+    std::signal(SIGINT, SIG_IGN);
+    std::signal(SIGTERM, SIG_IGN);
+    const sched_param none{};
+    ::sched_setscheduler(0, SCHED_IDLE, &none);
+    Serve(pair.second);
+  }
+  return std::unique_ptr<PageToucher>(new PageToucher(std::move(pair.first), child));
+}
+
+PageToucher::~PageToucher() {
+  ::kill(child_, SIGKILL);
+  Reap(child_).status().IgnoreError();
+}
+
+void PageToucher::Stop() { Shutdown(socket_); }
+
+Status PageToucher::Touch(const UniqueFd& file, uint64_t size) {
+  const Order order{size};
+  VY_ASSIGN_OR_RETURN(const Sent sent,
+                      SendPacket(socket_, std::as_bytes(std::span(&order, 1)), file.get()));
+  if (sent != Sent::kSent) return Status::LimitExceeded("too many descriptors are on their way");
+  while (true) {
+    Report report;
+    VY_ASSIGN_OR_RETURN(Packet packet,
+                        ReceivePacket(socket_, std::as_writable_bytes(std::span(&report, 1))));
+    if (packet.arrival == Arrival::kClosed) {
+      return Status::Unavailable("the process that touches pages has ended");
+    }
+    if (packet.arrival == Arrival::kNothing) {
+      VY_RETURN_IF_ERROR(WaitReady(socket_, Readiness::kRead, TimePoint::max(), {}));
+      continue;
+    }
+    if (report.code == 0) return {};
+    return Status::OutOfMemory("the machine (or this control group) has no pages left");
+  }
+}
+
+}  // namespace vineyard::os

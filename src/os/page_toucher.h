@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// PageToucher: a process that makes the pages of memory files present when nothing else wants the processor.
+//
+// Why a process, and not a thread: Note [Touching apart] in page_toucher.cc. It is a child of the process
+// that starts it, is charged to the same control group, ends with it, and keeps nothing that it was sent.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "os/fd.h"
+#include "vineyard/status.h"
+
+namespace vineyard::os {
+
+class PageToucher {
+ public:
+  /// REQUIRES: this process has one thread. The child closes every descriptor but its own socket.
+  static Result<std::unique_ptr<PageToucher>> Start();
+  /// Ends the process and waits for its end.
+  ~PageToucher();
+  PageToucher(const PageToucher&) = delete;
+  PageToucher& operator=(const PageToucher&) = delete;
+
+  /// Makes all pages of a memory file present and zero, in huge pages where the kernel has them. Blocks
+  /// until that is done, which may be long where others keep the processor busy. One thread at a time.
+  /// kOutOfMemory when the machine has no pages left; kUnavailable when the process has ended.
+  Status Touch(const UniqueFd& file, uint64_t size);
+  /// From any thread: a Touch that waits, and all later ones, end with kUnavailable.
+  void Stop();
+
+  [[nodiscard]] pid_t pid() const { return child_; }
+
+ private:
+  PageToucher(UniqueFd socket, pid_t child) : socket_(std::move(socket)), child_(child) {}
+  UniqueFd socket_;
+  pid_t child_;
+};
+
+}  // namespace vineyard::os
