@@ -180,14 +180,29 @@ uint64_t ReadyChunks::Ceiling() const {
   return std::min(std::max(held_peak_, held_peak_before_), budget_.free() / 2);
 }
 
+// All sizes alike, or the small ones would leave nothing to the large ones.
+double ReadyChunks::Share() const {
+  double wanted = 0;
+  for (const auto& [size, c] : classes_) {
+    wanted += static_cast<double>(size) * static_cast<double>(c.wanted());
+  }
+  return wanted == 0 ? 1 : std::min(1.0, static_cast<double>(Ceiling()) / wanted);
+}
+
+uint64_t ReadyChunks::Class::share_of_wanted(double share) const {
+  if (wanted() == 0) return 0;
+  return std::max<uint64_t>(1, static_cast<uint64_t>(share * static_cast<double>(wanted())));
+}
+
 std::vector<uint64_t> ReadyChunks::Next() {
   const uint64_t ceiling = Ceiling();
   const uint64_t room = std::min(ceiling - std::min(ceiling, budget_.spare()), budget_.unused());
   if (keep_all_) {
     return PlanChunks(std::min(room, kLargestReadyChunk) / kWholeChunk * kWholeChunk);
   }
+  const double share = Share();
   for (auto& [size, c] : classes_) {
-    const uint64_t wanted = c.wanted();
+    const uint64_t wanted = c.share_of_wanted(share);
     if (c.ready.size() <= wanted / 2) c.filling = true;
     if (c.ready.size() >= wanted) c.filling = false;
     if (!c.filling) continue;
@@ -255,11 +270,12 @@ void ReadyChunks::Tick(os::TimePoint now) {
   const bool window_ends = ++ticks_ % kTicksPerWindow == 0;
   if (window_ends) held_peak_before_ = std::exchange(held_peak_, budget_.held());
   std::vector<Chunk> surplus;
+  const double share = Share();
   for (auto it = classes_.begin(); it != classes_.end();) {
     Class& c = it->second;
     c.taken = 0;
     if (window_ends) c.peak_before = std::exchange(c.peak, 0);
-    while (c.ready.size() > c.wanted()) {
+    while (c.ready.size() > c.share_of_wanted(share)) {
       surplus.push_back(std::move(c.ready.back()));
       c.ready.pop_back();
     }

@@ -65,6 +65,7 @@ class ReadyChunks {
     uint64_t peak_before = 0;  // and in the one before
     bool filling = false;      // from half of what is wanted on, until all of it is there
     [[nodiscard]] uint64_t wanted() const;
+    [[nodiscard]] uint64_t share_of_wanted(double share) const;
   };
 
   /// Closes at least so much, if there is as much.
@@ -75,6 +76,8 @@ class ReadyChunks {
   std::vector<uint64_t> Next();
   void Make(std::vector<uint64_t> sizes, uint64_t bytes);
   void Made(Result<std::vector<Chunk>> made, uint64_t bytes);
+  /// What part of all that is wanted may be ready.
+  [[nodiscard]] double Share() const;
   /// The most that may be spare.
   [[nodiscard]] uint64_t Ceiling() const;
 

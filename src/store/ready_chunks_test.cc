@@ -100,6 +100,17 @@ TEST_F(ReadyChunksTest, NoMoreThanExtentsHeldLatelyIsReadyHoweverMuchWasTaken) {
   EXPECT_EQ(budget_.held(), 0U);
 }
 
+TEST_F(ReadyChunksTest, SmallSizesLeaveTheirPartToLargeOnes) {
+  for (int i = 0; i < 30; ++i) {
+    Free(Use(5 * kMi));
+    Run();
+    EXPECT_EQ(ready_.Take(5 * kMi).ready, 5 * kMi);  // and taken, not returned: made again
+    budget_.DropSpare(5 * kMi);
+    ready_.Refill();
+    Run();
+  }
+}
+
 TEST_F(ReadyChunksTest, NoMoreThanHalfOfWhatIsFreeIsReady) {
   Use(48 * kMi);
   Run();

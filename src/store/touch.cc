@@ -14,8 +14,8 @@ namespace vineyard::store {
 namespace {
 
 // Zeroing a page is most of making it, and one core zeroes at half of what the memory takes.
-constexpr uint64_t kTouchAtOnce = uint64_t{16} << 20;
-constexpr uint64_t kWorthAThread = uint64_t{32} << 20;
+constexpr uint64_t kTouchAtOnce = uint64_t{4} << 20;
+constexpr uint64_t kWorthAThread = uint64_t{4} << 20;
 constexpr uint64_t kMostThreads = 4;
 
 }  // namespace

@@ -24,6 +24,11 @@
 #include "base/testing.h"
 #include "os/socket.h"
 
+// A child of a process with threads may start its own, as a Python program's does; the thread sanitizer
+// would end it.
+extern "C" const char* __tsan_default_options();  // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+
 namespace vineyard::testing {
 
 namespace fs = std::filesystem;
