@@ -390,6 +390,7 @@ void Keeper::HandleEngineEnd() {
   items_.MarkReplaced();
   const pid_t pid = engine_->pid;
   auto reaped = os::Reap(pid);
+  os::ReapOrphans();  // the process that touched pages for it, or for the one before
   const os::ProcessEnd end = reaped.ok() ? *reaped : os::ProcessEnd{true, SIGKILL};
   const bool was_ready = engine_->ready;
   engine_.reset();

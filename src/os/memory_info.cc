@@ -37,19 +37,38 @@ bool HasWord(std::string_view list, std::string_view word) {
   return false;
 }
 
-// The least of the limits of a group and of all above it. In a container the path may be the host's
+// The number after the word that begins a line.
+std::optional<uint64_t> FindNumber(std::string_view text, std::string_view word) {
+  while (!text.empty()) {
+    std::string_view line = TakeLine(text);
+    if (!line.starts_with(word) || line.size() == word.size() || line[word.size()] != ' ') continue;
+    return ParseNumber(line.substr(word.size() + 1));
+  }
+  return std::nullopt;
+}
+
+// Where a group says what it uses; caches of files that nobody has read lately are as good as free.
+struct GroupUsage {
+  std::string_view file;
+  std::string_view reclaimable;  // a word of memory.stat
+};
+
+// The least of the limits of a group and of all above it; with `usage`, of what is left of them. In a container the path may be the host's
 // and not be there; what is mounted is then the container's own group, whose limit the root has.
-// With `usage_file`: the least of what is left.
 std::optional<uint64_t> LeastLimit(const std::string& mount, std::string path,
-                                   const std::string& file, const std::string& usage_file = {}) {
-  const auto read = [&](const std::string& name) {
+                                   const std::string& file, const GroupUsage& usage = {}) {
+  const auto read = [&](std::string_view name) {
     const Result<std::string> text = ReadTextFile(fmt::format("{}{}/{}", mount, path, name));
-    return text.ok() ? ParseNumber(*text) : std::nullopt;
+    return text.ok() ? *text : std::string();
   };
   std::optional<uint64_t> least;
   while (true) {
-    if (const std::optional<uint64_t> limit = read(file)) {
-      const uint64_t used = usage_file.empty() ? 0 : read(usage_file).value_or(0);
+    if (const std::optional<uint64_t> limit = ParseNumber(read(file))) {
+      uint64_t used = 0;
+      if (!usage.file.empty()) {
+        used = ParseNumber(read(usage.file)).value_or(0);
+        used -= std::min(used, FindNumber(read("memory.stat"), usage.reclaimable).value_or(0));
+      }
       const uint64_t left = *limit - std::min(*limit, used);
       least = std::min(least.value_or(left), left);
     }
@@ -123,15 +142,16 @@ Result<uint64_t> ReadAvailableMemory(const std::string& root) {
   const Result<std::string> self = ReadTextFile(root + "/proc/self/cgroup");
   const CgroupPaths paths = self.ok() ? ParseCgroupPaths(*self) : CgroupPaths{};
   const auto consider = [&](const std::optional<std::string>& path, const std::string& mount,
-                            const std::string& limit, const std::string& usage) {
+                            const std::string& limit, const GroupUsage& usage) {
     if (!path) return;
     const auto left = LeastLimit(root + mount, *path == "/" ? "" : *path, limit, usage);
     if (left) least = std::min(least, *left);
   };
   consider(paths.v1_memory, "/sys/fs/cgroup/memory", "memory.limit_in_bytes",
-           "memory.usage_in_bytes");
-  consider(paths.v2, "/sys/fs/cgroup", "memory.max", "memory.current");
-  consider(paths.v2, "/sys/fs/cgroup/unified", "memory.max", "memory.current");
+           {"memory.usage_in_bytes", "total_inactive_file"});
+  const GroupUsage usage{"memory.current", "inactive_file"};
+  consider(paths.v2, "/sys/fs/cgroup", "memory.max", usage);
+  consider(paths.v2, "/sys/fs/cgroup/unified", "memory.max", usage);
   return least;
 }
 

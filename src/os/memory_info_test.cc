@@ -73,6 +73,31 @@ TEST_F(MemoryInfoTest, AContainerThatSeesTheHostsPathHasItsLimitAtTheMount) {
   EXPECT_EQ(Limit(), kGi);
 }
 
+TEST_F(MemoryInfoTest, AvailableIsTheLeastOfWhatTheMachineAndItsGroupsHaveLeft) {
+  EXPECT_FALSE(ReadAvailableMemory(root_).ok()) << "no MemAvailable";
+  Write("/proc/meminfo", "MemTotal:       16777216 kB\nMemAvailable:    8388608 kB\n");
+  EXPECT_EQ(ReadAvailableMemory(root_).value(), 8 * kGi);
+  Write("/proc/self/cgroup", "0::/a/b\n");
+  Write("/sys/fs/cgroup/a/memory.max", std::to_string(6 * kGi) + "\n");
+  EXPECT_EQ(ReadAvailableMemory(root_).value(), 6 * kGi) << "it does not say what it uses";
+  Write("/sys/fs/cgroup/a/memory.current", std::to_string(5 * kGi) + "\n");
+  EXPECT_EQ(ReadAvailableMemory(root_).value(), kGi);
+  Write("/sys/fs/cgroup/a/memory.stat", "inactive_file_x 1\ninactive_file 2147483648\n");
+  EXPECT_EQ(ReadAvailableMemory(root_).value(), 3 * kGi) << "caches make way";
+  Write("/sys/fs/cgroup/a/b/memory.max", std::to_string(kGi) + "\n");
+  Write("/sys/fs/cgroup/a/b/memory.current", std::to_string(2 * kGi) + "\n");
+  EXPECT_EQ(ReadAvailableMemory(root_).value(), 0u) << "more than its limit";
+}
+
+TEST_F(MemoryInfoTest, AvailableMemoryIsReadFromVersionOneToo) {
+  Write("/proc/meminfo", "MemAvailable:    8388608 kB\n");
+  Write("/proc/self/cgroup", "4:memory:/jobs/7\n");
+  Write("/sys/fs/cgroup/memory/jobs/7/memory.limit_in_bytes", std::to_string(4 * kGi) + "\n");
+  Write("/sys/fs/cgroup/memory/jobs/7/memory.usage_in_bytes", std::to_string(3 * kGi) + "\n");
+  Write("/sys/fs/cgroup/memory/jobs/7/memory.stat", "total_inactive_file 1073741824\n");
+  EXPECT_EQ(ReadAvailableMemory(root_).value(), 2 * kGi);
+}
+
 TEST(MemoryInfoParsing, JunkGivesNothing) {
   for (const char* text :
        {"", "MemTotal:", "MemTotal: kB", "MemTotal: 12", "MemTotal: -1 kB",

@@ -74,6 +74,12 @@ Result<ProcessEnd> Reap(pid_t child) {
   return ProcessEnd{.by_signal = false, .code = WEXITSTATUS(status)};
 }
 
+void ReapOrphans() {
+  if (::getpid() != 1) return;
+  while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+  }
+}
+
 Result<UniqueFd> WatchSignals(const std::vector<int>& signals) {
   sigset_t set;
   sigemptyset(&set);

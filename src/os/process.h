@@ -41,6 +41,10 @@ struct ProcessEnd {
 /// Waits for a child to end.
 Result<ProcessEnd> Reap(pid_t child);
 
+/// As process 1 of a container: forgets those that have ended and were left to it by processes that ended
+/// before them. Elsewhere it does nothing. REQUIRES: no child of this process's own is to be reaped later.
+void ReapOrphans();
+
 /// Blocks the signals and makes them readable from the descriptor instead, except those that this
 /// process was started to ignore (nohup, a shell's background jobs).
 Result<UniqueFd> WatchSignals(const std::vector<int>& signals);
