@@ -62,7 +62,8 @@ Status TouchHere(const UniqueFd& file, uint64_t size) {
     const Status done = packet->fd.valid() ? TouchHere(packet->fd, order.size)
                                            : Status::LimitExceeded("no descriptor came");
     report.code = static_cast<int32_t>(done.code());
-    packet->fd.Reset();  // before the report: who hears it may look whether anybody has the file
+    packet->fd
+        .Reset();  // before the report: who hears it may close its own, and count that memory as free
     const auto bytes = std::as_bytes(std::span(&report, 1));
     if (!SendPacket(socket, bytes, -1).ok()) ::_exit(0);
   }

@@ -3,6 +3,7 @@
 //
 // Memory that is made ahead of need, as a whole store uses it.
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -93,6 +94,30 @@ TEST_F(StoreReadyTest, ReadyChunksNeverKeepAnybodyFromMemoryWithinTheLimit) {
   ASSERT_OK_AND_ASSIGN(Extent * large, machine_.Reserve(client_, all));
   EXPECT_EQ(large->pages, all);
   EXPECT_LE(store().budget().held() + store().budget().spare(), store().budget().limit());
+}
+
+TEST_F(StoreReadyTest, WhoWaitedUsesWhatIsReadyAndItIsCountedOnce) {
+  ASSERT_OK_AND_ASSIGN(Extent * first, machine_.Reserve(client_, 40 * kMi));
+  ASSERT_GT(store().budget().spare(), 0u);
+  Waited waited;
+  store().Reserve(machine_.volume(), client_, 40 * kMi, kNever, waited.Callback());
+  Waited behind;  // what is ready would do, but nobody overtakes
+  store().Reserve(machine_.volume(), client_, 8 * kMi, kNever, behind.Callback());
+  machine_.Run();
+  EXPECT_EQ(waited.calls, 0);
+  EXPECT_EQ(behind.calls, 0);
+  store().Abort(*first);
+  machine_.Run();
+  EXPECT_OK(waited.status);
+  EXPECT_OK(behind.status);
+  EXPECT_LE(store().budget().held() + store().budget().spare(), store().budget().limit());
+  os::TimePoint now = os::Clock::now();
+  for (int second = 0; second < 40; ++second) {
+    now += std::chrono::seconds(1);
+    store().Tick(now);
+    machine_.Run();
+  }
+  EXPECT_EQ(store().budget().spare(), 0u);
 }
 
 TEST_F(StoreReadyTest, MemoryThatOneVolumeWroteNeverReachesAnother) {
