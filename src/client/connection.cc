@@ -19,6 +19,7 @@ Connection::~Connection() { Close(); }
 
 void Connection::Close() {
   if (closed_.exchange(true)) return;
+  extents_.DropIdle();
   const Outgoing goodbye = Question(fb::RequestBody::Goodbye,
                                     [](auto& b, uint64_t) { return fb::CreateGoodbye(b).Union(); });
   const Lock lock(mutex_);

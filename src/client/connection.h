@@ -162,6 +162,7 @@ class Connection {
 
   // hot_read.cc
   Result<Outcome> ReadWith(const std::function<Outcome()>& read, os::TimePoint deadline);
+  bool MayBeStored(ObjectId blob);
   Status OpenParts(const CatalogReader::Wanted& wanted, os::TimePoint deadline);
 
   const ConnectOptions options_;
@@ -194,7 +195,7 @@ class Connection {
   std::mutex given_back_mutex_;  // taken after mutex_, if both
   std::vector<uint64_t> given_back_;
 
-  ExtentCache extents_;
+  ExtentCache extents_{[this](ObjectId blob) { return MayBeStored(blob); }};
   WritingHabit habit_;
 };
 
