@@ -12,8 +12,11 @@ namespace vineyard::client {
 
 namespace {
 
-// Much longer than an engine that is awake takes for a small request; about as long as waking one takes.
+// Much longer than an engine that is awake takes for a small request.
 constexpr std::chrono::microseconds kAwake{50};
+// As long as it may take to wake one whose processor sleeps deeply. Falling asleep meanwhile would only
+// add this thread's own waking.
+constexpr std::chrono::microseconds kAwakeForSleeper{150};
 constexpr int kLooksPerClock = 32;
 
 }  // namespace
@@ -54,12 +57,16 @@ Status Ring::Write(std::span<iovec>& parts) {
     if (part.iov_len == 0) parts = parts.subspan(1);
   }
   while (!parts.empty() && parts.front().iov_len == 0) parts = parts.subspan(1);
-  if (requests_.Publish(written)) os::RingBell(bell_);
+  if (requests_.Publish(written)) {
+    os::RingBell(bell_);
+    woken_.store(true, std::memory_order_relaxed);
+  }
   return {};
 }
 
 bool Ring::AwaitAwake() {
-  const auto end = os::Clock::now() + kAwake;
+  const bool woken = woken_.exchange(false, std::memory_order_relaxed);
+  const auto end = os::Clock::now() + (woken ? kAwakeForSleeper : kAwake);
   do {
     for (int i = 0; i < kLooksPerClock; ++i) {
       if (replies_.Available() != 0U ||

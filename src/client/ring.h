@@ -8,6 +8,7 @@
 // the Connection's lock. Answers: by the one that reads for all.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -55,6 +56,7 @@ class Ring {
   wire::FrameReader reader_;
   uint64_t by_socket_ = 0;  // seen
   os::WaitingAwake awake_;
+  std::atomic<bool> woken_ = false;  // the engine slept when the last request was sent
 };
 
 }  // namespace vineyard::client
