@@ -168,7 +168,8 @@ class Connection {
   Status CheckUsable() const;
 
   // hot_read.cc
-  Result<Outcome> ReadWith(const std::function<Outcome()>& read, os::TimePoint deadline);
+  template <typename Reading>
+  Result<Outcome> ReadWith(const Reading& read, os::TimePoint deadline);
   bool MayBeStored(ObjectId blob);
   Status OpenParts(const CatalogReader::Wanted& wanted, os::TimePoint deadline);
 

@@ -9,7 +9,8 @@ namespace vineyard::client {
 
 using layout::RecordCopy;
 
-Result<Outcome> Connection::ReadWith(const std::function<Outcome()>& read, os::TimePoint deadline) {
+template <typename Reading>
+Result<Outcome> Connection::ReadWith(const Reading& read, os::TimePoint deadline) {
   constexpr int kAttempts = 8;
   for (int i = 0; i < kAttempts; ++i) {
     VY_RETURN_IF_ERROR(CheckUsable());
