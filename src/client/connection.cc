@@ -50,6 +50,7 @@ Status Connection::CheckUsable() const {
 // held by `lock`; it is not while `interrupted` is asked.
 Status Connection::WaitForChange(Lock& lock, os::TimePoint deadline) {
   constexpr std::chrono::milliseconds kSlice{100};
+  PublishRing();
   const bool ask = static_cast<bool>(options_.interrupted);
   const auto until = ask ? std::min(deadline, os::Clock::now() + kSlice) : deadline;
   if (changed_.wait_until(lock, until) == std::cv_status::no_timeout) return {};
@@ -158,8 +159,11 @@ std::vector<Result<Answer>> Connection::CallMany(std::span<const Outgoing> outgo
       land_first();
     }
     Flight& flight = flights.emplace_back(Pending{.outgoing = &next, .status = {}, .answer = {}});
+    more_follow_ = true;
     flight.begun = Begin(lock, flight.pending, deadline);
+    more_follow_ = false;
   }
+  PublishRing();
   while (!flights.empty()) land_first();
   return answers;
 }

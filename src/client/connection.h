@@ -145,6 +145,7 @@ class Connection {
   // hot_requests.cc
   Status ConsiderRing(Lock& lock, size_t requests, os::TimePoint deadline);
   Status SendByRing(std::span<iovec> parts, os::TimePoint deadline);
+  void PublishRing();
   Status WaitForRoom(int waited, os::TimePoint deadline);
 
   // transfer.cc
@@ -188,7 +189,9 @@ class Connection {
   bool reading_ = false;     // a thread waits for the socket
   wire::FrameReader reader_;
   std::vector<os::UniqueFd> received_fds_;
-  std::shared_ptr<Ring> ring_;        // of this socket; shared with the thread that reads
+  std::shared_ptr<Ring> ring_;  // of this socket; shared with the thread that reads
+  bool more_follow_ = false;    // frames, before anybody waits: the ring need not be published yet
+  int unpublished_ = 0;
   std::shared_ptr<Ring> spare_ring_;  // to be used once nothing is under way in the socket
   bool no_ring_ = !Ring::Helps();
   os::TimePoint burst_began_;

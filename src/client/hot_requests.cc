@@ -19,6 +19,9 @@ using std::chrono::milliseconds;
 constexpr size_t kBurst = 16;
 constexpr milliseconds kBurstTime{20};
 
+// Each publication moves a cache line between two processors, there and back.
+constexpr int kFramesAtOnce = 8;
+
 constexpr int kAwakeLooks = 20'000;
 constexpr microseconds kPause{50};
 constexpr int kPausesPerQuestion = 64;
@@ -60,9 +63,15 @@ Status Connection::ConsiderRing(Lock& lock, size_t requests, os::TimePoint deadl
 Status Connection::SendByRing(std::span<iovec> parts, os::TimePoint deadline) {
   for (int waited = 0;; ++waited) {
     VY_RETURN_IF_ERROR(ring_->Write(parts));
+    if (!parts.empty() || !more_follow_ || ++unpublished_ == kFramesAtOnce) PublishRing();
     if (parts.empty()) return {};
     VY_RETURN_IF_ERROR(WaitForRoom(waited, deadline));
   }
+}
+
+void Connection::PublishRing() {
+  unpublished_ = 0;
+  if (ring_ != nullptr) ring_->Publish();
 }
 
 // The engine is at it.

@@ -42,26 +42,28 @@ Ring::Ring(os::Mapping mapping, os::UniqueFd bell)
       replies_(page().replies, layout::kReplyRing) {}
 
 Status Ring::Write(std::span<iovec>& parts) {
-  const std::optional<uint64_t> room = requests_.Room();
-  if (!room) return Status::Protocol("the instance breaks the rules of rings");
   page().client_processor.store(os::CurrentProcessor(), std::memory_order_relaxed);
   const std::span<std::byte> ring = layout::RequestBytes(mapping_.data());
-  uint64_t written = 0;
-  while (!parts.empty() && written < *room) {
+  for (; !parts.empty(); parts = parts.subspan(1)) {
     iovec& part = parts.front();
-    const size_t n = std::min<size_t>(part.iov_len, *room - written);
-    auto* from = static_cast<std::byte*>(part.iov_base);
-    layout::CopyIn(ring, requests_.position() + written, {from, n});
-    written += n;
-    part = {from + n, part.iov_len - n};
-    if (part.iov_len == 0) parts = parts.subspan(1);
-  }
-  while (!parts.empty() && parts.front().iov_len == 0) parts = parts.subspan(1);
-  if (requests_.Publish(written)) {
-    os::RingBell(bell_);
-    woken_.store(true, std::memory_order_relaxed);
+    while (part.iov_len > 0) {
+      const std::optional<uint64_t> room = requests_.Room(part.iov_len);
+      if (!room) return Status::Protocol("the instance breaks the rules of rings");
+      if (*room == 0) return {};
+      const size_t n = std::min<size_t>(part.iov_len, *room);
+      auto* from = static_cast<std::byte*>(part.iov_base);
+      layout::CopyIn(ring, requests_.position(), {from, n});
+      requests_.Append(n);
+      part = {from + n, part.iov_len - n};
+    }
   }
   return {};
+}
+
+void Ring::Publish() {
+  if (!requests_.Publish()) return;
+  os::RingBell(bell_);
+  woken_.store(true, std::memory_order_relaxed);
 }
 
 bool Ring::AwaitAwake() {

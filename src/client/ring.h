@@ -30,8 +30,10 @@ class Ring {
   static Result<std::shared_ptr<Ring>> Open(const os::UniqueFd& file, os::UniqueFd bell);
 
   // ---- requests
-  /// Writes what there is room for, and takes it off `parts`; wakes an engine that sleeps.
+  /// Writes what there is room for, and takes it off `parts`.
   Status Write(std::span<iovec>& parts);
+  /// The engine sees what was written, and is woken if it sleeps.
+  void Publish();
 
   // ---- answers
   enum class Source { kRing, kSocket };

@@ -67,6 +67,7 @@ Status Connection::SendParts(std::span<iovec> parts, int fd, os::TimePoint deadl
 
 // Waits and takes what comes, for all who wait. REQUIRES: mutex_ held by `lock`, nobody reads.
 Status Connection::ReadOnce(Lock& lock, os::TimePoint deadline) {
+  PublishRing();
   reading_ = true;
   const int fd = socket_.get();
   const std::shared_ptr<Ring> ring = ring_;

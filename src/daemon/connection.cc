@@ -28,22 +28,24 @@ Reply::Reply(const std::shared_ptr<Connection>& connection, uint64_t request_id)
 }
 
 Reply::~Reply() {
-  const std::shared_ptr<Connection> connection = connection_.lock();
-  if (connection == nullptr) return;  // moved elsewhere, or nobody is left to be told
-  --connection->requests_;
-  if (request_id_ == 0 || connection->closed()) return;
-  log::Error("a request was left without an answer", {{"request", request_id_}});
-  Fail(Status::Internal("the instance lost this request; please report it"));
+  const uint64_t id = request_id_;
+  const std::shared_ptr<Connection> connection = TakeConnection();
+  if (connection == nullptr || id == 0 || connection->closed()) return;
+  log::Error("a request was left without an answer", {{"request", id}});
+  connection->SendFailure(id, Status::Internal("the instance lost this request; please report it"));
+}
+
+// Null: answered, moved elsewhere, or nobody is left to be told.
+std::shared_ptr<Connection> Reply::TakeConnection() {
+  std::shared_ptr<Connection> connection = std::exchange(connection_, {}).lock();
+  if (connection != nullptr) --connection->requests_;
+  return connection;
 }
 
 void Reply::Fail(const Status& status) {
-  flatbuffers::FlatBufferBuilder builder(256);
-  const auto message = builder.CreateString(status.message());
-  builder.Finish(fb::CreateReply(builder, static_cast<uint8_t>(status.code()), message));
   const uint64_t id = std::exchange(request_id_, 0);
-  if (auto connection = connection_.lock(); connection && id != 0) {
-    const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
-    connection->Send(id, {.body = {data, builder.GetSize()}, .payload = {}, .fds = {}});
+  if (const auto connection = TakeConnection(); connection && id != 0) {
+    connection->SendFailure(id, status);
   }
 }
 
@@ -52,7 +54,7 @@ void Reply::Send(flatbuffers::FlatBufferBuilder& builder, fb::ReplyBody type,
                  std::vector<int> fds) {
   builder.Finish(fb::CreateReply(builder, 0, 0, type, body));
   const uint64_t id = std::exchange(request_id_, 0);
-  if (auto connection = connection_.lock(); connection && id != 0) {
+  if (const auto connection = TakeConnection(); connection && id != 0) {
     const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
     connection->Send(
         id,
@@ -119,6 +121,7 @@ void Connection::OnReadable() {
 
 // False: the client is to be dropped. Stops early where answers pile up; Resume goes on.
 bool Connection::HandleFrames(wire::FrameReader& reader) {
+  const std::shared_ptr<Connection> self = shared_from_this();
   while (!closed() && !Congested()) {
     auto next = reader.Next();
     if (!next.ok()) {
@@ -135,7 +138,7 @@ bool Connection::HandleFrames(wire::FrameReader& reader) {
               std::back_inserter(fds));
     received_fds_.erase(received_fds_.begin(),
                         received_fds_.begin() + static_cast<ptrdiff_t>(count));
-    if (!server_.HandleFrame(shared_from_this(), frame, std::move(fds))) return false;
+    if (!server_.HandleFrame(self, frame, std::move(fds))) return false;
   }
   // Descriptors come with the first bytes of the frame that names them. Those left when no other frame
   // has begun belong to none: nobody asked for them.
@@ -164,6 +167,14 @@ void Connection::Send(uint64_t request_id, Outgoing out) {
     for (const os::UniqueFd& fd : *fds) later.fds.push_back(fd.get());
     self->SendNow(request_id, later);
   });
+}
+
+void Connection::SendFailure(uint64_t request_id, const Status& status) {
+  flatbuffers::FlatBufferBuilder builder(256);
+  const auto message = builder.CreateString(status.message());
+  builder.Finish(fb::CreateReply(builder, static_cast<uint8_t>(status.code()), message));
+  const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
+  Send(request_id, {.body = {data, builder.GetSize()}, .payload = {}, .fds = {}});
 }
 
 void Connection::SendNow(uint64_t request_id, const Outgoing& out) {

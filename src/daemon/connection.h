@@ -59,6 +59,8 @@ class Reply {
   [[nodiscard]] uint64_t request_id() const { return request_id_; }
 
  private:
+  std::shared_ptr<Connection> TakeConnection();
+
   std::weak_ptr<Connection> connection_;
   uint64_t request_id_;  // 0: answered, or none wanted
 };
@@ -72,6 +74,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Ends it: nothing more is read or sent.
   void Close();
   void Send(uint64_t request_id, Outgoing out);
+  void SendFailure(uint64_t request_id, const Status& status);
 
   // ---- the ring (layout/ring.h), watched by RingWatch
   struct RingFiles {
@@ -123,6 +126,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Flush();
   void SendNow(uint64_t request_id, const Outgoing& out);
   void WaitForBell();
+  void PublishRing();
   bool SendByRing(std::span<const iovec> parts, size_t total);
   void WakeClient();
   void NoteSentBySocket();

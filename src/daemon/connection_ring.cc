@@ -64,7 +64,10 @@ bool Connection::PollRing() {
   } else if (!had_some) {
     return false;
   }
+  ring_->more_follow = true;
   const bool sound = HandleFrames(ring_->reader);
+  ring_->more_follow = false;
+  PublishRing();
   if (!sound) Close();
   return sound && *available > 0;
 }
@@ -82,20 +85,23 @@ bool Connection::SendByRing(std::span<const iovec> parts, size_t total) {
   layout::RingProducer<>& replies = ring_->replies;
   ring_->page.engine_processor.store(os::CurrentProcessor(), std::memory_order_relaxed);
   if (!ring_->in_use || replies.ConsumerSleeps()) return false;
-  const std::optional<uint64_t> room = replies.Room();
+  const std::optional<uint64_t> room = replies.Room(total);
   if (!room) {
     FailToSend();
     return true;
   }
   if (*room < total) return false;
-  uint64_t at = replies.position();
   for (const iovec& part : parts) {
-    layout::CopyIn(layout::ReplyBytes(ring_->mapping.data()), at,
+    layout::CopyIn(layout::ReplyBytes(ring_->mapping.data()), replies.position(),
                    {static_cast<const std::byte*>(part.iov_base), part.iov_len});
-    at += part.iov_len;
+    replies.Append(part.iov_len);
   }
-  if (replies.Publish(total)) WakeClient();
+  if (!ring_->more_follow) PublishRing();
   return true;
+}
+
+void Connection::PublishRing() {
+  if (!closed() && ring_->replies.Publish()) WakeClient();
 }
 
 // It fell asleep while the answer was written. Where the socket has no room, it will wake for what is there.

@@ -54,12 +54,12 @@ void RingWatch::Run(asio::io_context& io) {
   }
 }
 
-// By index: a request may close connections, and add some.
+// By index: a request may close connections, and add some. None is taken out meanwhile.
 bool RingWatch::PollAll() {
   bool any = false;
   for (size_t i = 0; i < awake_.size(); ++i) {
-    const std::shared_ptr<Connection> connection = awake_[i];
-    any = connection->PollRing() || any;
+    Connection& connection = *awake_[i];
+    any = connection.PollRing() || any;
   }
   return any;
 }

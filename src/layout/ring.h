@@ -51,17 +51,23 @@ class RingProducer {
  public:
   RingProducer(RingWords<Atomic>& words, uint64_t capacity) : words_(words), capacity_(capacity) {}
 
-  /// Bytes that may be written now; nullopt: the other side breaks the rules.
-  std::optional<uint64_t> Room() {
-    const uint64_t used = tail_ - words_.head.load(std::memory_order_acquire);
+  /// Bytes that may be written now, `wanted` or more if the consumer has made so much room; nullopt: the
+  /// other side breaks the rules. (Looks at the consumer's position, in a cache line of its own, only
+  /// when what is known of it does not suffice.)
+  std::optional<uint64_t> Room(uint64_t wanted) {
+    if (capacity_ - (tail_ - head_) < wanted) head_ = words_.head.load(std::memory_order_acquire);
+    const uint64_t used = tail_ - head_;
     if (used > capacity_) return std::nullopt;
     return capacity_ - used;
   }
   /// Where they go, counted from the ring's beginning of time.
   [[nodiscard]] uint64_t position() const { return tail_; }
-  /// They are there. True: the consumer is to be woken, by whoever asked.
-  bool Publish(uint64_t bytes) {
-    tail_ += bytes;
+  /// They have been written. The consumer does not see them yet.
+  void Append(uint64_t bytes) { tail_ += bytes; }
+  /// What was appended is there. True: the consumer is to be woken, by whoever asked.
+  bool Publish() {
+    if (published_ == tail_) return false;
+    published_ = tail_;
     words_.tail.store(tail_, std::memory_order_seq_cst);
     return words_.sleeping.load(std::memory_order_seq_cst) == 1 &&
            words_.sleeping.exchange(0, std::memory_order_seq_cst) == 1;
@@ -75,6 +81,8 @@ class RingProducer {
   RingWords<Atomic>& words_;
   const uint64_t capacity_;
   uint64_t tail_ = 0;
+  uint64_t published_ = 0;
+  uint64_t head_ = 0;  // as last seen
 };
 
 template <template <typename> class Atomic = std::atomic>
