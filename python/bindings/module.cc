@@ -20,6 +20,7 @@ NB_MODULE(_core, m) {
   BindAllocation(m);
   BindClient(m);
   BindStreams(m);
+  BindTexts(m);
   m.def(
       "find_socket",
       [](std::optional<std::string> socket, std::optional<std::string> config,

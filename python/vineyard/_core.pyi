@@ -400,6 +400,13 @@ def copy_buffers(
 ) -> builtins.list[bytearray]:
     """The same bytes, in memory of this process's own; `progress` as for `Client.put`."""
 
+def pack_texts(texts: builtins.list[str]) -> tuple[bytes, bytes]:
+    """The UTF-8 of all texts, one after another, lone surrogates passed through; and how many
+    characters each has, 8 bytes a number."""
+
+def unpack_texts(texts: bytes | Blob, lengths: bytes | Blob) -> builtins.list[str]:
+    """The reverse; ValueError where the two don't belong together."""
+
 def find_socket(
     socket: str | None = None, config: str | None = None, run_directory: str = "/var/run"
 ) -> str | None:

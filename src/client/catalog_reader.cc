@@ -95,11 +95,12 @@ std::span<const layout::Bucket> CatalogReader::Buckets(uint64_t number) {
   return {reinterpret_cast<const layout::Bucket*>(data), buckets};
 }
 
-Outcome CatalogReader::Find(uint64_t key, RecordKind kind,
-                            const std::function<bool(const RecordCopy&)>& is_it, RecordCopy* copy) {
+Outcome CatalogReader::Find(uint64_t key, RecordKind kind, const std::string_view* name,
+                            RecordCopy* copy) {
   if (header_ == nullptr) return Outcome::kDead;
   ForgetClosed();
-  wanted_ = {};
+  wanted_.arenas.clear();
+  wanted_.segments.clear();
   const uint64_t in_use = header_->segments_in_use.load(std::memory_order_acquire);
   const uint64_t numbers[2] = {in_use & 0xffffffff, in_use >> 32};
   const auto visit = [&](Ref ref) {
@@ -112,7 +113,8 @@ Outcome CatalogReader::Find(uint64_t key, RecordKind kind,
     const uint64_t size = arena->second.size();
     if (ref.offset() + layout::kRecordHeader > size) return false;
     auto read = layout::TryReadRecord(arena->second.data() + ref.offset(), size - ref.offset());
-    if (!read || read->fields().kind != kind || read->fields().id != key || !is_it(*read)) {
+    if (!read || read->fields().kind != kind || read->fields().id != key ||
+        (name != nullptr && read->head_text() != *name)) {
       return false;
     }
     *copy = std::move(*read);
@@ -129,14 +131,13 @@ Outcome CatalogReader::Find(uint64_t key, RecordKind kind,
 
 Outcome CatalogReader::Read(ObjectId id, RecordCopy* copy) {
   const RecordKind kind = id.is_blob() ? RecordKind::kBlob : RecordKind::kObject;
-  return Find(id.value(), kind, [](const RecordCopy&) { return true; }, copy);
+  return Find(id.value(), kind, nullptr, copy);
 }
 
 Outcome CatalogReader::ReadName(std::string_view name, RecordCopy* copy) {
   if (header_ == nullptr) return Outcome::kDead;
   const uint64_t key = layout::NameKey(name, header_->hash_seed);
-  return Find(
-      key, RecordKind::kName, [name](const RecordCopy& r) { return r.head_text() == name; }, copy);
+  return Find(key, RecordKind::kName, &name, copy);
 }
 
 }  // namespace vineyard::client

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -56,8 +55,8 @@ class CatalogReader {
     os::Mapping mapping;
     size_t buckets = 0;
   };
-  Outcome Find(uint64_t key, layout::RecordKind kind,
-               const std::function<bool(const layout::RecordCopy&)>& is_it,
+  /// `name`: of what is sought by a hash, which others may have too.
+  Outcome Find(uint64_t key, layout::RecordKind kind, const std::string_view* name,
                layout::RecordCopy* copy);
   /// Empty: not mapped (noted in wanted_), or not what the header says.
   std::span<const layout::Bucket> Buckets(uint64_t number);

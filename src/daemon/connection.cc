@@ -9,6 +9,7 @@
 #include <chrono>
 
 #include "base/logging.h"
+#include "daemon/ring.h"
 #include "daemon/server.h"
 
 namespace vineyard::daemon {
@@ -27,22 +28,24 @@ Reply::Reply(const std::shared_ptr<Connection>& connection, uint64_t request_id)
 }
 
 Reply::~Reply() {
-  const std::shared_ptr<Connection> connection = connection_.lock();
-  if (connection == nullptr) return;  // moved elsewhere, or nobody is left to be told
-  --connection->requests_;
-  if (request_id_ == 0 || connection->closed()) return;
-  log::Error("a request was left without an answer", {{"request", request_id_}});
-  Fail(Status::Internal("the instance lost this request; please report it"));
+  const uint64_t id = request_id_;
+  const std::shared_ptr<Connection> connection = TakeConnection();
+  if (connection == nullptr || id == 0 || connection->closed()) return;
+  log::Error("a request was left without an answer", {{"request", id}});
+  connection->SendFailure(id, Status::Internal("the instance lost this request; please report it"));
+}
+
+// Null: answered, moved elsewhere, or nobody is left to be told.
+std::shared_ptr<Connection> Reply::TakeConnection() {
+  std::shared_ptr<Connection> connection = std::exchange(connection_, {}).lock();
+  if (connection != nullptr) --connection->requests_;
+  return connection;
 }
 
 void Reply::Fail(const Status& status) {
-  flatbuffers::FlatBufferBuilder builder(256);
-  const auto message = builder.CreateString(status.message());
-  builder.Finish(fb::CreateReply(builder, static_cast<uint8_t>(status.code()), message));
   const uint64_t id = std::exchange(request_id_, 0);
-  if (auto connection = connection_.lock(); connection && id != 0) {
-    const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
-    connection->Send(id, {.body = {data, builder.GetSize()}, .payload = {}, .fds = {}});
+  if (const auto connection = TakeConnection(); connection && id != 0) {
+    connection->SendFailure(id, status);
   }
 }
 
@@ -51,7 +54,7 @@ void Reply::Send(flatbuffers::FlatBufferBuilder& builder, fb::ReplyBody type,
                  std::vector<int> fds) {
   builder.Finish(fb::CreateReply(builder, 0, 0, type, body));
   const uint64_t id = std::exchange(request_id_, 0);
-  if (auto connection = connection_.lock(); connection && id != 0) {
+  if (const auto connection = TakeConnection(); connection && id != 0) {
     const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
     connection->Send(
         id,
@@ -77,6 +80,7 @@ void Connection::Close() {
   if (std::exchange(closed_, true)) return;
   asio::error_code ignored;
   watched_.close(ignored);
+  if (ring_ != nullptr) ring_->bell.close(ignored);
   socket_.Reset();
   queue_.clear();
   received_fds_.clear();
@@ -105,7 +109,7 @@ void Connection::OnReadable() {
     if (!received.ok() || received->closed) return Close();
     if (received->would_block) return WaitReadable();
     reader_.Filled(received->bytes);
-    if (!HandleFrames()) return Close();
+    if (!HandleFrames(reader_)) return Close();
     // A short read means that the socket was empty a moment ago: asking again would only cost.
     if (received->bytes < space.size()) return WaitReadable();
   }
@@ -116,9 +120,10 @@ void Connection::OnReadable() {
 }
 
 // False: the client is to be dropped. Stops early where answers pile up; Resume goes on.
-bool Connection::HandleFrames() {
+bool Connection::HandleFrames(wire::FrameReader& reader) {
+  const std::shared_ptr<Connection> self = shared_from_this();
   while (!closed() && !Congested()) {
-    auto next = reader_.Next();
+    auto next = reader.Next();
     if (!next.ok()) {
       log::Warning("a client was dropped", {{"pid", peer_.pid}, {"why", next.status().message()}});
       return false;
@@ -127,12 +132,13 @@ bool Connection::HandleFrames() {
     const wire::Frame& frame = **next;
     std::vector<os::UniqueFd> fds;
     const size_t count = frame.header.fd_count;
+    if (count > 0 && &reader != &reader_) return false;  // they come through the socket alone
     if (count > received_fds_.size()) return false;
     std::move(received_fds_.begin(), received_fds_.begin() + static_cast<ptrdiff_t>(count),
               std::back_inserter(fds));
     received_fds_.erase(received_fds_.begin(),
                         received_fds_.begin() + static_cast<ptrdiff_t>(count));
-    if (!server_.HandleFrame(shared_from_this(), frame, std::move(fds))) return false;
+    if (!server_.HandleFrame(self, frame, std::move(fds))) return false;
   }
   // Descriptors come with the first bytes of the frame that names them. Those left when no other frame
   // has begun belong to none: nobody asked for them.
@@ -163,6 +169,14 @@ void Connection::Send(uint64_t request_id, Outgoing out) {
   });
 }
 
+void Connection::SendFailure(uint64_t request_id, const Status& status) {
+  flatbuffers::FlatBufferBuilder builder(256);
+  const auto message = builder.CreateString(status.message());
+  builder.Finish(fb::CreateReply(builder, static_cast<uint8_t>(status.code()), message));
+  const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
+  Send(request_id, {.body = {data, builder.GetSize()}, .payload = {}, .fds = {}});
+}
+
 void Connection::SendNow(uint64_t request_id, const Outgoing& out) {
   wire::FrameHeader header;
   header.request_id = request_id;
@@ -170,12 +184,13 @@ void Connection::SendNow(uint64_t request_id, const Outgoing& out) {
   const std::vector<iovec> parts = wire::PartsOf(header, out.body, out.payload);
   size_t total = 0;
   for (const iovec& part : parts) total += part.iov_len;
+  if (ring_ != nullptr && out.fds.empty() && SendByRing(parts, total)) return;
   size_t sent = 0;
   if (queue_.empty() && out.fds.size() <= os::kMaxFdsPerMessage && parts.size() < 512) {
     auto result = os::SendSome(socket_, parts, out.fds);
     if (!result.ok() && !result.status().Is(StatusCode::kLimitExceeded)) return FailToSend();
     sent = result.ok() ? *result : 0;
-    if (sent == total) return;
+    if (sent == total) return NoteSentBySocket();
   }
   Enqueue(parts, sent, sent > 0 ? std::span<const int>() : std::span(out.fds));
   WaitWritable();
@@ -249,7 +264,8 @@ void Connection::Flush() {
 
 // First the requests that had come already.
 void Connection::Resume() {
-  if (!HandleFrames()) return Close();
+  if (!HandleFrames(reader_)) return Close();
+  if (ring_ != nullptr && !closed()) server_.WatchRing(shared_from_this());
   OnReadable();
 }
 

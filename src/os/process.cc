@@ -129,6 +129,14 @@ std::string ProcessName(pid_t pid) {
   return name;
 }
 
+SignalsBlocked::SignalsBlocked() {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+}
+
+SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
 bool OnFork(void (*before)(), void (*in_parent)(), void (*in_child)()) {
   return ::pthread_atfork(before, in_parent, in_child) == 0;
 }

@@ -250,10 +250,8 @@ def _decode_object_tensor(decoder: Decoder, node: dict[str, Any]) -> NDArray[Any
     if dtype.kind != "O":
         corrupted(f"an array of objects that is one of {dtype}")
     items = items_of(decoder, node)
-    flat = np.empty(len(items), dtype)
-    for i, item in enumerate(items):
-        flat[i] = item
-    return _from_items(decoder, node, flat)
+    # Item by item, where an assignment would look into those that are sequences.
+    return _from_items(decoder, node, np.fromiter(items, dtype, len(items)))
 
 
 # ---- arrays of StringDType: UTF-8 of all texts, and where each ends

@@ -17,13 +17,13 @@ tells which comes next. Packed floats keep every bit.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
-from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
-from vineyard.codecs.scalars import text_of
+from vineyard._core import pack_texts, unpack_texts
 from vineyard.codecs.tree import Decoder, Encoder, Node, corrupted, decodes, encodes, refuse
 
 PACK_FROM = 32
@@ -59,6 +59,9 @@ def items_of(decoder: Decoder, node: dict[str, Any]) -> list[Any]:
 
 
 def _pack(encoder: Encoder, values: Any) -> dict[str, Any] | None:
+    if type(values[0]) is str and type(values) is list:
+        with contextlib.suppress(TypeError):  # another type is among them
+            return _texts_keys(encoder, *pack_texts(values))
     types = set(map(type, values))
     if not types <= _TAGS.keys():
         return None
@@ -81,9 +84,12 @@ def _pack(encoder: Encoder, values: Any) -> dict[str, Any] | None:
     if float in types:
         packed["floats_"] = encoder.buffer(np.array(parts[float], "<f8"))
     if str in types:
-        packed["texts_"] = encoder.buffer("".join(parts[str]).encode("utf-8", "surrogatepass"))
-        packed["lengths_"] = encoder.buffer(np.array(list(map(len, parts[str])), "<i8"))
+        packed |= _texts_keys(encoder, *pack_texts(list(parts[str])))
     return packed
+
+
+def _texts_keys(encoder: Encoder, texts: bytes, lengths: bytes) -> dict[str, Any]:
+    return {"texts_": encoder.buffer(texts), "lengths_": encoder.buffer(lengths)}
 
 
 def _unpack(decoder: Decoder, packed: dict[str, Any], size: int) -> list[Any]:
@@ -121,13 +127,11 @@ def _numbers(decoder: Decoder, packed: dict[str, Any], key: str, dtype: str) -> 
 
 
 def _texts(decoder: Decoder, packed: dict[str, Any]) -> list[str]:
-    text = text_of(decoder.need_buffer(packed, "texts_"))
-    lengths = _numbers(decoder, packed, "lengths_", "<i8")
-    if lengths and min(lengths) < 0:
-        corrupted("a text of negative length")
-    if sum(lengths) != len(text):
-        corrupted("packed texts do not match their lengths")
-    return [text[a:b] for a, b in pairwise(accumulate(lengths, initial=0))]
+    texts, lengths = (decoder.need_buffer(packed, key) for key in ("texts_", "lengths_"))
+    try:
+        return unpack_texts(texts, lengths)
+    except ValueError as error:
+        corrupted(str(error))
 
 
 # ---- the containers
