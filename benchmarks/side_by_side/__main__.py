@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""Measures vineyard beside its peers; writes build/bench/{result.json,table.md,performance.svg}."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from side_by_side import machine, processes, table
+from side_by_side.measuring import Run, System, say
+from side_by_side.peers import NAMES
+from side_by_side.peers.peer import ROOT
+from side_by_side.rows.family import Scale
+
+OUT = ROOT / "build/bench"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="side_by_side", description=__doc__)
+    parser.add_argument(
+        "--rows", nargs="*", default=[], metavar="PATTERN", help="which rows: put-*"
+    )
+    parser.add_argument("--systems", nargs="*", default=list(NAMES), metavar="NAME")
+    parser.add_argument("--rounds", type=int, metavar="N", help="5, or 1 with --quick")
+    parser.add_argument("--quick", action="store_true", help="tiny values: whether it works")
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="another build of vineyard, as a system"
+    )
+    parser.add_argument("--out", type=Path, default=OUT / "result.json", metavar="FILE")
+    options = parser.parse_args()
+    if unknown := sorted(set(options.systems) - set(NAMES)):
+        parser.error(f"unknown: {' '.join(unknown)}; there are: {' '.join(NAMES)}")
+    rounds = options.rounds or (1 if options.quick else 5)
+
+    processes.adopt_orphans()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored
+    (ROOT / "build/bench").mkdir(parents=True, exist_ok=True)
+    try:
+        systems = [System.of(name) for name in options.systems]
+        if options.against:
+            systems.insert(1, System.of("base", options.against.resolve()))
+        run = Run(systems, options.rows, rounds, Scale(options.quick))
+        result = run.measure()
+    except KeyboardInterrupt:
+        say("\nstopped")
+        return 130
+    finally:
+        processes.end_all_children()
+    result.write(options.out)
+    for (system, row), seconds in sorted(run.seconds.items(), key=lambda item: -item[1])[:12]:
+        say(f"  {seconds:6.1f} s went to {system}: {row}")
+    say(f"on {machine.describe(result.machine)}")
+    print(table.of_file(options.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Vineyard Authors.
+"""The processes of a run: stopped while it is another system's turn, and ended whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of all descendants whose own parent has ended.
+
+    So whatever a system leaves behind is found below this process, and ended with it.
+    """
+    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when the one that started it has ended."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def descendants(roots: Iterable[int]) -> list[int]:
+    """Return the processes, and all that they have started; parents before their children."""
+    children: dict[int, list[int]] = defaultdict(list)
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                # After the name, which may hold anything, come the state and the parent.
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if fields[0] != "Z":
+                    children[int(fields[1])].append(int(entry.name))
+    found = [pid for pid in roots if pid > 0]
+    for pid in found:
+        found += children[pid]
+    return found
+
+
+def send(signal_number: int, processes: Iterable[int]) -> None:
+    """Send a signal to each that is still there."""
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal_number)
+
+
+def freeze(roots: Iterable[int]) -> None:
+    """Stop the processes and their descendants; they take no processor time until `thaw`."""
+    send(signal.SIGSTOP, descendants(roots))
+
+
+def thaw(roots: Iterable[int]) -> None:
+    """Let them go on."""
+    send(signal.SIGCONT, descendants(roots))
+
+
+def end(roots: Iterable[int], grace: float = 5.0) -> None:
+    """End the processes and all their descendants: by SIGTERM, after `grace` seconds by SIGKILL."""
+    everyone = descendants(roots)
+    send(signal.SIGTERM, everyone)
+    send(signal.SIGCONT, everyone)
+    deadline = time.monotonic() + grace
+    while True:
+        reap()
+        left = [pid for pid in everyone if _runs(pid)]
+        if not left:
+            return
+        if time.monotonic() > deadline:
+            send(signal.SIGKILL, left)
+            deadline += 60
+        time.sleep(0.01)
+
+
+def end_all_children() -> None:
+    """End whatever has been started by this process, and by those, and is left."""
+    left = descendants([os.getpid()])[1:]
+    if left:
+        end(left)
+    reap()
+
+
+def reap() -> None:
+    """Take note of children that have ended, so that nothing of them stays."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (OSError, IndexError):
+        return False
+
+
+def memory_of(roots: Iterable[int]) -> int:
+    """Return the bytes that the processes hold, each page counted once (Pss)."""
+    total = 0
+    for pid in descendants(roots):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+    return total
+
+
+def switches_of(roots: Iterable[int]) -> int:
+    """Return how often the threads of these processes have waited for something and been woken."""
+    total = 0
+    for pid in descendants(roots):
+        for status in Path(f"/proc/{pid}/task").glob("*/status"):
+            with contextlib.suppress(OSError):
+                for line in status.read_text().splitlines():
+                    if line.startswith("voluntary_ctxt_switches:"):
+                        total += int(line.split()[1])
+    return total
