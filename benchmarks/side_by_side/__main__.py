@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from side_by_side import machine, processes, table
+from side_by_side import machine, processes, programs, table
 from side_by_side.measuring import Run, System, say
 from side_by_side.peers import NAMES
 from side_by_side.peers.peer import ROOT
@@ -29,6 +29,12 @@ def main() -> int:
     parser.add_argument(
         "--against", type=Path, metavar="CHECKOUT", help="another build of vineyard, as a system"
     )
+    parser.add_argument(
+        "--programs",
+        type=Path,
+        metavar="FOLDER",
+        help="C++ programs that are run too, where all rows are",
+    )
     parser.add_argument("--out", type=Path, default=OUT / "result.json", metavar="FILE")
     options = parser.parse_args()
     if unknown := sorted(set(options.systems) - set(NAMES)):
@@ -45,6 +51,9 @@ def main() -> int:
             systems.insert(1, System.of("base", options.against.resolve()))
         run = Run(systems, options.rows, rounds, Scale(options.quick))
         result = run.measure()
+        if options.programs and not options.rows:
+            say("The layers in C++")
+            result.cpp = programs.run(options.programs, rounds, options.quick)
     except KeyboardInterrupt:
         say("\nstopped")
         return 130

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
-"""Environments of the peers: each installs itself below ``build/peers``, once."""
+"""Environments of the peers: each installs itself below ``build/peers``, once.
+
+Usage: python -m side_by_side.environments picture        prints the Python that can draw
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,7 @@ def installed(name: str, requirements: Path) -> Path:
     wanted = requirements.read_text()
     if mark.exists() and mark.read_text() == wanted:
         return folder
-    print(f"bench: installing {requirements.name} into {folder.relative_to(ROOT)}", flush=True)
+    print(f"bench: installing {requirements.name} into {folder.relative_to(ROOT)}", file=sys.stderr)
     python = _python_for(name)
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -107,3 +110,10 @@ def _python_for(name: str) -> str:
         if found := shutil.which(f"python3.{minor}"):
             return found
     raise NotToBeHad("its wheels need a Python of at most 3.11, and there is none on PATH")
+
+
+if __name__ == "__main__":  # prints the Python of the environment that draws the picture
+    try:
+        print(installed("picture", ROOT / "requirements/bench.txt") / "bin/python")
+    except NotToBeHad as error:
+        sys.exit(f"bench: {error}")

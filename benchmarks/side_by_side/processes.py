@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import stat
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -104,15 +105,37 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def memory_of(roots: Iterable[int]) -> int:
-    """Return the bytes that the processes hold, each page counted once (Pss)."""
-    total = 0
+def memory_of(roots: Iterable[int], folder: str | None = None) -> int:
+    """Return the bytes that the processes and their descendants hold, each page counted once.
+
+    Private pages and those of programs are shared out among all who map them (Pss). Shared memory is
+    counted whole, whether it is mapped or only held by a descriptor; and so are files of `folder`, if
+    that is in memory.
+    """
+    private = 0
+    shared: dict[tuple[int, int], int] = {}
     for pid in descendants(roots):
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) * 1024
-    return total
+                if line.startswith(("Pss_Anon:", "Pss_File:")):
+                    private += int(line.split()[1]) * 1024
+        for place in ("fd", "map_files"):
+            with contextlib.suppress(OSError):
+                for entry in os.scandir(f"/proc/{pid}/{place}"):
+                    _add_shared(entry.path, shared)
+    if folder and folder.startswith("/dev/shm/"):
+        for entry in os.scandir(folder):
+            _add_shared(entry.path, shared)
+    return private + sum(shared.values())
+
+
+def _add_shared(path: str, found: dict[tuple[int, int], int]) -> None:
+    """Add the size in memory of a file that lies there: on /dev/shm, or without a name."""
+    with contextlib.suppress(OSError):
+        facts = os.stat(path)
+        target = os.readlink(path) if path.startswith("/proc/") else path
+        if stat.S_ISREG(facts.st_mode) and target.startswith(("/memfd:", "/dev/shm/")):
+            found[facts.st_dev, facts.st_ino] = facts.st_blocks * 512
 
 
 def switches_of(roots: Iterable[int]) -> int:

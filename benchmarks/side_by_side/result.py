@@ -19,7 +19,7 @@ The schema, which the file also carries under ``"schema"``::
                    "samples": how many in all, "equal": whether what came back was what was put}
                   {"cannot": why it has no way to do this}
                   {"failed": what went wrong}
-    cpp         what the Google Benchmark programs found, as they write it (see benchmarks/layers)
+    cpp         what the Google Benchmark programs found: list of program, name, and the fields of a cell
 
 Times are in seconds whatever the unit of the table, memory in bytes, rates per second. The median of a
 cell is that of its rounds' medians, and q1 and q3 are the quartiles of these: what varies from round

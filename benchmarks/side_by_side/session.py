@@ -212,6 +212,11 @@ class Session:
     def _roots(self) -> list[int]:
         return [*self.server.roots(), *(worker.pid for worker in self._workers)]
 
+    def memory(self, workers: bool = True) -> int:
+        """Return the bytes that its processes hold: with those of the workers, or without."""
+        roots = self._roots() if workers else self.server.roots()
+        return processes.memory_of(roots, self._address.get("folder"))
+
     def freeze(self) -> None:
         processes.freeze(self._roots())
 

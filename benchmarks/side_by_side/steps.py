@@ -30,8 +30,8 @@ Samples = list[float]
 class Clock:
     """Says when a loop has lasted long enough."""
 
-    def __init__(self) -> None:
-        self._end = time.perf_counter() + ENOUGH
+    def __init__(self, pauses: float = 0.0) -> None:
+        self._end = time.perf_counter() + ENOUGH + pauses
 
     def over(self) -> bool:
         return time.perf_counter() > self._end
@@ -42,10 +42,11 @@ def put(
 ) -> tuple[Samples, list[Key]]:
     """Put a value `warm` times, then `count` times with the clock. Returns the keys of all."""
     made = values.make(value)
+    client.prepare(made)
     call = client.put
     keys = [call(made) for _ in range(warm)]
     samples = []
-    clock = Clock()
+    clock = Clock(pause * count)
     for _ in range(max(count // batch, 1)):
         if samples and clock.over():
             break
@@ -72,9 +73,10 @@ def put_over(client: Client, value: str, count: int, pause: float = 0.0) -> Samp
     does this without end.
     """
     made = values.make(value)
+    client.prepare(made)
     samples = []
     key = client.put(made)
-    clock = Clock()
+    clock = Clock(pause * count)
     for _ in range(count):
         if samples and clock.over():
             break
@@ -248,17 +250,22 @@ def throughput(
     return done / (now - begin)
 
 
-def fill(client: Client, value: str, count: int, every: int) -> list[Key]:
-    """Put `count` values as fast as the system takes them; returns every so many-th key."""
+def fill(client: Client, value: str, count: int, every: int) -> tuple[float, list[Key]]:
+    """Put `count` values as fast as the system takes them.
+
+    Returns the seconds that it took, and every so many-th key.
+    """
     made = values.make(value)
     sample: list[Key] = []
     done = 0
+    begin = time.perf_counter()
     while done < count:
         part = min(10_000, count - done)
         keys = client.put_many([made] * part)
+        client.keep(keys)
         sample += [client.key_out(keys[i]) for i in range(-done % every, part, every)]
         done += part
-    return sample
+    return time.perf_counter() - begin, sample
 
 
 def listing(client: Client, limit: int, repeat: int) -> Samples:

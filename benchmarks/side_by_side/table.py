@@ -29,23 +29,42 @@ def of_file(path: Path) -> str:
 def of(result: dict[str, Any]) -> str:
     """Return the tables, and what must be known to read them."""
     quick = result["settings"]["quick"]
-    lines = [
-        f"{machine.describe(result['machine'])}. {result['when']} UTC, "
-        f"commit {result['commit']}, {result['settings']['rounds']} rounds.",
-        "",
-        *(["**A quick run: every value is tiny, whatever its row says.**", ""] if quick else []),
-        "Medians of the rounds' medians; ± is the farther quartile, where it is more than 5 % away.",
-        "`≠`: what came back was not what was put. –: there is no way to do it. **Bold**: the best.",
-        "",
-    ]
-    for family in dict.fromkeys(row["family"] for row in result["rows"]):
-        lines += [f"### {family}", "", *_family(result, family), ""]
+    lines = [*facts(result), ""]
+    if quick:
+        lines += ["**A quick run: every value is tiny, whatever its row says.**", ""]
+    for name in dict.fromkeys(row["family"] for row in result["rows"]):
+        lines += [f"### {name}", "", *family(result, name), ""]
+    if result["cpp"]:
+        lines += ["### The layers in C++", "", *programs(result), ""]
     return "\n".join([*lines, *notes(result)])
 
 
-def _family(result: dict[str, Any], family: str) -> Iterator[str]:
-    rows = [row for row in result["rows"] if row["family"] == family]
+def facts(result: dict[str, Any]) -> Iterator[str]:
+    """Say where and how it was measured, and how to read it."""
+    rounds = result["settings"]["rounds"]
+    yield (
+        f"{machine.describe(result['machine'])}. {result['when']} UTC, commit {result['commit']}, "
+        f"{rounds} rounds; load of the machine at the start: {result['machine']['load_at_start']:.1f}."
+    )
+    yield ""
+    yield "Medians of the rounds' medians; ± is the farther quartile, where it is more than 5 % away."
+    yield "`≠`: what came back was not what was put. –: there is no way to do it. **Bold**: the best."
+
+
+def programs(result: dict[str, Any]) -> Iterator[str]:
+    """Say what the C++ programs found."""
+    yield "| program | what | time |"
+    yield "|---|---|--:|"
+    for row in result["cpp"]:
+        yield f"| {row['program']} | {row['name']} | {cell_text(row, 's')} |"
+
+
+def family(result: dict[str, Any], title: str) -> Iterator[str]:
+    """Return the table of one family of rows; nothing where none was measured."""
+    rows = [row for row in result["rows"] if row["family"] == title]
     names = [n for n in result["systems"] if any(_says(row["cells"].get(n)) for row in rows)]
+    if not rows:
+        return
     goals = any(row["goal"] for row in rows)
     head = ["", *(["goal"] if goals else []), *(result["systems"][n]["title"] for n in names)]
     yield f"| {' | '.join(head)} |"

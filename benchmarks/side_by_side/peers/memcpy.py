@@ -34,31 +34,24 @@ class Client(BaseClient):
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
-        self._cores = len(os.sched_getaffinity(0))
-        self._threads = ThreadPoolExecutor(self._cores)
+        self.cores = len(os.sched_getaffinity(0))
+        self.threads = ThreadPoolExecutor(self.cores)
         self._memory = np.zeros(0, np.uint8)
         self._own: Any = None
 
-    def target(self, size: int) -> np.ndarray:
-        if self._memory.nbytes < size:
-            self._memory = np.zeros(size, np.uint8)
-            self._memory[:] = 1
-        return self._memory[:size]
-
-    def put(self, value: Any) -> int:
-        if self._own is not value:
-            self._own = value
-            self._from = self._sources(value)
-            self.target(self._from.nbytes)
-        copy(self.target(self._from.nbytes), self._from, self._cores, self._threads)
-        return 0
-
-    def _sources(self, value: Any) -> np.ndarray:
+    def prepare(self, value: Any) -> None:
+        self._own = value
         try:
-            (source,) = copies_of(value)
+            (self.source,) = copies_of(value)
         except TypeError as error:
             raise CannotDo("bytes and arrays alone") from error
-        return source
+        if self._memory.nbytes < self.source.nbytes:
+            self._memory = np.ones(self.source.nbytes, np.uint8)
+
+    def put(self, value: Any) -> int:
+        size = self.source.nbytes
+        copy(self._memory[:size], self.source, self.cores, self.threads)
+        return 0
 
     def get(self, key: int) -> Any:
         return self._own
@@ -67,7 +60,7 @@ class Client(BaseClient):
         pass
 
     def close(self) -> None:
-        self._threads.shutdown()
+        self.threads.shutdown()
 
 
 def copy(to: np.ndarray, source: np.ndarray, cores: int, threads: ThreadPoolExecutor) -> None:

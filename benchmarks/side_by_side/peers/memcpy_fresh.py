@@ -25,17 +25,14 @@ class Server(memcpy.Server):
 
 class Client(memcpy.Client):
     def put(self, value: Any) -> int:
-        if self._own is not value:
-            self._own = value
-            self._from = self._sources(value)
-        size = self._from.nbytes
+        size = self.source.nbytes
         descriptor = os.memfd_create("bench")
         try:
             os.ftruncate(descriptor, max(-(-size // _HUGE) * _HUGE, _HUGE))
             with mmap.mmap(descriptor, max(size, 1)) as memory:
                 memory.madvise(mmap.MADV_HUGEPAGE)
                 to = np.frombuffer(memory, np.uint8, size)
-                copy(to, self._from, self._cores, self._threads)
+                copy(to, self.source, self.cores, self.threads)
                 del to
         finally:
             os.close(descriptor)

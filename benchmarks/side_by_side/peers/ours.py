@@ -57,8 +57,8 @@ class Client(BaseClient):
 
     def make_volumes(self, count: int) -> None:
         folder = os.path.dirname(self.address["socket"])
-        for number in range(len(self._client.list_volumes()), count):
-            self._client.create_volume(f"volume-{number}", f"{folder}/{number}")
+        for number in range(len(self._client._core.list_volumes()), count):
+            self._client._core.create_volume(f"volume-{number}", f"{folder}/{number}")
 
     def list_page(self, limit: int) -> Sequence[Any]:
         return self._client.list_objects("*", limit=limit)

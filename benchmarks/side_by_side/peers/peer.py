@@ -128,6 +128,9 @@ class Client:
     def __init__(self, address: Address) -> None:
         self.address = address
 
+    def prepare(self, value: Any) -> None:
+        """Be told of the value of the next puts. For limits; a system has no such chance."""
+
     def put(self, value: Any) -> Any:
         """Store a value so that other processes can get it, and return a key."""
         raise NotImplementedError
@@ -158,6 +161,9 @@ class Client:
     def list_page(self, limit: int) -> Sequence[Any]:
         """Return this many of the keys that there are."""
         raise CannotDo("has no list of what there is")
+
+    def keep(self, keys: Sequence[Any]) -> None:
+        """Have these values stay, though nobody has their keys. Where keys are not counted, they do."""
 
     def forget(self) -> None:
         """Let go of what was kept for values that were got, and are dropped now."""

@@ -66,6 +66,7 @@ class Client(BaseClient):
         self._actors: list[Any] = []
         self._refs: dict[int, Any] = {}
         self._next = 0
+        self._kept: list[Any] = []
         self.put = ray.put  # type: ignore[method-assign]
         self.get = ray.get  # type: ignore[method-assign]
 
@@ -78,6 +79,9 @@ class Client(BaseClient):
         # What is left are the caller's own references: these too must go.
         if isinstance(keys, list):
             keys.clear()
+
+    def keep(self, keys: Sequence[Any]) -> None:
+        self._kept += keys
 
     def key_out(self, key: Any) -> Any:
         self._next += 1

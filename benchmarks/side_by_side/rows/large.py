@@ -17,7 +17,7 @@ def _large(turn: Turn) -> Found:
     turn.verify(keys, value)
     turn.delete(keys)
     pause = 1.0 if not turn.scale.quick else 0.01
-    yield "put-1gib-again", turn.producer.run("put_over", value=value, count=2, pause=pause)
+    yield "put-1gib-again", turn.producer.run("put_over", value=value, count=3, pause=pause)
     yield "put-1gib-sustained", turn.producer.run("put_over", value=value, count=3)
 
 
