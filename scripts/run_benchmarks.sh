@@ -10,7 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PYTHONPATH="$PWD/benchmarks"
 readonly out=build/bench
 
-.venv/bin/python -m side_by_side --programs build/release/benchmarks --out "$out/result.json" "$@"
+.venv/bin/python -m side_by_side --programs build/release/benchmarks --profile \
+  --out "$out/result.json" "$@"
 if picture="$(.venv/bin/python -m side_by_side.environments picture)"; then
   "$picture" -m side_by_side.picture "$out/result.json" "$out/performance.svg" ||
     echo "bench: no picture" >&2

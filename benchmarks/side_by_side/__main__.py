@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import signal
 import sys
 from pathlib import Path
 
-from side_by_side import machine, processes, programs, table
+from side_by_side import machine, processes, profile, programs, table
 from side_by_side.measuring import Run, System, say
 from side_by_side.peers import NAMES
-from side_by_side.peers.peer import ROOT
+from side_by_side.peers.peer import ROOT, NotToBeHad
+from side_by_side.result import Result
+from side_by_side.rows import FAMILIES
 from side_by_side.rows.family import Scale
 
 OUT = ROOT / "build/bench"
@@ -35,10 +38,17 @@ def main() -> int:
         metavar="FOLDER",
         help="C++ programs that are run too, where all rows are",
     )
+    parser.add_argument(
+        "--profile", action="store_true", help="see where the time of the usual operations goes"
+    )
     parser.add_argument("--out", type=Path, default=OUT / "result.json", metavar="FILE")
     options = parser.parse_args()
     if unknown := sorted(set(options.systems) - set(NAMES)):
-        parser.error(f"unknown: {' '.join(unknown)}; there are: {' '.join(NAMES)}")
+        parser.error(f"there are the systems {' '.join(NAMES)}; and none is called {unknown[0]}")
+    names = [row.name for family in FAMILIES for measure in family.measures for row in measure.rows]
+    for pattern in options.rows:
+        if not fnmatch.filter(names, pattern):
+            parser.error(f"there are the rows {' '.join(names)}; and none is called {pattern}")
     rounds = options.rounds or (1 if options.quick else 5)
 
     processes.adopt_orphans()
@@ -54,6 +64,8 @@ def main() -> int:
         if options.programs and not options.rows:
             say("The layers in C++")
             result.cpp = programs.run(options.programs, rounds, options.quick)
+        if options.profile:
+            profiled(result)
     except KeyboardInterrupt:
         say("\nstopped")
         return 130
@@ -65,6 +77,14 @@ def main() -> int:
     say(f"on {machine.describe(result.machine)}")
     print(table.of_file(options.out))
     return 0
+
+
+def profiled(result: Result) -> None:
+    """Add the profile to the result, or say why there is none."""
+    try:
+        result.profile = profile.run()
+    except NotToBeHad as error:
+        say(str(error))
 
 
 if __name__ == "__main__":

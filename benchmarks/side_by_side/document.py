@@ -2,8 +2,8 @@
 # Copyright The Vineyard Authors.
 """Fills the tables of docs/performance.md from a result: what stands between two markers is replaced.
 
-``<!-- figures: NAME … -->`` and ``<!-- end -->``, where NAME is ``facts``, ``systems``, ``programs``, or
-the name of a family of rows.
+``<!-- figures: NAME … -->`` and ``<!-- end -->``, where NAME is ``facts``, ``systems``, ``programs``,
+``profile``, or the name of a family of rows.
 
 Usage: python -m side_by_side.document RESULT.json DOCUMENT.md
 """
@@ -39,6 +39,8 @@ def _figures(name: str, result: dict[str, Any]) -> str:
         return "\n".join(table.notes(result))
     if name == "programs":
         return "\n".join(table.programs(result))
+    if name == "profile":
+        return "\n".join(table.profile(result))
     lines = list(table.family(result, name))
     if not lines:
         families = ", ".join(dict.fromkeys(row["family"] for row in result["rows"]))

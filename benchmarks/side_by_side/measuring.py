@@ -3,7 +3,8 @@
 """A run: families, rounds within a family, measures within a round, systems within a measure.
 
 So neighbours in time are the systems, which meet the same state of the machine. While one has its
-turn, the processes of all others are stopped.
+turn, the processes of all others are stopped. Where a family asks for a fresh system, or for much
+memory, one at a time is up: then a turn is all measures of the family.
 """
 
 from __future__ import annotations
@@ -177,19 +178,23 @@ class Run:
                 say("")
 
     def _fresh(self, family: Family, systems: Sequence[System], rounds: int, cells: Cells) -> None:
-        """A new instance for each turn, of one system at a time."""
+        """In each round each system is started anew, takes all its turns, and is ended."""
         for number in range(rounds):
             say(f"  round {number + 1} of {rounds}: ", end="")
-            for measure in family.measures:
-                say(measure.rows[0].name, end=" ")
-                for system in systems:
-                    if system.missing or cells.refused(system.name, measure.rows):
-                        continue
-                    if not _concerns(system.kind.limit, system.name, measure):
-                        continue
-                    session = self._start(system, family)
-                    if session is not None:
-                        with session:
+            for system in systems:
+                measures = [
+                    measure
+                    for measure in family.measures
+                    if _concerns(system.kind.limit, system.name, measure)
+                    and not cells.refused(system.name, measure.rows)
+                ]
+                if system.missing or not measures:
+                    continue
+                say(system.name, end=" ")
+                session = self._start(system, family)
+                if session is not None:
+                    with session:
+                        for measure in measures:
                             self._turn(session, measure, number, cells)
             say("")
 

@@ -73,7 +73,7 @@ def end(roots: Iterable[int], grace: float = 5.0) -> None:
     send(signal.SIGCONT, everyone)
     deadline = time.monotonic() + grace
     while True:
-        reap()
+        reap(everyone)
         left = [pid for pid in everyone if _runs(pid)]
         if not left:
             return
@@ -88,14 +88,13 @@ def end_all_children() -> None:
     left = descendants([os.getpid()])[1:]
     if left:
         end(left)
-    reap()
 
 
-def reap() -> None:
-    """Take note of children that have ended, so that nothing of them stays."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+def reap(children: Iterable[int]) -> None:
+    """Take note of those that have ended, so that nothing of them stays."""
+    for pid in children:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 def _runs(pid: int) -> bool:

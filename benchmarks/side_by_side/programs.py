@@ -41,7 +41,7 @@ def run(folder: Path, rounds: int, quick: bool) -> list[dict[str, Any]]:
 
 def _one(program: Path, quick: bool) -> list[tuple[str, float]]:
     done = subprocess.run(
-        [program, "--benchmark_format=json", f"--benchmark_min_time={0.001 if quick else 0.1}"],
+        [program, "--benchmark_format=json", f"--benchmark_min_time={0.001 if quick else 0.05}"],
         capture_output=True,
         text=True,
         preexec_fn=die_with_parent,

@@ -20,6 +20,8 @@ The schema, which the file also carries under ``"schema"``::
                   {"cannot": why it has no way to do this}
                   {"failed": what went wrong}
     cpp         what the Google Benchmark programs found: list of program, name, and the fields of a cell
+    profile     where the time of frequent operations goes: list of operation, samples, places (where,
+                share, symbols); see profile.py
 
 Times are in seconds whatever the unit of the table, memory in bytes, rates per second. The median of a
 cell is that of its rounds' medians, and q1 and q3 are the quartiles of these: what varies from round
@@ -82,6 +84,7 @@ class Result:
     systems: dict[str, dict[str, Any]] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     cpp: list[dict[str, Any]] = field(default_factory=list)
+    profile: list[dict[str, Any]] = field(default_factory=list)
     when: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M", time.gmtime()))
     machine: dict[str, Any] = field(default_factory=machine.facts)
     commit: str = field(default_factory=lambda: commit_of(ROOT))

@@ -59,7 +59,10 @@ class Worker:
 
     def begin(self, step: str, **arguments: Any) -> None:
         """Have it take a step; `result` waits for the end."""
-        self._connection.send((step, arguments))
+        try:
+            self._connection.send((step, arguments))
+        except OSError as error:
+            raise Failed(f"{step}: its process ended") from error
 
     def result(self, step: str = "a step") -> Any:
         return self._answer(step)
@@ -80,6 +83,7 @@ class Worker:
     def _answer(self, step: str) -> Any:
         try:
             if not self._connection.poll(PATIENCE):
+                processes.end([self.pid], grace=0)  # what it would answer is of no use any more
                 raise Failed(f"{step}: no answer within {PATIENCE:.0f} s")
             how, result = self._connection.recv()
         except (EOFError, ConnectionError) as error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from side_by_side.peers.peer import Client
 
 #: Seconds after which a loop takes no further sample.
-ENOUGH = 1.5
+ENOUGH = 1.0
 
 Key = Any  # what the other process can make the system's own key from
 Samples = list[float]

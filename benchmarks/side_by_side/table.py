@@ -36,6 +36,8 @@ def of(result: dict[str, Any]) -> str:
         lines += [f"### {name}", "", *family(result, name), ""]
     if result["cpp"]:
         lines += ["### The layers in C++", "", *programs(result), ""]
+    if result["profile"]:
+        lines += ["### Where the time goes", "", *profile(result), ""]
     return "\n".join([*lines, *notes(result)])
 
 
@@ -57,6 +59,17 @@ def programs(result: dict[str, Any]) -> Iterator[str]:
     yield "|---|---|--:|"
     for row in result["cpp"]:
         yield f"| {row['program']} | {row['name']} | {cell_text(row, 's')} |"
+
+
+def profile(result: dict[str, Any]) -> Iterator[str]:
+    """Say where the time of the most frequent operations goes."""
+    yield "| operation | where | share | most of it in |"
+    yield "|---|---|--:|---|"
+    for entry in result["profile"]:
+        for number, place in enumerate(entry["places"]):
+            operation = entry["operation"] if number == 0 else ""
+            symbols = ", ".join(f"`{symbol}`" for symbol in place["symbols"])
+            yield f"| {operation} | {place['where']} | {place['share'] * 100:.0f} % | {symbols} |"
 
 
 def family(result: dict[str, Any], title: str) -> Iterator[str]:

@@ -25,6 +25,7 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # listens on the loopback address alone
     "RAY_DEDUP_LOGS": "0",
+    "RAY_memory_monitor_refresh_ms": "0",  # it ends workers when others use the machine's memory
 }
 
 

@@ -139,7 +139,7 @@ class Family:
     size : int
         Bytes that must fit into each system's memory.
     fresh : bool
-        Whether each turn has a newly started system: then only one is up at a time.
+        Whether each round has newly started systems: then only one is up at a time.
     systems : sequence of str, optional
         Which it is for; all without.
     rounds : int

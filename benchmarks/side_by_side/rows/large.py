@@ -54,4 +54,5 @@ FAMILY = Family(
     ),
     size=3 * GIB,
     fresh=True,
+    rounds=4,
 )
