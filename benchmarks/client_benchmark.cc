@@ -5,6 +5,7 @@
 // ends; and the round trip between two processes that any request costs at least.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -85,6 +86,33 @@ void Get(benchmark::State& state) {
 }
 BENCHMARK(Get)->Arg(100)->Arg(65536)->Arg(1 << 20);
 
+// Among that many objects of 100 bytes, in an order that the processor can't foresee. They stay, for the
+// next call of this function to add to.
+void GetAmong(benchmark::State& state) {
+  static std::vector<ObjectId> there;
+  auto client = Connected(state);
+  if (!client) return;
+  const std::vector<std::byte> bytes(100, std::byte{42});
+  constexpr size_t kAtOnce = 10'000;
+  while (there.size() < static_cast<size_t>(state.range(0))) {
+    const size_t more = std::min(kAtOnce, static_cast<size_t>(state.range(0)) - there.size());
+    const std::vector<ObjectBuilder> builders(more, ObjectBuilder("benchmark").AddBuffer(bytes));
+    for (const auto& id : client->PutMany(builders)) {
+      if (!id.ok()) return state.SkipWithError(id.status().ToString().c_str());
+      there.push_back(*id);
+    }
+  }
+  uint64_t random = 88172645463325252;  // xorshift
+  for (auto _ : state) {
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    auto object = client->Get(there[random % there.size()]);
+    if (!object.ok()) return state.SkipWithError(object.status().ToString().c_str());
+    benchmark::DoNotOptimize(object->buffers().front().data());
+  }
+}
+
 void Exists(benchmark::State& state) {
   auto client = Connected(state);
   if (!client) return;
@@ -134,6 +162,9 @@ void RoundTrip(benchmark::State& state) {
 }
 BENCHMARK(RoundTrip)->UseRealTime();
 
+// Last, since its objects stay.
+BENCHMARK(GetAmong)->Arg(10)->Arg(10'000)->Arg(1'000'000);
+
 // The vineyardd beside this program's folder, as a child that ends with it.
 pid_t StartInstance() {
   const auto here = std::filesystem::canonical("/proc/self/exe").parent_path();
@@ -142,7 +173,7 @@ pid_t StartInstance() {
   const pid_t pid = fork();
   if (pid != 0) return pid;
   prctl(PR_SET_PDEATHSIG, SIGTERM);
-  execl(program.c_str(), program.c_str(), socket.c_str(), "--size=1Gi", "--log_level=warning",
+  execl(program.c_str(), program.c_str(), socket.c_str(), "--size=2Gi", "--log_level=warning",
         nullptr);
   _exit(127);
 }

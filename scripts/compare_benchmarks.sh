@@ -18,6 +18,10 @@ if [[ -z $base ]]; then
   exit 2
 fi
 if [[ $base == *.json ]]; then
+  if [[ ! -f $base ]]; then
+    echo "bench-compare: there is no $base" >&2
+    exit 2
+  fi
   if [[ ! -f $out/result.json ]]; then
     echo "bench-compare: there is no $out/result.json to compare: \`make bench\` makes it" >&2
     exit 2

@@ -17,6 +17,7 @@ from side_by_side.peers.peer import ROOT, NotToBeHad
 from side_by_side.result import Result
 from side_by_side.rows import FAMILIES
 from side_by_side.rows.family import Scale
+from side_by_side.session import Session
 
 OUT = ROOT / "build/bench"
 
@@ -60,16 +61,20 @@ def main() -> int:
         if options.against:
             systems.insert(1, System.of("base", options.against.resolve()))
         run = Run(systems, options.rows, rounds, Scale(options.quick))
-        result = run.measure()
+        result = run.measure(lambda found: found.write(options.out))
         if options.programs and not options.rows:
             say("The layers in C++")
             result.cpp = programs.run(options.programs, rounds, options.quick)
         if options.profile:
             profiled(result)
     except KeyboardInterrupt:
-        say("\nstopped")
+        say(f"\nstopped; what was finished is in {options.out}, if anything was")
         return 130
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for session in list(Session.running):
+            session.stop()
         processes.end_all_children()
     result.write(options.out)
     for (system, row), seconds in sorted(run.seconds.items(), key=lambda item: -item[1])[:12]:

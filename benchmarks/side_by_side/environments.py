@@ -80,7 +80,7 @@ def installed(name: str, requirements: Path) -> Path:
     wanted = requirements.read_text()
     if mark.exists() and mark.read_text() == wanted:
         return folder
-    print(f"bench: installing {requirements.name} into {folder.relative_to(ROOT)}", file=sys.stderr)
+    print(f"bench: installing {requirements.name} into {folder}", file=sys.stderr)
     python = _python_for(name)
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
@@ -126,13 +126,14 @@ class Run:
             | {"systems": [system.name for system in systems]}
         )
 
-    def measure(self) -> result.Result:
-        """Measure everything, and return what was found."""
+    def measure(self, save: Callable[[result.Result], None]) -> result.Result:
+        """Measure everything, and return what was found; `save` is called after each family."""
         for family in FAMILIES:
             measures = [m for m in family.measures if any(self._wants(row) for row in m.rows)]
             if measures:
                 self._family(replace(family, measures=measures))
-        self.result.systems = {system.name: system.facts() for system in self.systems}
+                self.result.systems = {system.name: system.facts() for system in self.systems}
+                save(self.result)
         return self.result
 
     def _wants(self, row: Row) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from side_by_side.table import quantity
 
 _COLUMNS = 4
 _OURS, _PEER, _LIMIT, _UNEQUAL = "#2f7d32", "#9db8d3", "#e0e0e0", "#d8b4a0"
-_WHAT = {"s": "time: shorter is better", "B": "memory: shorter is better", "/s": "longer is better"}
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
@@ -34,7 +34,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     if not rows:
         raise SystemExit("picture: no row has figures of two systems")
     lines = math.ceil(len(rows) / _COLUMNS)
-    figure = Figure(figsize=(4.4 * _COLUMNS, 2.35 * lines + 0.9), facecolor="white")
+    figure = Figure(figsize=(4.4 * _COLUMNS, 2.5 * lines + 1.2), facecolor="white")
     axes = figure.subplots(lines, _COLUMNS, squeeze=False)
     for panel, row in zip(axes.flat, rows, strict=False):
         _panel(panel, row, _bars(result, row))
@@ -42,7 +42,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
         panel.set_visible(False)
     height = figure.get_size_inches()[1]
     figure.suptitle(
-        "Vineyard beside its peers: Python to Python, two processes, one run",
+        "Vineyard beside its peers: Python to Python, two processes, one run"
+        + (" (quick: no figures)" if result["settings"]["quick"] else ""),
         x=0.01,
         y=1 - 0.12 / height,
         ha="left",
@@ -53,10 +54,10 @@ def draw(result: dict[str, Any], path: Path) -> None:
     figure.subplots_adjust(
         left=0.085,
         right=0.985,
-        top=1 - 0.75 / height,
-        bottom=0.6 / height,
+        top=1 - 0.85 / height,
+        bottom=0.85 / height,
         wspace=0.62,
-        hspace=0.42,
+        hspace=0.5,
     )
     figure.savefig(path, metadata={"Date": None})
 
@@ -97,9 +98,10 @@ def _panel(axes: Any, row: dict[str, Any], bars: list[tuple[str, str, dict[str, 
     for tick, (name, _, _) in zip(axes.get_yticklabels(), bars, strict=True):
         tick.set_fontweight("bold" if name == "ours" else "normal")
     axes.invert_yaxis()
-    axes.set_title(row["title"], loc="left", fontsize=9.5, fontweight="bold", x=-0.42)
+    title = textwrap.fill(row["title"], 46)
+    axes.set_title(title, loc="left", fontsize=9.5, fontweight="bold", x=-0.42)
     if row["better"] == "more":
-        axes.set_xlabel(_WHAT[row["unit"]], fontsize=7.5)
+        axes.set_xlabel("longer is better", fontsize=7.5)
     axes.minorticks_off()
     axes.xaxis.set_major_formatter(lambda value, _: quantity(value, row["unit"]))
     axes.tick_params(axis="x", labelsize=6.5, length=2)

@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from side_by_side import processes
 from side_by_side.environments import Environment
@@ -156,14 +157,20 @@ class Session:
         How long the server took to come up.
     """
 
+    #: Those that have not been stopped whole: an interrupt may come while one is.
+    running: ClassVar[list[Session]] = []
+    _numbers: ClassVar[Iterator[int]] = itertools.count(1)
+
     def __init__(self, name: str, kind: type[Server], environment: Environment, size: int) -> None:
         self.name = name
         self._environment = environment
         self._workers: list[Worker] = []
-        folder = tempfile.mkdtemp(prefix=f"vybench-{os.getpid()}-")
-        self._folder = Path(folder)
+        number = next(self._numbers)
+        self._folder = Path(tempfile.gettempdir()) / f"vybench-{os.getpid()}-{number}"
         self.server = kind(self._folder, size, environment.folder)
+        self.running.append(self)
         try:
+            self._folder.mkdir(mode=0o700)
             begin = time.perf_counter()
             self._address = self.server.start()
             self.seconds = time.perf_counter() - begin
@@ -228,6 +235,9 @@ class Session:
         processes.thaw(self._roots())
 
     def stop(self) -> None:
+        """End it, and remove what it has left. Where this was interrupted, it can be repeated."""
+        if self not in self.running:
+            return
         roots = self._roots()
         everyone = processes.descendants(roots)
         processes.thaw(roots)
@@ -237,6 +247,7 @@ class Session:
         processes.end(dict.fromkeys([*roots, *everyone]))
         self.server.clean()
         shutil.rmtree(self._folder, ignore_errors=True)
+        self.running.remove(self)
 
     def __enter__(self) -> Session:
         return self

@@ -15,11 +15,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from side_by_side import compare, document, machine, processes, result, steps, table, values
+from side_by_side import (
+    compare,
+    document,
+    environments,
+    machine,
+    processes,
+    result,
+    steps,
+    table,
+    values,
+)
 from side_by_side.measuring import Cells, System
 from side_by_side.peers.peer import CannotDo, Client, NotToBeHad
 from side_by_side.rows import FAMILIES, family
-from side_by_side.session import Failed
+from side_by_side.session import Failed, Session
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
@@ -327,6 +337,34 @@ def test_a_step_that_does_not_end_is_given_up_with_its_process(session, monkeypa
         session.producer.run("put", value="bytes:10", count=1)
 
 
+def test_an_end_that_is_interrupted_can_be_repeated(session, tmp_path, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.consumer, "stop", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            session.stop()
+    assert session in Session.running
+    session.stop()
+    assert session not in Session.running
+    assert list(tmp_path.glob("vybench-*")) == []
+    session.stop()
+
+
+def test_a_system_whose_turn_it_is_not_stands_still(session):
+    def states():
+        pids = processes.descendants(session._roots())
+        stats = [Path(f"/proc/{pid}/stat").read_text() for pid in pids]
+        return {stat.rpartition(")")[2].split()[0] for stat in stats}
+
+    session.freeze()
+    while states() != {"T"}:  # a signal takes its time
+        pass
+    session.thaw()
+    assert session.producer.run("put", value="bytes:10", count=1)
+
+
 def test_what_goes_wrong_in_a_step_is_said(session):
     with pytest.raises(Failed, match="FileNotFoundError"):
         session.consumer.run("verify", keys=["/nowhere/at/all"], value="bytes:10")
@@ -340,6 +378,16 @@ def test_a_server_that_does_not_come_up_is_left_out(tmp_path, monkeypatch):
     with pytest.raises(NotToBeHad, match=r"did not start: .*size"):
         system.start(-1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_peer_that_can_not_be_installed_is_not_to_be_had(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments, "PEERS", tmp_path)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    wanted = tmp_path / "peer.txt"
+    wanted.write_text("numpy==2.4.6\n")
+    for _ in range(2):  # what was made halfway is not taken for whole
+        with pytest.raises(NotToBeHad, match=r"could not be installed: .*numpy"):
+            environments.installed("peer", wanted)
 
 
 def test_stopped_processes_and_their_children_are_ended():
@@ -363,3 +411,22 @@ def test_stopped_processes_and_their_children_are_ended():
 @pytest.mark.parametrize("module", [family, machine, result, table])
 def test_examples_are_right(module):
     assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ([], "say BASE="),
+        (["no-such-commit"], "'no-such-commit' is no commit"),
+        (["nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_what_can_not_be_compared_with_is_refused(base, said):
+    done = subprocess.run(
+        [ROOT / "scripts/compare_benchmarks.sh", *base],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr

@@ -47,12 +47,12 @@ class Client(BaseClient):
 
         super().__init__(address)
         self._client = vineyard.connect(address["socket"], progress=False)
-        self.put = self._client.put  # type: ignore[method-assign]
-        self.get = self._client.get  # type: ignore[method-assign]
-        self.delete = self._client.delete  # type: ignore[method-assign]
-        self.empty = self._client.empty  # type: ignore[method-assign]
-        self.put_many = self._client.put_many  # type: ignore[method-assign]
-        self.get_many = self._client.get_many  # type: ignore[method-assign]
+        self.put = self._client.put
+        self.get = self._client.get
+        self.delete = self._client.delete
+        self.empty = self._client.empty
+        self.put_many = self._client.put_many
+        self.get_many = self._client.get_many
         self.key_in = vineyard.ObjectID
 
     def make_volumes(self, count: int) -> None:

@@ -68,8 +68,8 @@ class Client(BaseClient):
         self._refs: dict[int, Any] = {}
         self._next = 0
         self._kept: list[Any] = []
-        self.put = ray.put  # type: ignore[method-assign]
-        self.get = ray.get  # type: ignore[method-assign]
+        self.put = ray.put
+        self.get = ray.get
 
     def get_many(self, keys: Sequence[Any]) -> list[Any]:
         return list(self.get(list(keys)))
@@ -132,8 +132,8 @@ class _ActorClient(Client):
         import ray
 
         BaseClient.__init__(self, address)
-        self.put = ray.put  # type: ignore[method-assign]
-        self.get = ray.get  # type: ignore[method-assign]
+        self.put = ray.put
+        self.get = ray.get
 
     def delete(self, keys: Sequence[Any]) -> None:
         if isinstance(keys, list):

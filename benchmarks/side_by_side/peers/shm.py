@@ -44,8 +44,8 @@ class Client(BaseClient):
         if sys.version_info >= (3, 13):
             self._options = {"track": False}
         else:  # else a reader's end would remove the segment
-            resource_tracker.register = lambda *_: None  # type: ignore[assignment]
-            resource_tracker.unregister = lambda *_: None  # type: ignore[assignment]
+            resource_tracker.register = lambda *_: None
+            resource_tracker.unregister = lambda *_: None
 
     def _create(self, size: int) -> shared_memory.SharedMemory:
         self._next += 1

@@ -39,8 +39,8 @@ class Client(BaseClient):
 
         super().__init__(address)
         self._client = vineyard.connect(address["socket"])
-        self.put = self._client.put  # type: ignore[method-assign]
-        self.get = self._client.get  # type: ignore[method-assign]
+        self.put = self._client.put
+        self.get = self._client.get
         self.key_in = vineyard.ObjectID
 
     def delete(self, keys: Sequence[Any]) -> None:
