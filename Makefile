@@ -16,6 +16,11 @@ ROWS ?=
 # Only the C++ tests whose name matches, and more arguments for pytest.
 TESTS ?=
 PYTEST_ARGS ?=
+# What the benchmarks measure, with whom and how often; empty: everything. QUICK=1: whether they work.
+ROWS_OF ?=
+SYSTEMS ?=
+ROUNDS ?=
+QUICK ?=
 # How long each fuzzer runs.
 FUZZ_SECONDS ?= 60
 
@@ -30,7 +35,9 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make demo     the flights pipeline through vineyard and through files  [ROWS=3000000]
   make test     all C++ and Python tests        [TESTS=regex] [PYTEST_ARGS="-k name"]
   make build    $(RELEASE)/bin/{vineyardd,vineyardctl}, and .venv where `import vineyard` works
-  make bench    the benchmarks
+  make bench    vineyard beside its peers, in one run: about half an hour; see docs/performance.md
+                [ROUNDS=5] [ROWS_OF="put-* get-*"] [SYSTEMS="ours ray lmdb"] [QUICK=1]
+  make bench-compare BASE=<commit>  this tree and a commit, in turn; BASE=x.json: an older result
   make test-long    the Python tests with 2,000 examples of each property instead of 100
   make test-oldest  the Python tests with the oldest supported numpy, pandas and pyarrow
   make test-mutants breaks each codec on purpose, and sees that its tests notice
@@ -99,13 +106,24 @@ test-mutants: build
 	@scripts/setup.sh test
 	@$(VENV)/python scripts/test_mutants.py
 
-.PHONY: bench
-bench:
-	@scripts/setup.sh build
+# What bench and bench-compare say to the driver.
+BENCH = $(if $(ROWS_OF),--rows $(ROWS_OF)) $(if $(SYSTEMS),--systems $(SYSTEMS)) \
+  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick)
+
+.PHONY: bench-build
+bench-build:
+	@scripts/setup.sh build bench
 	@$(CMAKE) --preset release -DVINEYARD_TESTS=OFF -DVINEYARD_BENCHMARKS=ON $(PYTHON_OPTIONS) >/dev/null
 	@cmake --build --preset release -j $(JOBS)
 	@cmake --install $(RELEASE) --component python --prefix python >/dev/null
-	@scripts/run_benchmarks.sh $(RELEASE) $(VENV)/python
+
+.PHONY: bench
+bench: bench-build
+	@set -f; scripts/run_benchmarks.sh $(BENCH)
+
+.PHONY: bench-compare
+bench-compare: bench-build
+	@set -f; scripts/compare_benchmarks.sh '$(BASE)' $(BENCH)
 
 # ---- what a change must also pass
 

@@ -5,6 +5,7 @@
 # Installs what this machine lacks for the profiles named as arguments, and says what and why:
 #   build   compiler, libraries, and .venv with numpy, pandas and pyarrow   (the default)
 #   demo    what examples/flights needs in .venv
+#   bench   Google Benchmark, and the server of one of the peers
 #   test    GoogleTest, pytest, hypothesis
 #   check   clang 19 with its format and tidy tools, ruff, mypy
 #   fuzz    what the fuzzers need besides clang
@@ -29,6 +30,8 @@ build|libfmt-dev|formats strings
 build|libspdlog-dev|writes the log
 build|libcli11-dev|reads command lines
 build|nlohmann-json3-dev|reads and writes JSON
+bench|libbenchmark-dev|runs the C++ benchmarks
+bench|redis-tools|a peer of the benchmarks: its checking tool is the server too, and no service is started
 test|libgtest-dev|runs the C++ tests
 test|libgmock-dev|matchers for the C++ tests
 check|clang-19|the second compiler: checks which thread may touch what
@@ -49,8 +52,8 @@ die() {
 profiles=("${@:-build}")
 for profile in "${profiles[@]}"; do
   case "$profile" in
-    build | demo | test | check | fuzz | clang | wheel) ;;
-    *) die "unknown profile '$profile'; there are: build demo test check fuzz clang wheel" ;;
+    build | bench | demo | test | check | fuzz | clang | wheel) ;;
+    *) die "unknown profile '$profile'; there are: build bench demo test check fuzz clang wheel" ;;
   esac
 done
 
