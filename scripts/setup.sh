@@ -5,7 +5,7 @@
 # Installs what this machine lacks for the profiles named as arguments, and says what and why:
 #   build   compiler, libraries, and .venv with numpy, pandas and pyarrow   (the default)
 #   demo    what examples/flights needs in .venv
-#   test    GoogleTest, pytest, hypothesis
+#   test    GoogleTest, Relacy, pytest, hypothesis
 #   check   clang 19 with its format and tidy tools, ruff, mypy
 #   fuzz    what the fuzzers need besides clang
 #   clang   clang 19 with its sanitizers and fuzzer
@@ -31,6 +31,7 @@ build|libcli11-dev|reads command lines
 build|nlohmann-json3-dev|reads and writes JSON
 test|libgtest-dev|runs the C++ tests
 test|libgmock-dev|matchers for the C++ tests
+test|relacy-dev|checks the models of lock-free code
 check|clang-19|the second compiler: checks which thread may touch what
 check|clang-format-19|checks the form of the C++ code
 check|clang-tidy-19|looks for mistakes in the C++ code

@@ -26,6 +26,8 @@
 // reads T with acquire before it copies them out. It gives room back with a release store of `head` after
 // its copy, and the producer reads that with acquire before it overwrites. So no byte is read and written
 // at once, as long as both sides keep to this; one that does not harms only what it sends or receives.
+//
+// tests/model/ring_model_test.cc tries all this on these very templates, and breaks each rule in turn.
 #pragma once
 
 #include <atomic>
