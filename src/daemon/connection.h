@@ -123,6 +123,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Flush();
   void SendNow(uint64_t request_id, const Outgoing& out);
   void WaitForBell();
+  void FinishRing();
   bool SendByRing(std::span<const iovec> parts, size_t total);
   void WakeClient();
   void NoteSentBySocket();
