@@ -6,7 +6,7 @@
 #   build   compiler, libraries, and .venv with numpy, pandas and pyarrow   (the default)
 #   demo    what examples/flights needs in .venv
 #   bench   Google Benchmark, and the server of one of the peers
-#   test    GoogleTest, pytest, hypothesis
+#   test    GoogleTest, Relacy, pytest, hypothesis
 #   check   clang 19 with its format and tidy tools, ruff, mypy
 #   fuzz    what the fuzzers need besides clang
 #   clang   clang 19 with its sanitizers and fuzzer
@@ -34,6 +34,7 @@ bench|libbenchmark-dev|runs the C++ benchmarks
 bench|redis-tools|a peer of the benchmarks: its checking tool is the server too, and no service is started
 test|libgtest-dev|runs the C++ tests
 test|libgmock-dev|matchers for the C++ tests
+test|relacy-dev|checks the models of lock-free code
 check|clang-19|the second compiler: checks which thread may touch what
 check|clang-format-19|checks the form of the C++ code
 check|clang-tidy-19|looks for mistakes in the C++ code

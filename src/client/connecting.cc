@@ -60,6 +60,7 @@ Status Connection::KeepConnecting(Lock& lock, os::TimePoint deadline) {
     if (socket.ok()) {
       RetireSocket(reading_);
       socket_ = std::move(*socket);
+      ++sockets_;
       ring_.reset();
       spare_ring_.reset();
       burst_ = 0;

@@ -40,6 +40,7 @@ struct Answer {
   std::span<const std::byte> body;
   std::span<const std::byte> payload;
   std::vector<os::UniqueFd> fds;
+  uint64_t socket = 0;  // the number of the one that it belongs to
 
   [[nodiscard]] const fb::Reply& reply() const {
     return *flatbuffers::GetRoot<fb::Reply>(body.data());
@@ -183,6 +184,7 @@ class Connection {
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   os::UniqueFd socket_;
+  uint64_t sockets_ = 0;               // so far
   std::vector<os::UniqueFd> retired_;  // old sockets that a thread may still be waiting for
   bool broken_ = true;
   bool connecting_ = false;  // a thread is at it

@@ -26,6 +26,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "client/fork.h"
 #include "os/mapping.h"
 #include "vineyard/blob.h"
 #include "vineyard/ids.h"
@@ -34,7 +35,10 @@ namespace vineyard::client {
 
 class ReleasedIds {
  public:
+  /// Nothing in a forked child: a thread that it does not have may hold the lock, and who would be told
+  /// is its parent's connection.
   void Add(uint64_t blob) {
+    if (epoch_ != ForkEpoch()) return;
     const std::lock_guard lock(mutex_);
     ids_.push_back(blob);
   }
@@ -44,6 +48,7 @@ class ReleasedIds {
   }
 
  private:
+  const uint64_t epoch_ = ForkEpoch();
   std::mutex mutex_;
   std::vector<uint64_t> ids_;
 };

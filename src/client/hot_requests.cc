@@ -48,13 +48,15 @@ Status Connection::ConsiderRing(Lock& lock, size_t requests, os::TimePoint deadl
     // Whoever calls off, or has no time left, means the call that this was to serve.
     if (answer.status().Is(StatusCode::kCancelled) ||
         answer.status().Is(StatusCode::kDeadlineExceeded)) {
+      no_ring_ = false;
       return answer.status();
     }
     if (!answer.ok() || answer->fds.size() != 2) return {};
     auto ring = Ring::Open(answer->fds[0], std::move(answer->fds[1]));
     if (!ring.ok()) return {};
-    spare_ring_ = std::move(*ring);
     no_ring_ = false;
+    if (answer->socket != sockets_) return {};  // another thread has reconnected since
+    spare_ring_ = std::move(*ring);
   }
   if (pending_.empty() && !broken_) ring_ = std::exchange(spare_ring_, nullptr);
   return {};
@@ -82,6 +84,7 @@ Status Connection::WaitForRoom(int waited, os::TimePoint deadline) {
   }
   std::this_thread::sleep_for(kPause);
   if (waited % kPausesPerQuestion != 0) return {};
+  VY_RETURN_IF_ERROR(CheckUsable());
   if (os::HasHungUp(socket_)) return Status::Unavailable("the instance has closed the connection");
   if (options_.interrupted && options_.interrupted()) return Status::Cancelled("interrupted");
   if (os::Clock::now() >= deadline) {

@@ -147,6 +147,7 @@ void Connection::Deliver(uint64_t id, Answer answer) {
       reservations_.insert(reserved->extent()->blob());
     }
     (*it)->status = wire::ToStatus(answer.reply());
+    answer.socket = sockets_;
     (*it)->answer = std::move(answer);
     (*it)->done = true;
     return;

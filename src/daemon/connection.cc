@@ -106,7 +106,10 @@ void Connection::OnReadable() {
   for (int i = 0; i < kReceivesInARow && !closed() && !Congested(); ++i) {
     const std::span<std::byte> space = reader_.Space();
     auto received = os::ReceiveSome(socket_, space, &received_fds_);
-    if (!received.ok() || received->closed) return Close();
+    if (!received.ok() || received->closed) {
+      FinishRing();
+      return Close();
+    }
     if (received->would_block) return WaitReadable();
     reader_.Filled(received->bytes);
     if (!HandleFrames(reader_)) return Close();
@@ -265,7 +268,10 @@ void Connection::Flush() {
 // First the requests that had come already.
 void Connection::Resume() {
   if (!HandleFrames(reader_)) return Close();
-  if (ring_ != nullptr && !closed()) server_.WatchRing(shared_from_this());
+  if (ring_ != nullptr) {
+    if (!HandleFrames(ring_->reader)) return Close();
+    if (!closed()) server_.WatchRing(shared_from_this());
+  }
   OnReadable();
 }
 

@@ -127,6 +127,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void SendNow(uint64_t request_id, const Outgoing& out);
   void WaitForBell();
   void PublishRing();
+  void FinishRing();
   bool SendByRing(std::span<const iovec> parts, size_t total);
   void WakeClient();
   void NoteSentBySocket();

@@ -28,8 +28,12 @@ Result<Connection::RingFiles> Connection::OpenRing() {
   VY_ASSIGN_OR_RETURN(files.memory, os::Reopen(file, os::Access::kReadWrite));
   VY_ASSIGN_OR_RETURN(files.bell, os::MakeBell());
   VY_ASSIGN_OR_RETURN(os::UniqueFd bell, files.bell.Duplicate());
-  ring_ = std::make_unique<Ring>(server_.io(), std::move(mapping));
-  ring_->bell.assign(bell.Release());
+  auto ring = std::make_unique<Ring>(server_.io(), std::move(mapping));
+  asio::error_code error;
+  ring->bell.assign(bell.get(), error);
+  if (error) return Status::IOError("cannot watch an eventfd: " + error.message());
+  [[maybe_unused]] const int watched = bell.Release();
+  ring_ = std::move(ring);
   WaitForBell();
   return files;
 }
@@ -70,6 +74,14 @@ bool Connection::PollRing() {
   PublishRing();
   if (!sound) Close();
   return sound && *available > 0;
+}
+
+// The client has gone: as with a socket, what it wrote before (its Goodbye, perhaps) counts.
+void Connection::FinishRing() {
+  if (ring_ == nullptr) return;
+  const uint64_t end = ring_->requests.position() + layout::kRequestRing;
+  while (ring_->requests.position() < end && PollRing()) {
+  }
 }
 
 // One whose answers pile up is watched again once they have gone: see Resume.

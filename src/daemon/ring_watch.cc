@@ -21,6 +21,7 @@ constexpr microseconds kShortWait{5};
 constexpr std::chrono::milliseconds kBetweenMoves{20};
 constexpr int kLooksPerTurn = 32;  // then the sockets get theirs
 constexpr int kBusyLooksPerTurn = 4;
+constexpr int kHandlersPerTurn = 16;  // then the rings get theirs, however many sockets are ready
 
 }  // namespace
 
@@ -83,7 +84,10 @@ void RingWatch::StayAwake(asio::io_context& io) {
       until = now + wait;
       if (++requests > 0) awake_is_better_.Note(true);
     }
-    io.poll();
+    for (int i = 0; i < kHandlersPerTurn && io.poll_one() > 0; ++i) {
+    }
+    // Not only when all fall asleep, which they may never do: each holds its memory.
+    std::erase_if(awake_, [](const auto& connection) { return connection->closed(); });
     if (now < until || !AllFallAsleep()) continue;
     if (!client_is_here_) awake_is_better_.Note(false);
     return;
@@ -91,9 +95,7 @@ void RingWatch::StayAwake(asio::io_context& io) {
 }
 
 bool RingWatch::AllFallAsleep() {
-  std::erase_if(awake_, [](const auto& connection) {
-    return connection->closed() || connection->RingFallsAsleep();
-  });
+  std::erase_if(awake_, [](const auto& connection) { return connection->RingFallsAsleep(); });
   return awake_.empty();
 }
 

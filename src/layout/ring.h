@@ -26,6 +26,8 @@
 // reads T with acquire before it copies them out. It gives room back with a release store of `head` after
 // its copy, and the producer reads that with acquire before it overwrites. So no byte is read and written
 // at once, as long as both sides keep to this; one that does not harms only what it sends or receives.
+//
+// tests/model/ring_model_test.cc tries all this on these very templates, and breaks each rule in turn.
 #pragma once
 
 #include <atomic>
@@ -55,8 +57,11 @@ class RingProducer {
   /// other side breaks the rules. (Looks at the consumer's position, in a cache line of its own, only
   /// when what is known of it does not suffice.)
   std::optional<uint64_t> Room(uint64_t wanted) {
-    if (capacity_ - (tail_ - head_) < wanted) head_ = words_.head.load(std::memory_order_acquire);
-    const uint64_t used = tail_ - head_;
+    uint64_t used = tail_ - head_;
+    if (used > capacity_ || capacity_ - used < wanted) {
+      head_ = words_.head.load(std::memory_order_acquire);
+      used = tail_ - head_;
+    }
     if (used > capacity_) return std::nullopt;
     return capacity_ - used;
   }

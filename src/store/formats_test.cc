@@ -15,6 +15,7 @@
 #include "layout/catalog.h"
 #include "layout/ledger.h"
 #include "layout/record.h"
+#include "layout/ring.h"
 #include "layout/stream_state.h"
 #include "os/mapping.h"
 #include "store/test_machine.h"
@@ -156,6 +157,32 @@ TEST(Formats, TheCatalogPageShowsWhatIsWritten) {
   // What glibc keeps in a robust mutex is its own affair, and differs from run to run.
   std::memset(bytes.data() + offsetof(layout::CatalogHeader, engine), 0, sizeof(os::RobustWord));
   ExpectPageShows("catalog", bytes);
+}
+
+TEST(Formats, TheRingPageShowsWhatIsWritten) {
+  const os::UniqueFd memory = os::CreateMemfd("formats_test", layout::kRingFile).value();
+  const auto mapping = os::Mapping::Open(memory, layout::kRingFile, os::Access::kReadWrite).value();
+  auto& page = *reinterpret_cast<layout::RingPage*>(mapping.data());
+  const auto magic = std::as_bytes(std::span(&wire::kFrameMagic, 1));
+  layout::RingProducer<> asks(page.requests, layout::kRequestRing);
+  layout::RingConsumer<> asked(page.requests, layout::kRequestRing);
+  layout::CopyIn(layout::RequestBytes(mapping.data()), asks.position(), magic);
+  asks.Publish(0x120);
+  asked.Release(0x120);
+  EXPECT_TRUE(asked.FallAsleep());
+  // Where it wakes it clears the word; the page shows the moment between.
+  asks.Publish(0x30);
+  EXPECT_FALSE(asked.FallAsleep());
+  page.requests.sleeping = 1;
+  layout::RingProducer<> answers(page.replies, layout::kReplyRing);
+  layout::RingConsumer<> answered(page.replies, layout::kReplyRing);
+  layout::CopyIn(layout::ReplyBytes(mapping.data()), answers.position(), magic);
+  answers.Publish(0x78);
+  answered.Release(0x78);
+  page.by_socket = 2;
+  page.engine_processor = 1;
+  page.client_processor = 3;
+  ExpectPageShows("ring", mapping.bytes());
 }
 
 TEST(Formats, TheProtocolPageShowsWhatIsSent) {
