@@ -35,7 +35,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make demo     the flights pipeline through vineyard and through files  [ROWS=3000000]
   make test     all C++ and Python tests        [TESTS=regex] [PYTEST_ARGS="-k name"]
   make build    $(RELEASE)/bin/{vineyardd,vineyardctl}, and .venv where `import vineyard` works
-  make bench    vineyard beside its peers, in one run: about half an hour; see docs/performance.md
+  make bench    vineyard beside its peers, in one run: up to an hour; see docs/performance.md
                 [ROUNDS=5] [ROWS_OF="put-* get-*"] [SYSTEMS="ours ray lmdb"] [QUICK=1]
   make bench-compare BASE=<commit>  this tree and a commit, in turn; BASE=x.json: an older result
   make test-long    the Python tests with 2,000 examples of each property instead of 100

@@ -119,7 +119,10 @@ VOLUMES = Family(
         Measure(
             (
                 *(
-                    Row(f"{what}-volumes-{n}", f"{what} 100 bytes, with {n} volumes")
+                    Row(
+                        f"{what}-volumes-{n}",
+                        f"{what} 100 bytes, with {n} volume{'s' if n > 1 else ''}",
+                    )
                     for n in (1, 10, 100)
                     for what in ("put", "get")
                 ),
