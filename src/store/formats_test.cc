@@ -167,17 +167,20 @@ TEST(Formats, TheRingPageShowsWhatIsWritten) {
   layout::RingProducer<> asks(page.requests, layout::kRequestRing);
   layout::RingConsumer<> asked(page.requests, layout::kRequestRing);
   layout::CopyIn(layout::RequestBytes(mapping.data()), asks.position(), magic);
-  asks.Publish(0x120);
+  asks.Append(0x120);
+  asks.Publish();
   asked.Release(0x120);
   EXPECT_TRUE(asked.FallAsleep());
   // Where it wakes it clears the word; the page shows the moment between.
-  asks.Publish(0x30);
+  asks.Append(0x30);
+  asks.Publish();
   EXPECT_FALSE(asked.FallAsleep());
   page.requests.sleeping = 1;
   layout::RingProducer<> answers(page.replies, layout::kReplyRing);
   layout::RingConsumer<> answered(page.replies, layout::kReplyRing);
   layout::CopyIn(layout::ReplyBytes(mapping.data()), answers.position(), magic);
-  answers.Publish(0x78);
+  answers.Append(0x78);
+  answers.Publish();
   answered.Release(0x78);
   page.by_socket = 2;
   page.engine_processor = 1;

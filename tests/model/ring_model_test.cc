@@ -30,7 +30,7 @@ Verdict Try(Broken broken, Size size, Search search) {
 TEST(RingModel, NoExecutionOfTwoMessagesGoesWrong) {
   const Verdict all = Try(Broken::kNone, kBothFit, Search::kFull);
   EXPECT_EQ(all.trouble, "");
-  EXPECT_GT(all.executions, 1'000'000U);
+  EXPECT_GT(all.executions, 100'000U);
 }
 
 TEST(RingModel, NoExecutionWithAFullRingGoesWrong) {
