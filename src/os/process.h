@@ -60,6 +60,10 @@ void FillStandardDescriptors();
 /// "python3", from /proc/PID/comm; empty if it is gone.
 std::string ProcessName(pid_t pid);
 
+/// Runs it on a thread of its own that nobody joins and that gets no signal: those are the program's
+/// business. False: no thread is to be had.
+bool StartBackground(void (*run)());
+
 /// Called around every fork of this process from now on: before, and after in the parent and the child.
 bool OnFork(void (*before)(), void (*in_parent)(), void (*in_child)());
 

@@ -198,6 +198,11 @@ TEST_F(Hostile, SealedMemoryIsPublishedOnceByItsOwnerAndForAnObjectThatUsesIt) {
     ASSERT_OK(os::SealForever(reserved->fds[0]));
     RawClient thief = Raw();
     EXPECT_EQ(code(thief, put), StatusCode::kNotFound);
+    PutFields guessed = put;
+    guessed.siblings = {{1, 2}, {0, 0}, {UINT64_MAX, 3}};
+    EXPECT_EQ(code(thief, guessed), StatusCode::kNotFound);
+    guessed.siblings.assign(100'000, {1, 2});
+    EXPECT_EQ(code(thief, guessed), StatusCode::kLimitExceeded);
     const auto with = [&](std::vector<uint64_t> also) {
       PutFields fields = put;
       fields.also = std::move(also);
