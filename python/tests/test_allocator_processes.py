@@ -324,7 +324,7 @@ def test_the_environment_enables_it_for_unchanged_programs(python, socket, wish,
     [
         {"VINEYARD_IPC_SOCKET": "/nonexistent/vineyard.sock"},
         {"VINEYARD_ALLOCATOR_THRESHOLD": "1Mi"},
-        {"VINEYARD_ALLOCATOR_THRESHOLD": "12"},
+        {"VINEYARD_ALLOCATOR_THRESHOLD": "0"},
         {"VINEYARD_CONFIG": "/nonexistent"},
     ],
 )

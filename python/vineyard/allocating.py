@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 #: Bytes. Below, a put copies sooner than memory of the store is had.
 THRESHOLD = 1 << 20
-_SMALLEST = 1 << 12
 _MAX = 2**63 - 1
 
 _lock = threading.Lock()
@@ -48,7 +47,7 @@ class allocator:
     client : Client
         Whose volume gives the memory.
     threshold : int, optional
-        Bytes of the smallest array that comes from the store, at least 4096.
+        Bytes of the smallest array that comes from the store. Each takes 256 KiB at least.
     limit : int, optional
         Bytes that arrays which have not been put, and what is kept for the next, may take together:
         by default half of what the volume may hold. It holds for all allocators of the client.
@@ -166,13 +165,18 @@ def disable_allocator() -> None:
         _enabled = None
 
 
+def enabled_allocator() -> Allocator | None:
+    """What `enable_allocator` has set up, with its counts."""
+    return None if _enabled is None else _enabled[1]
+
+
 def _make(client: Client, threshold: int, limit: int | None) -> Allocator:
     if not isinstance(client, Client):
         raise TypeErrorException(
             f"the allocator needs a vineyard.Client, not {type(client).__name__}"
         )
-    if isinstance(threshold, bool) or not isinstance(threshold, int) or threshold < _SMALLEST:
-        raise InvalidException(f"threshold is {threshold!r}: it is a number of bytes from 4096 on")
+    if isinstance(threshold, bool) or not isinstance(threshold, int) or threshold < 1:
+        raise InvalidException(f"threshold is {threshold!r}: it is a positive number of bytes")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit <= 0):
         raise InvalidException(f"limit is {limit!r}: it is a positive number of bytes")
     made: Allocator = client._core.make_allocator(min(threshold, _MAX), min(limit or 0, _MAX))
