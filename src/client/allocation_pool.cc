@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #include "client/allocation_registry.h"
@@ -237,8 +239,14 @@ void AllocationPool::GiveBackIdle() {
 
 // REQUIRES: the registry's mutex is held.
 bool AllocationPool::StartTrimming() {
-  if (!trimming) trimming = os::StartBackground(&Trim);
-  return trimming;
+  if (trimming) return true;
+  const os::SignalsBlocked blocked;  // signals are the program's business
+  try {
+    std::thread(&Trim).detach();
+  } catch (const std::system_error&) {
+    return false;
+  }
+  return trimming = true;
 }
 
 // The thread. What it needs is never destroyed: the process may end meanwhile.

@@ -60,6 +60,9 @@ Status Connection::KeepConnecting(Lock& lock, os::TimePoint deadline) {
     if (socket.ok()) {
       RetireSocket(reading_);
       socket_ = std::move(*socket);
+      ring_.reset();
+      spare_ring_.reset();
+      burst_ = 0;
       reader_ = {};
       received_fds_.clear();
       Status s = SayHello(lock, deadline);
@@ -116,7 +119,7 @@ Status Connection::SayHello(Lock& lock, os::TimePoint deadline) {
     VY_RETURN_IF_ERROR(CheckUsable());
     VY_RETURN_IF_ERROR(ready);
     VY_RETURN_IF_ERROR(Receive());
-    VY_ASSIGN_OR_RETURN(got, NextAnswer());
+    VY_ASSIGN_OR_RETURN(got, NextAnswer(reader_));
   }
   Answer& answer = got->second;
   VY_RETURN_IF_ERROR(wire::ToStatus(answer.reply()));

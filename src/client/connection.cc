@@ -19,10 +19,12 @@ Connection::~Connection() { Close(); }
 
 void Connection::Close() {
   if (closed_.exchange(true)) return;
+  extents_.DropIdle();
   const Outgoing goodbye = Question(fb::RequestBody::Goodbye,
                                     [](auto& b, uint64_t) { return fb::CreateGoodbye(b).Union(); });
   const Lock lock(mutex_);
   if (!broken_) SendFrame(goodbye, 0, 0, os::Clock::now()).IgnoreError();
+  ring_.reset();
   RetireSocket(reading_ || connecting_);
   broken_ = true;
   changed_.notify_all();
@@ -124,6 +126,7 @@ Result<Answer> Connection::Await(Lock& lock, Pending& pending, Status s, os::Tim
 
 Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline) {
   Lock lock(mutex_);
+  VY_RETURN_IF_ERROR(ConsiderRing(lock, 1, deadline));
   Pending pending{.outgoing = &outgoing, .status = {}, .answer = {}};
   return Await(lock, pending, Begin(lock, pending, deadline), deadline);
 }
@@ -138,6 +141,10 @@ std::vector<Result<Answer>> Connection::CallMany(std::span<const Outgoing> outgo
   std::vector<Result<Answer>> answers;
   answers.reserve(outgoing.size());
   Lock lock(mutex_);
+  if (Status s = ConsiderRing(lock, outgoing.size(), deadline); !s.ok()) {
+    for (size_t i = 0; i < outgoing.size(); ++i) answers.push_back(s);
+    return answers;
+  }
   const auto land_first = [&] {
     Flight& first = flights.front();
     answers.push_back(Await(lock, first.pending, std::move(first.begun), deadline));

@@ -25,6 +25,7 @@
 
 #include "client/catalog_reader.h"
 #include "client/extents.h"
+#include "client/ring.h"
 #include "client/writing_habit.h"
 #include "os/socket.h"
 #include "vineyard/client.h"
@@ -143,12 +144,18 @@ class Connection {
   void RetireSocket(bool watched);
   void DropRetired();
 
+  // hot_requests.cc
+  Status ConsiderRing(Lock& lock, size_t requests, os::TimePoint deadline);
+  Status SendByRing(std::span<iovec> parts, os::TimePoint deadline);
+  Status WaitForRoom(int waited, os::TimePoint deadline);
+
   // transfer.cc
   Status SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t number, os::TimePoint deadline);
   Status SendParts(std::span<iovec> parts, int fd, os::TimePoint deadline);
   Status ReadOnce(Lock& lock, os::TimePoint deadline);
   Status Receive();
-  Result<std::optional<std::pair<uint64_t, Answer>>> NextAnswer();
+  Status DeliverAll(wire::FrameReader& reader);
+  Result<std::optional<std::pair<uint64_t, Answer>>> NextAnswer(wire::FrameReader& reader);
   void Deliver(uint64_t id, Answer answer);
   [[nodiscard]] uint64_t Acknowledged() const;
 
@@ -164,6 +171,7 @@ class Connection {
 
   // hot_read.cc
   Result<Outcome> ReadWith(const std::function<Outcome()>& read, os::TimePoint deadline);
+  bool MayBeStored(ObjectId blob);
   Status OpenParts(const CatalogReader::Wanted& wanted, os::TimePoint deadline);
 
   const ConnectOptions options_;
@@ -181,6 +189,11 @@ class Connection {
   bool reading_ = false;     // a thread waits for the socket
   wire::FrameReader reader_;
   std::vector<os::UniqueFd> received_fds_;
+  std::shared_ptr<Ring> ring_;        // of this socket; shared with the thread that reads
+  std::shared_ptr<Ring> spare_ring_;  // to be used once nothing is under way in the socket
+  bool no_ring_ = !Ring::Helps();
+  os::TimePoint burst_began_;
+  size_t burst_ = 0;               // requests since
   std::list<Pending*> pending_;    // in the order sent
   std::set<uint64_t> unanswered_;  // numbers
   uint64_t next_id_ = 1;
@@ -196,7 +209,7 @@ class Connection {
   std::mutex given_back_mutex_;  // taken after mutex_, if both
   std::vector<uint64_t> given_back_;
 
-  ExtentCache extents_;
+  ExtentCache extents_{[this](ObjectId blob) { return MayBeStored(blob); }};
   WritingHabit habit_;
 };
 

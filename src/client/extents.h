@@ -3,14 +3,25 @@
 //
 // ExtentCache: which extents this client has mapped for reading.
 //
-// A mapping lives as long as any Blob of it; the cache only remembers it. When the last Blob goes, the
-// id is noted, so that the next message can tell the instance. Thread-safe; the ledger of released ids
-// outlives the client, because Blobs do.
+// A mapping lives as long as any Blob of it, and some seconds longer than the last get that asked for it:
+// programs get the same array again and again, and mapping costs more than all else in a get. When it
+// goes, the id is noted, so that the next message can tell the instance. Thread-safe; the ledger of
+// released ids outlives the client, because Blobs do.
+//
+// Note [Idle mappings hold memory]
+// The kernel keeps the pages of a deleted object for as long as somebody maps it. What only the cache
+// maps must not delay whoever waits for that memory: a thread looks many times a second whether what it
+// maps is still in the catalog, which takes no system call. It sleeps while the cache is empty. Before a
+// fork the cache drops what is idle, or the child would hold it for its life.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <stop_token>
+#include <thread>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -77,71 +88,57 @@ struct MappedExtent final : internal::StoredExtent {
 
 class ExtentCache {
  public:
+  /// Whether a blob is still in the store, found out without a request.
+  using IsStored = std::function<bool(ObjectId)>;
+
+  explicit ExtentCache(IsStored is_stored);
+  ~ExtentCache();
+  ExtentCache(const ExtentCache&) = delete;
+  ExtentCache& operator=(const ExtentCache&) = delete;
+
   /// Before the first Add.
   void SetOpener(std::weak_ptr<ExtentOpener> opener) { opener_ = std::move(opener); }
 
-  std::shared_ptr<const MappedExtent> Find(ObjectId blob) {
-    const std::lock_guard lock(mutex_);
-    const auto it = mapped_.find(blob.value());
-    return it == mapped_.end() ? nullptr : it->second.lock();
-  }
-
-  std::shared_ptr<const MappedExtent> Add(ObjectId blob, os::Mapping mapping, uint64_t size) {
-    auto extent =
-        std::make_shared<MappedExtent>(blob, std::move(mapping), size, released_, opener_);
-    const std::lock_guard lock(mutex_);
-    if (mapped_.size() >= next_sweep_) {
-      std::erase_if(mapped_, [](const auto& entry) { return entry.second.expired(); });
-      next_sweep_ = mapped_.size() * 2 + 64;
-    }
-    mapped_[blob.value()] = extent;
-    return extent;
-  }
+  std::shared_ptr<const MappedExtent> Find(ObjectId blob);
+  std::shared_ptr<const MappedExtent> Add(ObjectId blob, os::Mapping mapping, uint64_t size);
 
   /// An extent that this client maps otherwise: it wrote it, and has sealed it in place.
-  void Keep(ObjectId blob) {
-    const std::lock_guard lock(mutex_);
-    kept_.insert(blob.value());
-  }
-  void LetGo(ObjectId blob) {
-    const std::lock_guard lock(mutex_);
-    if (kept_.erase(blob.value()) > 0) released_->Add(blob.value());
-  }
+  void Keep(ObjectId blob);
+  void LetGo(ObjectId blob);
 
   /// The ids mean other things from now on. What is mapped stays so for whoever has it.
-  void Forget() {
-    const std::lock_guard lock(mutex_);
-    mapped_.clear();
-    kept_.clear();
-  }
+  void Forget();
+  /// What nobody but the cache has is unmapped.
+  void DropIdle();
 
-  std::vector<uint64_t> mapped() {
-    const std::lock_guard lock(mutex_);
-    std::vector<uint64_t> ids(kept_.begin(), kept_.end());
-    for (const auto& [blob, extent] : mapped_) {
-      if (!extent.expired()) ids.push_back(blob);
-    }
-    return ids;
-  }
+  std::vector<uint64_t> mapped();
 
   /// Ids whose last mapping went since the last call. One that has been mapped again is not among them.
-  std::vector<uint64_t> TakeReleased() {
-    std::vector<uint64_t> ids = released_->Take();
-    const std::lock_guard lock(mutex_);
-    std::erase_if(ids, [&](uint64_t id) {
-      const auto it = mapped_.find(id);
-      return kept_.contains(id) || (it != mapped_.end() && !it->second.expired());
-    });
-    return ids;
-  }
+  std::vector<uint64_t> TakeReleased();
 
  private:
-  std::mutex mutex_;
+  using SharedExtent = std::shared_ptr<const MappedExtent>;
+  struct Entry {
+    std::weak_ptr<const MappedExtent> extent;
+    SharedExtent recent;  // the same, while it was asked for lately
+    bool used = false;    // since the last look
+  };
+  void MakeRecent(Entry& entry, SharedExtent extent);
+  std::vector<SharedExtent> TakeRecent(const std::function<bool(uint64_t, const Entry&)>& which);
+  void WatchRecent(const std::stop_token& stop);
+
+  const IsStored is_stored_;
   std::weak_ptr<ExtentOpener> opener_;
   std::shared_ptr<ReleasedIds> released_ = std::make_shared<ReleasedIds>();
-  std::unordered_map<uint64_t, std::weak_ptr<const MappedExtent>> mapped_;
+
+  std::mutex mutex_;  // guards all below
+  std::unordered_map<uint64_t, Entry> mapped_;
   std::unordered_set<uint64_t> kept_;
   size_t next_sweep_ = 64;
+  size_t recent_ = 0;
+  uint64_t recent_bytes_ = 0;
+  std::condition_variable_any some_recent_;
+  std::jthread watcher_;  // from the first Add on; sleeps while nothing is recent
 };
 
 }  // namespace vineyard::client

@@ -3,6 +3,7 @@
 #include "client/fork.h"
 
 #include <atomic>
+#include <map>
 #include <set>
 
 #include "os/process.h"
@@ -11,7 +12,10 @@ namespace vineyard::client {
 
 // Before a fork the list is locked, so that the child finds it whole, and no mapping is half made.
 struct ForkHandlers {
-  static void Prepare() { Mutex().lock(); }
+  static void Prepare() {
+    Mutex().lock();
+    for (const auto& [owner, action] : Actions()) action();
+  }
   static void Parent() { Mutex().unlock(); }
   static void Child() {
     epoch.fetch_add(1, std::memory_order_relaxed);
@@ -19,6 +23,7 @@ struct ForkHandlers {
       if (shield->raised_) shield->mapping_.FillWithZeroPages();
       for (os::UniqueFd& file : *shield->files_) file.Reset();
     }
+    Actions().clear();
     Mutex().unlock();
   }
   static void Install() {
@@ -34,8 +39,23 @@ struct ForkHandlers {
     static auto* shields = new std::set<ForkShield*>;
     return *shields;
   }
+  static std::map<const void*, std::function<void()>>& Actions() {
+    static auto* actions = new std::map<const void*, std::function<void()>>;
+    return *actions;
+  }
   static inline std::atomic<uint64_t> epoch{1};
 };
+
+void BeforeFork::Add(const void* owner, std::function<void()> action) {
+  ForkHandlers::Install();
+  const std::lock_guard lock(ForkHandlers::Mutex());
+  ForkHandlers::Actions()[owner] = std::move(action);
+}
+
+void BeforeFork::Remove(const void* owner) {
+  const std::lock_guard lock(ForkHandlers::Mutex());
+  ForkHandlers::Actions().erase(owner);
+}
 
 uint64_t ForkEpoch() {
   ForkHandlers::Install();

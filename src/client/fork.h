@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -16,6 +17,15 @@ namespace vineyard::client {
 
 /// Grows by one in every forked child. What was made in another epoch belongs to an ancestor.
 uint64_t ForkEpoch();
+
+/// What is done before every fork of this process, in no order. In the child nothing of it is left: who
+/// added it belongs to the parent.
+struct BeforeFork {
+  /// `action` is called by the forking thread, and adds or removes nothing itself.
+  static void Add(const void* owner, std::function<void()> action);
+  /// Once this has returned, `action` is not running.
+  static void Remove(const void* owner);
+};
 
 /// A writable shared mapping that children must not have, and the descriptors it is made of: a child
 /// that kept one would keep the memory, as far as the kernel can tell the instance. Held while the

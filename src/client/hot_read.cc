@@ -7,6 +7,8 @@
 
 namespace vineyard::client {
 
+using layout::RecordCopy;
+
 Result<Outcome> Connection::ReadWith(const std::function<Outcome()>& read, os::TimePoint deadline) {
   constexpr int kAttempts = 8;
   for (int i = 0; i < kAttempts; ++i) {
@@ -42,6 +44,13 @@ Result<Outcome> Connection::Read(ObjectId id, layout::RecordCopy* copy, os::Time
 Result<Outcome> Connection::ReadName(std::string_view name, layout::RecordCopy* copy,
                                      os::TimePoint deadline) {
   return ReadWith([&] { return catalog_.ReadName(name, copy); }, deadline);
+}
+
+// Without a request, so that a doubt is a yes.
+bool Connection::MayBeStored(ObjectId blob) {
+  RecordCopy copy;
+  const std::lock_guard lock(reader_mutex_);
+  return catalog_.Read(blob, &copy) != Outcome::kMiss;
 }
 
 Status Connection::OpenParts(const CatalogReader::Wanted& wanted, os::TimePoint deadline) {

@@ -32,7 +32,8 @@ Status Connection::SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t num
         fmt::format("a request of {} + {} bytes is too large (at most {} + {})", header.body_length,
                     header.payload_length, wire::kMaxBody, wire::kMaxPayload));
   }
-  Status s = SendParts(parts, outgoing.fd, deadline);
+  Status s = ring_ != nullptr && outgoing.fd < 0 ? SendByRing(parts, deadline)
+                                                 : SendParts(parts, outgoing.fd, deadline);
   // What was cut off half-way can't be continued by the next frame.
   if (!s.ok()) broken_ = true;
   return s;
@@ -68,24 +69,39 @@ Status Connection::SendParts(std::span<iovec> parts, int fd, os::TimePoint deadl
 Status Connection::ReadOnce(Lock& lock, os::TimePoint deadline) {
   reading_ = true;
   const int fd = socket_.get();
+  const std::shared_ptr<Ring> ring = ring_;
+  auto source = Ring::Source::kSocket;
+  Status s;
   lock.unlock();
-  Status s = os::WaitReady(fd, os::Readiness::kRead, deadline, options_.interrupted);
+  if (ring == nullptr) {
+    s = os::WaitReady(fd, os::Readiness::kRead, deadline, options_.interrupted);
+  } else if (auto awaited = ring->Await(fd, deadline, options_.interrupted); awaited.ok()) {
+    source = *awaited;
+  } else {
+    s = awaited.status();
+  }
   lock.lock();
   reading_ = false;
   DropRetired();
-  if (s.ok() && socket_.get() == fd) s = Receive();
-  while (s.ok()) {
-    auto got = NextAnswer();
-    if (!got.ok()) {
-      s = got.status();
-    } else if (got->has_value()) {
-      Deliver((*got)->first, std::move((*got)->second));
-    } else {
-      break;
-    }
+  // What an engine has written to the ring counts, also when it has died since.
+  if (ring != nullptr && ring == ring_) {
+    if (s.ok()) s = ring->Take();
+    if (s.ok()) s = DeliverAll(ring->reader());
+  }
+  if (s.ok() && source == Ring::Source::kSocket && socket_.get() == fd) {
+    s = Receive();
+    if (s.ok()) s = DeliverAll(reader_);
   }
   changed_.notify_all();
   return s;
+}
+
+Status Connection::DeliverAll(wire::FrameReader& reader) {
+  while (true) {
+    VY_ASSIGN_OR_RETURN(auto got, NextAnswer(reader));
+    if (!got) return {};
+    Deliver(got->first, std::move(got->second));
+  }
 }
 
 // kUnavailable when the other side has closed.
@@ -97,9 +113,10 @@ Status Connection::Receive() {
   return {};
 }
 
-Result<std::optional<std::pair<uint64_t, Answer>>> Connection::NextAnswer() {
+Result<std::optional<std::pair<uint64_t, Answer>>> Connection::NextAnswer(
+    wire::FrameReader& reader) {
   using Got = std::optional<std::pair<uint64_t, Answer>>;
-  VY_ASSIGN_OR_RETURN(const std::optional<wire::Frame> frame, reader_.Next());
+  VY_ASSIGN_OR_RETURN(const std::optional<wire::Frame> frame, reader.Next());
   if (!frame) return Got();
   Answer answer;
   const size_t body = wire::Pad8(frame->body.size());
@@ -110,7 +127,10 @@ Result<std::optional<std::pair<uint64_t, Answer>>> Connection::NextAnswer() {
   answer.body = {bytes, frame->body.size()};
   answer.payload = {bytes + body, frame->payload.size()};
   VY_RETURN_IF_ERROR(wire::DecodeReply(answer.body).status());
+  // Descriptors come through the socket alone.
   const size_t count = frame->header.fd_count;
+  if (count > 0 && &reader != &reader_)
+    return Status::Protocol("an answer in the ring has descriptors");
   if (count > received_fds_.size()) return Status::Protocol("descriptors are missing");
   const auto end = received_fds_.begin() + static_cast<ptrdiff_t>(count);
   std::move(received_fds_.begin(), end, std::back_inserter(answer.fds));

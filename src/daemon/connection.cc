@@ -9,6 +9,7 @@
 #include <chrono>
 
 #include "base/logging.h"
+#include "daemon/ring.h"
 #include "daemon/server.h"
 
 namespace vineyard::daemon {
@@ -77,6 +78,7 @@ void Connection::Close() {
   if (std::exchange(closed_, true)) return;
   asio::error_code ignored;
   watched_.close(ignored);
+  if (ring_ != nullptr) ring_->bell.close(ignored);
   socket_.Reset();
   queue_.clear();
   received_fds_.clear();
@@ -105,7 +107,7 @@ void Connection::OnReadable() {
     if (!received.ok() || received->closed) return Close();
     if (received->would_block) return WaitReadable();
     reader_.Filled(received->bytes);
-    if (!HandleFrames()) return Close();
+    if (!HandleFrames(reader_)) return Close();
     // A short read means that the socket was empty a moment ago: asking again would only cost.
     if (received->bytes < space.size()) return WaitReadable();
   }
@@ -116,9 +118,9 @@ void Connection::OnReadable() {
 }
 
 // False: the client is to be dropped. Stops early where answers pile up; Resume goes on.
-bool Connection::HandleFrames() {
+bool Connection::HandleFrames(wire::FrameReader& reader) {
   while (!closed() && !Congested()) {
-    auto next = reader_.Next();
+    auto next = reader.Next();
     if (!next.ok()) {
       log::Warning("a client was dropped", {{"pid", peer_.pid}, {"why", next.status().message()}});
       return false;
@@ -127,6 +129,7 @@ bool Connection::HandleFrames() {
     const wire::Frame& frame = **next;
     std::vector<os::UniqueFd> fds;
     const size_t count = frame.header.fd_count;
+    if (count > 0 && &reader != &reader_) return false;  // they come through the socket alone
     if (count > received_fds_.size()) return false;
     std::move(received_fds_.begin(), received_fds_.begin() + static_cast<ptrdiff_t>(count),
               std::back_inserter(fds));
@@ -170,12 +173,13 @@ void Connection::SendNow(uint64_t request_id, const Outgoing& out) {
   const std::vector<iovec> parts = wire::PartsOf(header, out.body, out.payload);
   size_t total = 0;
   for (const iovec& part : parts) total += part.iov_len;
+  if (ring_ != nullptr && out.fds.empty() && SendByRing(parts, total)) return;
   size_t sent = 0;
   if (queue_.empty() && out.fds.size() <= os::kMaxFdsPerMessage && parts.size() < 512) {
     auto result = os::SendSome(socket_, parts, out.fds);
     if (!result.ok() && !result.status().Is(StatusCode::kLimitExceeded)) return FailToSend();
     sent = result.ok() ? *result : 0;
-    if (sent == total) return;
+    if (sent == total) return NoteSentBySocket();
   }
   Enqueue(parts, sent, sent > 0 ? std::span<const int>() : std::span(out.fds));
   WaitWritable();
@@ -249,7 +253,8 @@ void Connection::Flush() {
 
 // First the requests that had come already.
 void Connection::Resume() {
-  if (!HandleFrames()) return Close();
+  if (!HandleFrames(reader_)) return Close();
+  if (ring_ != nullptr && !closed()) server_.WatchRing(shared_from_this());
   OnReadable();
 }
 

@@ -27,6 +27,7 @@ namespace vineyard::daemon {
 
 class Connection;
 class Server;
+struct Ring;
 
 /// What goes out as one frame. `payload` is copied only if the socket has no room for it.
 struct Outgoing {
@@ -72,6 +73,22 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Close();
   void Send(uint64_t request_id, Outgoing out);
 
+  // ---- the ring (layout/ring.h), watched by RingWatch
+  struct RingFiles {
+    os::UniqueFd memory;
+    os::UniqueFd bell;  ///< by which the client wakes the engine
+  };
+  /// Openings for the client.
+  Result<RingFiles> OpenRing();
+  [[nodiscard]] bool has_ring() const { return ring_ != nullptr; }
+  /// Carries out requests from it. False: there were none that could be.
+  bool PollRing();
+  /// True: the client rings the bell from now on. False: there are requests already.
+  bool RingFallsAsleep();
+  void RingAwakes();
+  /// Its client ran on the engine's own processor when it last asked.
+  [[nodiscard]] bool ClientIsHere() const;
+
   [[nodiscard]] uint64_t volume() const { return volume_; }
   [[nodiscard]] os::Peer& peer() { return peer_; }
   [[nodiscard]] uint64_t client() const { return client_; }
@@ -100,11 +117,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void WaitReadable();
   void OnReadable();
   void Resume();
-  bool HandleFrames();
+  bool HandleFrames(wire::FrameReader& reader);
   void WaitWritable();
   void PauseSending();
   void Flush();
   void SendNow(uint64_t request_id, const Outgoing& out);
+  void WaitForBell();
+  bool SendByRing(std::span<const iovec> parts, size_t total);
+  void WakeClient();
+  void NoteSentBySocket();
   /// Nothing goes out any more; Close follows. An answer may be what a request causes, even another one of
   /// this very client, and who carries that out goes on using the client.
   void FailToSend();
@@ -120,6 +141,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   os::Peer peer_;
   uint64_t client_ = 0;  // key; 0 before Hello
   wire::FrameReader reader_;
+  std::unique_ptr<Ring> ring_;
   std::vector<os::UniqueFd> received_fds_;
   std::deque<Queued> queue_;
   size_t queued_bytes_ = 0;

@@ -88,7 +88,7 @@ class Engine {
     signals.async_wait([this](const asio::error_code& error, int) {
       if (!error) Stop(0, "asked to end");
     });
-    io_.run();
+    rings_.Run(io_);
     pool_.join();
     server_.reset();
     return exit_code_;
@@ -162,7 +162,7 @@ class Engine {
     options.instance_uuid =
         fmt::format("{:016x}{:016x}", inventory_.instance[0], inventory_.instance[1]);
     options.generation = inventory_.generation;
-    server_ = std::make_unique<Server>(io_, *store_, link_, options);
+    server_ = std::make_unique<Server>(io_, rings_, *store_, link_, options);
     for (auto& [volume, listener] : listeners_) {
       if (store_->FindVolume(volume) == nullptr) {
         // Its volume was never finished, or is removed: nobody would answer there.
@@ -198,6 +198,7 @@ class Engine {
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<store::Recovery> recovery_;
   std::map<uint64_t, os::UniqueFd> listeners_;
+  RingWatch rings_;
   std::unique_ptr<Server> server_;
   asio::thread_pool pool_{2};
   bool stopping_ = false;

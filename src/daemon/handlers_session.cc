@@ -2,12 +2,14 @@
 // Copyright The Vineyard Authors.
 //
 // Hello, the choice of a handler for each request, and the status of the instance.
+#include <algorithm>
 #include <unordered_set>
 
 #include <fmt/format.h>
 
 #include "base/logging.h"
 #include "daemon/server.h"
+#include "layout/ring.h"
 #include "os/memfd.h"
 #include "wire/codec.h"
 
@@ -17,6 +19,7 @@ namespace {
 
 // What a client says it has mapped serves to name who holds memory; so many are enough for that.
 constexpr size_t kMaxMapped = 65'536;
+constexpr ptrdiff_t kMaxRings = 64;  // of a volume: some ten MiB
 
 }  // namespace
 
@@ -176,6 +179,7 @@ void Server::Dispatch(Call call, const fb::Request& request) {
       return HandleDropStream(std::move(call), *request.body_as_DropStream());
     case fb::RequestBody::GetStream:
       return HandleGetStream(std::move(call), *request.body_as_GetStream());
+    case fb::RequestBody::OpenRing: return HandleOpenRing(std::move(call));
     case fb::RequestBody::Cancel: return HandleCancel(std::move(call), *request.body_as_Cancel());
     case fb::RequestBody::Hello:
     case fb::RequestBody::NONE: break;
@@ -184,8 +188,28 @@ void Server::Dispatch(Call call, const fb::Request& request) {
                                                    static_cast<int>(request.body_type()))));
 }
 
+void Server::HandleOpenRing(Call call) {
+  const auto rings = std::ranges::count_if(connections_, [&](const auto& entry) {
+    return entry.second->has_ring() && entry.second->volume() == call.volume.id();
+  });
+  if (rings >= kMaxRings) {
+    return call.reply.Fail(Status::LimitExceeded(
+        fmt::format("{} clients of this volume have rings, which are the most", kMaxRings)));
+  }
+  auto files = call.connection->OpenRing();
+  if (!files.ok()) return call.reply.Fail(files.status());
+  flatbuffers::FlatBufferBuilder b(64);
+  const auto opened = fb::CreateRingOpened(b);
+  call.reply.Send(b, fb::ReplyBody::RingOpened, opened.Union(), {},
+                  {files->memory.get(), files->bell.get()});
+  WatchRing(call.connection);
+}
+
 void Server::HandleStatus(Call call) {
   uint64_t overhead = 0;
+  for (const auto& [raw, connection] : connections_) {
+    if (connection->has_ring()) overhead += layout::kRingFile;
+  }
   for (const auto& [id, volume] : store_.volumes()) {
     overhead += volume->catalog().bytes_held() + volume->arenas().bytes_held() -
                 volume->arenas().bytes_live();

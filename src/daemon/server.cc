@@ -31,8 +31,9 @@ std::unique_ptr<asio::posix::stream_descriptor> Watch(asio::io_context& io,
 
 }  // namespace
 
-Server::Server(asio::io_context& io, store::Store& store, KeeperLink& link, ServerOptions options)
-    : io_(io), store_(store), link_(link), options_(std::move(options)), timer_(io) {
+Server::Server(asio::io_context& io, RingWatch& rings, store::Store& store, KeeperLink& link,
+               ServerOptions options)
+    : io_(io), rings_(rings), store_(store), link_(link), options_(std::move(options)), timer_(io) {
   store_.on_name = [this](store::Volume& volume, const std::string& name) {
     NameChanged(volume, name);
   };

@@ -24,6 +24,7 @@
 
 #include "daemon/connection.h"
 #include "daemon/keeper_link.h"
+#include "daemon/ring_watch.h"
 #include "store/store.h"
 
 namespace vineyard::daemon {
@@ -36,7 +37,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  Server(asio::io_context& io, store::Store& store, KeeperLink& link, ServerOptions options);
+  Server(asio::io_context& io, RingWatch& rings, store::Store& store, KeeperLink& link,
+         ServerOptions options);
   ~Server();
 
   /// Begins to accept for the volume. The socket listens already.
@@ -53,6 +55,7 @@ class Server {
   [[nodiscard]] bool KeeperIsUpToDate() const { return link_.Flushed(); }
   void WhenKeeperIsUpToDate(std::function<void()> then) { link_.WhenFlushed(std::move(then)); }
   asio::io_context& io() { return io_; }
+  void WatchRing(const std::shared_ptr<Connection>& connection) { rings_.Add(connection); }
 
   /// Ends a client whose process has ended.
   void WatchClient(const store::ClientState& client);
@@ -107,6 +110,7 @@ class Server {
   void ReconcileClaims(store::ClientState& client, const fb::Hello& hello);
   void Dispatch(Call call, const fb::Request& request);
   void HandleStatus(Call call);
+  void HandleOpenRing(Call call);
 
   // handlers_object.cc
   void HandlePut(Call call, const fb::Put& put);
@@ -164,6 +168,7 @@ class Server {
   void SendDone(Reply reply, const Result<layout::Answer>& answer);
 
   asio::io_context& io_;
+  RingWatch& rings_;
   store::Store& store_;
   KeeperLink& link_;
   ServerOptions options_;

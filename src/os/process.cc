@@ -123,21 +123,13 @@ std::string ProcessName(pid_t pid) {
   return name;
 }
 
-bool StartBackground(void (*run)()) {
+SignalsBlocked::SignalsBlocked() {
   sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  if (::pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return false;
-  pthread_t thread{};
-  const auto start = [](void* argument) -> void* {
-    reinterpret_cast<void (*)()>(argument)();
-    return nullptr;
-  };
-  const int error = ::pthread_create(&thread, nullptr, start, reinterpret_cast<void*>(run));
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error == 0) ::pthread_detach(thread);
-  return error == 0;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before_);
 }
+
+SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 bool OnFork(void (*before)(), void (*in_parent)(), void (*in_child)()) {
   return ::pthread_atfork(before, in_parent, in_child) == 0;

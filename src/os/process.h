@@ -5,6 +5,7 @@
 // and where a test makes this process die.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -60,9 +61,17 @@ void FillStandardDescriptors();
 /// "python3", from /proc/PID/comm; empty if it is gone.
 std::string ProcessName(pid_t pid);
 
-/// Runs it on a thread of its own that nobody joins and that gets no signal: those are the program's
-/// business. False: no thread is to be had.
-bool StartBackground(void (*run)());
+/// No signal is delivered to this thread, or to threads that it starts, while this lives.
+class SignalsBlocked {
+ public:
+  SignalsBlocked();
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  ~SignalsBlocked();
+
+ private:
+  sigset_t before_;
+};
 
 /// Called around every fork of this process from now on: before, and after in the parent and the child.
 bool OnFork(void (*before)(), void (*in_parent)(), void (*in_child)());

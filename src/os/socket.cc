@@ -244,6 +244,11 @@ Result<Received> ReceiveSome(const UniqueFd& socket, std::span<std::byte> buffer
   return Received{.bytes = static_cast<size_t>(n)};
 }
 
+bool HasHungUp(const UniqueFd& socket) {
+  pollfd entry{.fd = socket.get(), .events = 0, .revents = 0};
+  return ::poll(&entry, 1, 0) > 0;
+}
+
 void Shutdown(const UniqueFd& socket) { ::shutdown(socket.get(), SHUT_RDWR); }
 
 Status WaitReady(int fd, Readiness readiness, TimePoint deadline,

@@ -85,6 +85,8 @@ inline Status WaitReady(const UniqueFd& fd, Readiness readiness, TimePoint deadl
                         const std::function<bool()>& interrupted) {
   return WaitReady(fd.get(), readiness, deadline, interrupted);
 }
+/// True when the other side has closed, or is dead. Does not block.
+bool HasHungUp(const UniqueFd& socket);
 /// Ends the connection for both sides and wakes whoever waits for it; the descriptor stays open.
 void Shutdown(const UniqueFd& socket);
 

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// A connection's requests and answers through shared memory.
+#include <algorithm>
+
+#include "base/logging.h"
+#include "daemon/connection.h"
+#include "daemon/ring.h"
+#include "daemon/server.h"
+#include "os/bell.h"
+#include "os/memfd.h"
+#include "os/processor.h"
+
+namespace vineyard::daemon {
+
+namespace {
+constexpr size_t kBytesInARow = size_t{16} << 10;  // then the other connections get their turn
+}
+
+Result<Connection::RingFiles> Connection::OpenRing() {
+  if (ring_ != nullptr) return Status::AlreadyExists("this connection has a ring");
+  VY_ASSIGN_OR_RETURN(os::UniqueFd file, os::CreateMemfd("vineyard-ring", layout::kRingFile));
+  VY_ASSIGN_OR_RETURN(os::Mapping mapping,
+                      os::Mapping::Open(file, layout::kRingFile, os::Access::kReadWrite));
+  VY_RETURN_IF_ERROR(mapping.Populate(os::Access::kReadWrite));
+  RingFiles files;
+  VY_ASSIGN_OR_RETURN(files.memory, os::Reopen(file, os::Access::kReadWrite));
+  VY_ASSIGN_OR_RETURN(files.bell, os::MakeBell());
+  VY_ASSIGN_OR_RETURN(os::UniqueFd bell, files.bell.Duplicate());
+  ring_ = std::make_unique<Ring>(server_.io(), std::move(mapping));
+  ring_->bell.assign(bell.Release());
+  WaitForBell();
+  return files;
+}
+
+void Connection::WaitForBell() {
+  ring_->bell.async_wait(asio::posix::stream_descriptor::wait_read,
+                         [self = shared_from_this()](const asio::error_code& error) {
+                           if (error || self->closed()) return;
+                           os::SilenceBell(self->ring_->bell.native_handle());
+                           self->server_.WatchRing(self);
+                           self->WaitForBell();
+                         });
+}
+
+bool Connection::PollRing() {
+  if (closed() || Congested()) return false;
+  const std::optional<uint64_t> available = ring_->requests.Available();
+  if (!available) {
+    log::Warning("a client was dropped",
+                 {{"pid", peer_.pid}, {"why", "its ring holds more than it can"}});
+    Close();
+    return false;
+  }
+  const bool had_some = !ring_->reader.Empty();  // left when answers piled up
+  if (*available > 0) {
+    ring_->in_use = true;
+    const std::span<std::byte> space = ring_->reader.Space();
+    const auto to = space.first(std::min({space.size(), size_t{*available}, kBytesInARow}));
+    layout::CopyOut(layout::RequestBytes(ring_->mapping.data()), ring_->requests.position(), to);
+    ring_->requests.Release(to.size());
+    ring_->reader.Filled(to.size());
+  } else if (!had_some) {
+    return false;
+  }
+  const bool sound = HandleFrames(ring_->reader);
+  if (!sound) Close();
+  return sound && *available > 0;
+}
+
+// One whose answers pile up is watched again once they have gone: see Resume.
+bool Connection::RingFallsAsleep() { return Congested() || ring_->requests.FallAsleep(); }
+void Connection::RingAwakes() { ring_->requests.Awake(); }
+
+bool Connection::ClientIsHere() const {
+  return ring_->page.client_processor.load(std::memory_order_relaxed) == os::CurrentProcessor();
+}
+
+// False: it has to go through the socket, which also wakes a client that sleeps.
+bool Connection::SendByRing(std::span<const iovec> parts, size_t total) {
+  layout::RingProducer<>& replies = ring_->replies;
+  ring_->page.engine_processor.store(os::CurrentProcessor(), std::memory_order_relaxed);
+  if (!ring_->in_use || replies.ConsumerSleeps()) return false;
+  const std::optional<uint64_t> room = replies.Room();
+  if (!room) {
+    FailToSend();
+    return true;
+  }
+  if (*room < total) return false;
+  uint64_t at = replies.position();
+  for (const iovec& part : parts) {
+    layout::CopyIn(layout::ReplyBytes(ring_->mapping.data()), at,
+                   {static_cast<const std::byte*>(part.iov_base), part.iov_len});
+    at += part.iov_len;
+  }
+  if (replies.Publish(total)) WakeClient();
+  return true;
+}
+
+// It fell asleep while the answer was written. Where the socket has no room, it will wake for what is there.
+void Connection::WakeClient() {
+  flatbuffers::FlatBufferBuilder b(64);
+  b.Finish(fb::CreateReply(b));
+  wire::FrameHeader header;
+  const auto* data = reinterpret_cast<const std::byte*>(b.GetBufferPointer());
+  const std::vector<iovec> parts = wire::PartsOf(header, {data, b.GetSize()}, {});
+  if (!queue_.empty()) return;
+  if (!os::SendSome(socket_, parts, {}).ok()) FailToSend();
+}
+
+// A client that waits awake looks at the ring only.
+void Connection::NoteSentBySocket() {
+  if (ring_ == nullptr || !ring_->in_use || ring_->replies.ConsumerSleeps()) return;
+  std::atomic<uint64_t>& count = ring_->page.by_socket;
+  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+}  // namespace vineyard::daemon

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include "os/processor.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <thread>
+
+namespace vineyard::os {
+
+int UsableProcessors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  // More processors than the set has room for: the affinity can't be had in it.
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) {
+    return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  }
+  return std::max(1, CPU_COUNT(&set));
+}
+
+namespace {
+
+constexpr int64_t kNanoseconds = 1'000'000'000;
+constexpr int64_t kBetweenLooks = kNanoseconds / 200;
+
+// Some milliseconds old, and ten times as fast as the exact one.
+int64_t CoarseNow() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return now.tv_sec * kNanoseconds + now.tv_nsec;
+}
+
+// The first of "running/existing", the fourth field of the file; 0 where it can't be had.
+int RunnableThreads() {
+  static const int kFile = ::open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+  char text[128];
+  const ssize_t length = ::pread(kFile, text, sizeof text - 1, 0);
+  if (length <= 0) return 0;
+  text[length] = 0;
+  int running = 0;
+  return std::sscanf(text, "%*s %*s %*s %d/", &running) == 1 ? running : 0;
+}
+
+}  // namespace
+
+bool WaitingAwake::IsWorthwhile() {
+  const int64_t now = CoarseNow();
+  if (now - looked_at_ > kBetweenLooks) {
+    static const auto kProcessors = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+    looked_at_ = now;
+    crowded_ = RunnableThreads() > kProcessors;
+  }
+  return !crowded_ && (credit_ > 0 || ++skipped_ % kOneIn == 0);
+}
+
+int CurrentProcessor() { return ::sched_getcpu(); }
+
+void LeaveProcessor() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(::sched_getcpu(), &others);
+  if (CPU_COUNT(&others) == 0 || ::sched_setaffinity(0, sizeof others, &others) != 0) return;
+  ::sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
+}  // namespace vineyard::os
