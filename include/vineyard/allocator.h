@@ -6,7 +6,8 @@
 // For programs whose arrays are allocated by code that knows nothing of the store, and that can be told
 // to use another malloc. `Client::Put` recognises such memory as it does that of Client::Allocate, by
 // whichever client of the process and the volume, and copies nothing. What is freed without having been
-// put is kept for a while, and is given out again: neither zeroed nor touched anew. So bytes of a block
+// put is kept for a while, or until the instance needs it, and is given out again: neither zeroed nor
+// touched anew. So bytes of a block
 // that were never written to may be older ones of this process; nobody else ever sees those behind a
 // block.
 //

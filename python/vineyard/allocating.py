@@ -38,8 +38,8 @@ class allocator:
     runs in copies of that context. Other threads go on as they were (see `enable_allocator`).
 
     Arrays live on after the block, and after the client, as ordinary arrays do. What is freed without
-    having been put is kept warm for the next array, for five seconds; so an array of `numpy.empty`
-    that is put before it is written to may show older bytes of this process. Where the store has no
+    having been put is kept warm for the next array, for five seconds or until somebody else needs
+    the memory; so an array of `numpy.empty` that is put before it is written to may show older bytes of this process. Where the store has no
     memory, numpy's own allocator serves, and `put` copies.
 
     Parameters

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "client/allocation_registry.h"
+#include "layout/idle_table.h"
 #include "os/fd.h"
 #include "os/huge_pages.h"
 #include "os/memfd.h"
@@ -30,6 +31,8 @@ constexpr std::chrono::seconds kTrimEvery{1};
 /// Of an allocation, idle memory that is given may be longer by one part in so many.
 constexpr uint64_t kSlack = 8;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
+/// The slot of what the instance has taken.
+constexpr size_t kClaimed = SIZE_MAX;
 
 // Never destroyed; replaced in a forked child, where nobody waits for it any more.
 std::condition_variable*& SomethingIsIdle() {
@@ -64,8 +67,46 @@ Result<std::shared_ptr<AllocationPool>> AllocationPool::Make(const ConnectOption
   Registry::Install();
   std::shared_ptr<AllocationPool> made(new AllocationPool(std::move(impl)));
   const std::lock_guard lock(Registry::Mutex());
+  VY_RETURN_IF_ERROR(made->MakeTable());
   Registry::Pools().insert(made.get());
   return made;
+}
+
+// REQUIRES: the registry's mutex is held.
+Status AllocationPool::MakeTable() {
+  VY_ASSIGN_OR_RETURN(table_file_, os::CreateMemfd("vineyard-idle", sizeof(layout::IdleTable)));
+  VY_ASSIGN_OR_RETURN(
+      table_, os::Mapping::Open(table_file_, sizeof(layout::IdleTable), os::Access::kReadWrite));
+  table_.KeepFromChildren();
+  VY_RETURN_IF_ERROR(table_.Populate(os::Access::kReadWrite));
+  for (size_t slot = layout::IdleTable::kSlots; slot > 0; --slot) free_slots_.push_back(slot - 1);
+  return {};
+}
+
+// Each engine is told once.
+void AllocationPool::ShareTable() {
+  client::Connection& connection = impl_->connection();
+  const uint64_t generation = connection.facts().generation;
+  if (shared_with_.exchange(generation) == generation) return;
+  os::UniqueFd file;
+  {
+    const std::lock_guard lock(Registry::Mutex());
+    if (!table_.valid() && !MakeTable().ok()) return;
+    auto copy = table_file_.Duplicate();
+    if (!copy.ok()) return;
+    file = std::move(*copy);
+  }
+  client::Outgoing share = client::Question(
+      fb::RequestBody::ShareIdle, [](auto& b, uint64_t) { return fb::CreateShareIdle(b).Union(); });
+  share.fd = file.get();
+  connection.Tell(share);
+}
+
+// False: the instance has it. REQUIRES: the registry's mutex is held; asked once.
+bool AllocationPool::Claim(const Idle& idle) {
+  free_slots_.push_back(idle.slot);
+  auto* table = reinterpret_cast<layout::IdleTable*>(table_.data());
+  return table->Claim(idle.slot, idle.memory.extent.blob.value());
 }
 
 AllocationPool::~AllocationPool() {
@@ -82,6 +123,10 @@ void AllocationPool::Close() {
 // REQUIRES: a fork has happened, and this is the child: nobody else runs.
 void AllocationPool::BecomeInherited() {
   idle_.clear();  // its mappings are not here; nothing else lies at their addresses yet
+  table_ = {};
+  table_file_.Reset();
+  free_slots_.clear();
+  shared_with_ = 0;
   used_ = idle_bytes_ = parts_ = 0;
   paused_until_ = 0;
 }
@@ -116,12 +161,20 @@ std::byte* AllocationPool::TakeIdle(uint64_t size, AllocatedBytes content) {
     const uint64_t longest = std::max(size + size / kSlack, impl_->connection().inline_max() * 2);
     auto best = idle_.end();
     for (auto it = idle_.begin(); it != idle_.end(); ++it) {
+      if (it->slot == kClaimed) continue;
       const uint64_t bytes = it->memory.mapping.size();
       const bool fits = bytes >= size && std::min(bytes, it->memory.written) <= longest;
       // Of two that do, the one used last: its bytes are still in the caches.
       if (fits && (best == idle_.end() || bytes <= best->memory.mapping.size())) best = it;
     }
     if (best == idle_.end()) return nullptr;
+    if (!Claim(*best)) {
+      // Whoever needs memory more has it. What is left of it is unmapped by the thread.
+      best->slot = kClaimed;
+      best->since = os::TimePoint::min();
+      idle_.splice(idle_.begin(), idle_, best);
+      return nullptr;
+    }
     MappedReservation memory = std::move(best->memory);
     idle_.erase(best);
     idle_bytes_ -= memory.mapping.size();
@@ -149,6 +202,7 @@ std::byte* AllocationPool::TakeFresh(uint64_t size) {
     return nullptr;
   }
   failures_ = 0;
+  ShareTable();
   const std::lock_guard lock(Registry::Mutex());
   used_ += made->mapping.size();
   parts_ += made->extent.parts.size();
@@ -198,9 +252,13 @@ bool AllocationPool::Free(void* address) noexcept {
 // ---- what is idle
 
 bool AllocationPool::TakeBack(MappedReservation* memory) {
-  if (closed_ || !StartTrimming()) return false;
+  if (closed_ || free_slots_.empty() || !StartTrimming()) return false;
   const uint64_t bytes = memory->mapping.size();
-  idle_.push_back({std::move(*memory), os::Clock::now()});
+  const size_t slot = free_slots_.back();
+  free_slots_.pop_back();
+  auto* table = reinterpret_cast<layout::IdleTable*>(table_.data());
+  idle_.push_back({std::move(*memory), os::Clock::now(), slot});
+  table->slots[slot] = idle_.back().memory.extent.blob.value();
   used_ -= bytes;
   idle_bytes_ += bytes;
   if (idle_.size() == 1) SomethingIsIdle()->notify_one();
@@ -224,6 +282,7 @@ void AllocationPool::GiveBackWhile(Unwanted unwanted) {
       while (!idle_.empty() && unwanted(idle_.front())) {
         idle_bytes_ -= idle_.front().memory.mapping.size();
         parts_ -= idle_.front().memory.extent.parts.size();
+        if (idle_.front().slot != kClaimed) Claim(idle_.front());
         taken.splice(taken.end(), idle_, idle_.begin());
       }
     }

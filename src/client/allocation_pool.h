@@ -6,7 +6,7 @@
 // Each allocation is an AllocatedMemory that holds itself until it is freed. What was never sealed then
 // stays here, mapped and with all its pages, for the next allocation of about its size; what nobody has
 // asked for in a while goes back to the instance, by a thread that sleeps as long as there is nothing to
-// give back. Counted in bytes and in parts (each is a descriptor and a mapping, of which a process has
+// give back; and the instance takes it without asking where it is short (layout/idle_table.h). Counted in bytes and in parts (each is a descriptor and a mapping, of which a process has
 // few): past its bounds, and whenever the instance does not answer soon, the pool has no memory, and
 // whoever asks goes to the ordinary allocator.
 //
@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <vector>
 
 #include "client/allocated_memory.h"
 #include "vineyard/allocator.h"
@@ -57,9 +58,13 @@ class AllocationPool : public std::enable_shared_from_this<AllocationPool> {
   struct Idle {
     MappedReservation memory;
     os::TimePoint since;
+    size_t slot;  // of the table, where its blob stands as long as it is not claimed
   };
   using IdleList = std::list<Idle>;  // the longest idle first
   explicit AllocationPool(std::shared_ptr<Client::Impl> impl) : impl_(std::move(impl)) {}
+  Status MakeTable();
+  void ShareTable();
+  bool Claim(const Idle& idle);
 
   std::byte* TakeIdle(uint64_t size, AllocatedBytes content);
   std::byte* TakeFresh(uint64_t size);
@@ -82,7 +87,13 @@ class AllocationPool : public std::enable_shared_from_this<AllocationPool> {
   std::atomic<os::TimePoint::rep> paused_until_{0};
   std::atomic<uint32_t> failures_{0};  // one after another
   std::atomic<bool> closed_{false};
-  IdleList idle_;  // guarded by the registry's mutex
+  std::atomic<uint64_t> shared_with_{0};  // the generation of the engine that has the table
+  // Guarded by the registry's mutex:
+  IdleList idle_;
+  os::UniqueFd
+      table_file_;  // see layout/idle_table.h. Of the process that made it: a child makes its own
+  os::Mapping table_;
+  std::vector<size_t> free_slots_;
 };
 
 }  // namespace vineyard::internal

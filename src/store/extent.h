@@ -37,7 +37,8 @@ struct Extent {
   uint64_t pages = 0;  // bytes of its chunks
   std::vector<Chunk> chunks;
   ExtentState state = ExtentState::kMaking;
-  uint64_t owner = 0;  // client key, while reserved
+  uint64_t owner = 0;    // client key, while reserved
+  bool claimed = false;  // its owner had it idle, and has it no more
 };
 
 inline constexpr uint64_t kLargestChunk = uint64_t{1} << 30;
