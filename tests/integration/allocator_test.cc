@@ -197,6 +197,7 @@ TEST_F(Allocators, WhatWasTakenFromThemIsNotGivenOutAgain) {
       block = static_cast<std::byte*>(greedy.Allocate(size_t{16} << 20));
       return block != nullptr;
     }));
+    EXPECT_GE(Now().memory_usage, uint64_t{16} << 20) << "the instance knows of it";
     std::ranges::copy(Pattern(seed, kLarge), block);
     const auto id = Put({block, kLarge});
     EXPECT_TRUE(Holds(id, seed));
