@@ -41,6 +41,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make test-long    the Python tests with 2,000 examples of each property instead of 100
   make test-oldest  the Python tests with the oldest supported numpy, pandas and pyarrow
   make test-mutants breaks each codec on purpose, and sees that its tests notice
+  make test-allocator  tests of numpy's and pandas' own, with their arrays in the store
   make test-torch   what needs torch, which the first run installs below build/ (gigabytes)
 
   make check    what a change must also pass: format, layers, lint, types, thread safety
@@ -96,6 +97,11 @@ test-long: build
 .PHONY: test-torch
 test-torch: build
 	@scripts/test_torch.sh $(PYTEST_ARGS)
+
+.PHONY: test-allocator
+test-allocator: build
+	@scripts/setup.sh test
+	@$(VENV)/python tests/allocator/run.py $(PYTEST_ARGS)
 
 .PHONY: test-oldest
 test-oldest: build

@@ -2,7 +2,8 @@
 #   runtime      the programs and the systemd unit
 #   development  include/vineyard, libvineyard_client.a, and find_package(vineyard)
 #   python       the extension module, below vineyard/   (only when asked for by name)
-#   wheel        the programs, below vineyard/bin/       (only when asked for by name)
+#   wheel        the programs, below vineyard/bin/, and what Python runs at its start
+#                                                         (only when asked for by name)
 include(CMakePackageConfigHelpers)
 
 foreach(program vineyardd vineyardctl)
@@ -15,6 +16,9 @@ install(FILES packaging/vineyardd.service DESTINATION lib/systemd/system COMPONE
 
 if(TARGET _core)
   install(TARGETS _core LIBRARY DESTINATION vineyard COMPONENT python EXCLUDE_FROM_ALL)
+  # Beside the package: Python looks for .pth files nowhere else.
+  install(FILES python/startup/vineyard.pth python/startup/_vineyard_startup.py DESTINATION .
+          COMPONENT wheel EXCLUDE_FROM_ALL)
 endif()
 
 if(TARGET vineyard_client)

@@ -157,7 +157,11 @@ install_python() {
   local site
   site="$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
   # `import vineyard` in .venv means the sources of this checkout.
-  echo "$PWD/python" >"$site/vineyard-checkout.pth"
+  {
+    echo "$PWD/python"
+    echo "$PWD/python/startup"
+    cat python/startup/vineyard.pth
+  } >"$site/vineyard-checkout.pth"
 
   local profile todo=()
   for profile in "$@"; do

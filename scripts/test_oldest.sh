@@ -35,7 +35,11 @@ install() {
   fi
   site="$("$environment/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
   # `import vineyard` means the sources of this checkout.
-  echo "$PWD/python" >"$site/vineyard-checkout.pth"
+  {
+    echo "$PWD/python"
+    echo "$PWD/python/startup"
+    cat python/startup/vineyard.pth
+  } >"$site/vineyard-checkout.pth"
 }
 
 install oldest

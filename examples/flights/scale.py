@@ -133,7 +133,7 @@ def measure_size(size: int, args: argparse.Namespace, server: Path | None) -> di
     for way in args.ways:
         with ExitStack() as stack:
             if server and way == "vineyard":
-                folder = stack.enter_context(Instance(server, size)).volume
+                folder = stack.enter_context(Instance(server, int(size * 1.05))).volume
             else:
                 prefix = "vineyard-flights-"
                 made = tempfile.TemporaryDirectory(prefix=prefix, dir="/dev/shm")

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "vineyard/allocation.h"
+#include "vineyard/allocator.h"
 #include "vineyard/blob.h"
 #include "vineyard/ids.h"
 #include "vineyard/object.h"
@@ -198,6 +199,9 @@ class Client {
   /// Memory whose put copies nothing: see vineyard/allocation.h. Counts as used until it is freed. Waits
   /// for room, and fails, as CreateBlob does. Up to inline_max bytes are ordinary memory.
   Result<Allocation> Allocate(uint64_t size, const CallOptions& options = {});
+  /// For programs that allocate with a malloc of their choice: see vineyard/allocator.h. All of one client
+  /// share what they keep. kFailedPrecondition: shared memory gets no huge pages here.
+  Result<Allocator> MakeAllocator(const AllocatorOptions& options = {});
   /// What a put of these buffers by this client would do with each now. Changes nothing.
   std::vector<Placement> PlacementsOf(std::span<const std::span<const std::byte>> buffers,
                                       Copying copying = Copying::kAuto);

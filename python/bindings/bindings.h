@@ -33,6 +33,7 @@ void BindClient(nb::module_& m);
 void BindStreams(nb::module_& m);
 void BindAllocation(nb::module_& m);
 void BindTexts(nb::module_& m);
+void BindAllocator(nb::module_& m);
 
 /// A Python object that owns the memory, with the buffer protocol.
 nb::object ToMemory(Allocation allocation);

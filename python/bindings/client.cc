@@ -214,6 +214,13 @@ void BindMemory(nb::class_<PyClient>& c) {
        },
        nb::arg("size"), nb::arg("timeout") = nb::none())
       .def(
+          "make_allocator",
+          [](PyClient& self, uint64_t threshold, uint64_t limit) {
+            const AllocatorOptions options{threshold, limit, /*without_huge_pages=*/true};
+            return Unwrap(Unlocked([&] { return self.client->MakeAllocator(options); }));
+          },
+          nb::arg("threshold"), nb::arg("limit"))
+      .def(
           "placements",
           [](PyClient& self, nb::sequence buffers, std::optional<bool> copy) {
             return ToPlacements(buffers, &*self.client, ToCopying(copy));

@@ -18,6 +18,7 @@ NB_MODULE(_core, m) {
   BindBlobBuilder(m);
   BindInfos(m);
   BindAllocation(m);
+  BindAllocator(m);
   BindClient(m);
   BindStreams(m);
   BindTexts(m);

@@ -6,6 +6,7 @@ Property tests run few examples here; ``--hypothesis-profile=long`` runs many.
 """
 
 import contextlib
+import gc
 import itertools
 import os
 import subprocess
@@ -80,6 +81,15 @@ def own_instance():
 def own_client(own_instance):
     with vineyard.connect(own_instance.socket) as connected:
         yield connected
+
+
+@pytest.fixture
+def memory(client):
+    """numpy allocates in the store, in the test's own context."""
+    with vineyard.allocator(client) as entered:
+        yield entered
+    gc.collect()
+    entered.give_back()
 
 
 _numbers = itertools.count()

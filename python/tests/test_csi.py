@@ -151,3 +151,14 @@ def test_forked_children_have_connections_of_their_own(volume):
     assert csi.read(volume / "x") == [1, 2]
     assert os.waitpid(child, 0)[1] == 0
     assert csi.read(volume / "y") == "from the child"
+
+
+def test_the_client_of_a_volume_is_shared_by_its_paths(volume, tmp_path):
+    client = csi.client(volume)
+    assert csi.client(volume / "a/b") is client
+    ref = client.put(5, name="a/b")
+    assert csi.read(volume / "a/b") == 5
+    assert client.get(ref) == 5
+    for path in (tmp_path / "elsewhere", volume / "vineyard.sock", ""):
+        with pytest.raises(vineyard.errors.VineyardException):
+            csi.client(path)

@@ -117,6 +117,7 @@ def test_properties_have_the_types_that_the_stubs_say(client):
     ref = client.put([1], name="stubs")
     core = client._core
     objects = [builder, core, core.get_info(ref), core.get_name("stubs"), core.status()]
+    objects.append(core.make_allocator(1 << 20, 0))
     blob = builder.seal(client)
     objects += [core.list_volumes()[0], ref, blob, blob.private(), core.allocate(10)]
     core.create_stream(ref)

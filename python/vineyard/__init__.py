@@ -36,6 +36,7 @@ from vineyard.objects import Object, ObjectMeta, ObjectName
 if TYPE_CHECKING:
     from vineyard import core, csi, data, deploy, shared_memory
     from vineyard import io as io
+    from vineyard.allocating import allocator, disable_allocator, enable_allocator
     from vineyard.environment import envvars
 
 __version__ = _version()
@@ -49,6 +50,7 @@ __all__ = [
     "ObjectID",
     "ObjectMeta",
     "ObjectName",
+    "allocator",
     "builder_context",
     "connect",
     "core",
@@ -58,7 +60,9 @@ __all__ = [
     "default_driver_context",
     "default_resolver_context",
     "deploy",
+    "disable_allocator",
     "driver_context",
+    "enable_allocator",
     "envvars",
     "explain",
     "get",
@@ -76,6 +80,9 @@ _LAZY_NAMES = {
     "RPCClient": "vineyard._C",
     "RemoteBlob": "vineyard._C",
     "RemoteBlobBuilder": "vineyard._C",
+    "allocator": "vineyard.allocating",
+    "disable_allocator": "vineyard.allocating",
+    "enable_allocator": "vineyard.allocating",
     "envvars": "vineyard.environment",
     "get_current_socket": "vineyard.deploy.local",
     "memory_copy": "vineyard._C",

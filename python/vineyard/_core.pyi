@@ -78,6 +78,31 @@ class PrivateBytes:
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
+class Allocator:
+    """Memory in the store for allocations of this process, used again while it is warm. All allocators
+    of one client share what they count."""
+
+    @property
+    def threshold(self) -> int:
+        """Bytes of the smallest array that it gives memory for."""
+    @property
+    def allocations(self) -> int:
+        """How often it has given memory."""
+    @property
+    def reused(self) -> int:
+        """How often that was warm: some that had been freed without having been put."""
+    @property
+    def declined(self) -> int:
+        """How often the ordinary allocator had to serve: the store had no memory, or no answer."""
+    @property
+    def bytes_used(self) -> int:
+        """In arrays that have not been put."""
+    @property
+    def bytes_idle(self) -> int:
+        """Freed, and kept for the next array. Goes back to the instance after five seconds."""
+    def give_back(self) -> None:
+        """Gives back at once what is idle."""
+
 class Memory:
     """Memory that `Client.allocate` gave, writable through the buffer protocol."""
 
@@ -324,6 +349,8 @@ class Client:
     def set_labels(
         self, id: ObjectID, labels: dict[str, str], timeout: float | None = None
     ) -> None: ...
+    def make_allocator(self, threshold: int, limit: int) -> Allocator:
+        """`limit` 0: half of what the volume may hold."""
     def allocate(self, size: int, timeout: float | None = None) -> Memory:
         """Memory in the store, not initialised; up to `inline_max` bytes, of this process."""
     def placements(
@@ -418,3 +445,14 @@ def find_setting(
     """A key of the configuration file that `find_socket` would read; None if it is not set."""
 
 def version() -> str: ...
+def make_handler(allocator: Allocator) -> object:
+    """A numpy allocation handler that asks `allocator` first, then the handler that is current now."""
+
+def set_handler(handler: object) -> object:
+    """Makes it that of the current context; returns the one it had."""
+
+def set_default_allocator(allocator: Allocator | None) -> None:
+    """What numpy's default handler asks first, in every thread."""
+
+def missing_huge_pages() -> str:
+    """Empty where shared memory gets huge pages; else what a person could do."""

@@ -112,6 +112,22 @@ def list(path: Path, *, timeout: float | None = None) -> builtins.list[str]:
     return sorted(found.removeprefix(prefix) for found in names)
 
 
+def client(path: Path) -> Client:
+    """The client that reads and writes values of the volume in which a path lies.
+
+    `path` may be the volume's directory, or any path below it. The client is shared by all that use
+    the volume in this process: leave it open.
+
+    Examples
+    --------
+    >>> import vineyard
+    >>> from vineyard import csi
+    >>> vineyard.enable_allocator(csi.client("/vineyard/data"))  # doctest: +SKIP
+    True
+    """
+    return shared_client(os.path.join(_split(path)[0], SOCKET))
+
+
 def _open(path: Path) -> tuple[Client, str]:
     volume, name = _split(path)
     if not name:

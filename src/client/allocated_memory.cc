@@ -3,84 +3,24 @@
 #include "client/allocated_memory.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstring>
-#include <map>
 #include <new>
 #include <thread>
 
-#include "client/fork.h"
+#include "client/allocation_pool.h"
+#include "client/allocation_registry.h"
 #include "os/memfd.h"
 #include "os/private_pages.h"
-#include "os/process.h"
 
 namespace vineyard {
 
 namespace internal {
 
-/// Every allocation in an extent, by its first address.
-struct AllocationRegistry {
-  struct Entry {
-    AllocatedMemory* memory;
-    std::weak_ptr<AllocatedMemory> weak;
-  };
-  // Never destroyed: memory may be freed while the process ends.
-  static std::mutex& Mutex() {
-    static auto* mutex = new std::mutex;
-    return *mutex;
-  }
-  static std::map<const std::byte*, Entry>& All() {
-    static auto* all = new std::map<const std::byte*, Entry>;
-    return *all;
-  }
-  /// Held by a fork, and for a moment by whatever then works on one allocation (see NoFork). A shared
-  /// mutex would not do: the child could not unlock what another thread's number had locked.
-  static std::mutex& Gate() {
-    static auto* gate = new std::mutex;
-    return *gate;
-  }
-  static inline std::atomic<int> working{0};
-
-  static void Prepare() {
-    constexpr std::chrono::microseconds kPause{20};
-    Gate().lock();
-    while (working.load(std::memory_order_acquire) > 0) std::this_thread::sleep_for(kPause);
-    Mutex().lock();
-    for (const auto& [address, entry] : All()) entry.memory->FreezeForFork();
-  }
-  static void Parent() {
-    Mutex().unlock();
-    Gate().unlock();
-  }
-  static void Child() {
-    for (const auto& [address, entry] : All()) {
-      entry.memory->inherited_ = true;
-      entry.memory->extent_.fds.clear();
-    }
-    Parent();
-  }
-  static void Install() {
-    static const bool kDone = os::OnFork(&Prepare, &Parent, &Child);
-    (void)kDone;
-  }
-};
-
 namespace {
 
 using Registry = AllocationRegistry;
-
-/// While one of these lives, no fork of this process begins.
-class NoFork {
- public:
-  NoFork() {
-    const std::lock_guard lock(Registry::Gate());
-    Registry::working.fetch_add(1, std::memory_order_relaxed);
-  }
-  NoFork(const NoFork&) = delete;
-  NoFork& operator=(const NoFork&) = delete;
-  ~NoFork() { Registry::working.fetch_sub(1, std::memory_order_release); }
-};
+using NoFork = AllocationRegistry::NoFork;
 
 }  // namespace
 
@@ -100,19 +40,48 @@ Result<std::shared_ptr<AllocatedMemory>> AllocatedMemory::Make(std::shared_ptr<C
     return made;
   }
   VY_ASSIGN_OR_RETURN(made->extent_, client::Reserve(connection, size, deadline));
-  const client::Connection::Facts facts = connection.facts();
-  made->impl_ = std::move(impl);  // from here on the destructor gives it back
   made->connection_ = &connection;
-  made->instance_uuid_ = facts.instance_uuid;
-  made->volume_ = facts.volume;
-  if (made->extent_.parts.empty()) return Status::Protocol("a large reservation has no memory");
-  // No child may come to have the shared mapping: forks wait until it is known.
+  made->impl_ = std::move(impl);  // from here on the destructor gives it back
+  VY_ASSIGN_OR_RETURN(MappedReservation mapped, Map(connection, std::move(made->extent_)));
+  made->Begin(std::move(mapped), size);
   const std::lock_guard lock(Registry::Mutex());
-  VY_ASSIGN_OR_RETURN(made->mapping_,
-                      os::Mapping::Open(made->extent_.parts, os::Access::kReadWrite));
-  made->bytes_ = made->mapping_.bytes().first(size);
   Registry::All()[made->bytes_.data()] = {made.get(), made};
   return made;
+}
+
+std::shared_ptr<AllocatedMemory> AllocatedMemory::MakeLocked(std::shared_ptr<AllocationPool> pool,
+                                                             std::shared_ptr<Client::Impl> impl,
+                                                             MappedReservation memory,
+                                                             uint64_t size) {
+  std::shared_ptr<AllocatedMemory> made(new AllocatedMemory());
+  made->connection_ = &impl->connection();
+  made->impl_ = std::move(impl);
+  made->pool_ = std::move(pool);
+  made->Begin(std::move(memory), size);
+  Registry::All()[made->bytes_.data()] = {made.get(), made};
+  return made;
+}
+
+Result<MappedReservation> AllocatedMemory::Map(client::Connection& connection,
+                                               client::ReservedExtent extent) {
+  Registry::Install();
+  if (extent.parts.empty()) return Status::Protocol("a large reservation has no memory");
+  const client::Connection::Facts facts = connection.facts();
+  MappedReservation made;
+  made.origin = std::make_shared<MappedReservation::Origin>(facts.instance_uuid, facts.volume);
+  made.extent = std::move(extent);
+  const NoFork no_fork;
+  VY_ASSIGN_OR_RETURN(made.mapping, os::Mapping::Open(made.extent.parts, os::Access::kReadWrite));
+  made.mapping.KeepFromChildren();
+  return made;
+}
+
+void AllocatedMemory::Begin(MappedReservation memory, uint64_t size) {
+  origin_ = std::move(memory.origin);
+  extent_ = std::move(memory.extent);
+  mapping_ = std::move(memory.mapping);
+  written_ = std::max(memory.written, size);
+  bytes_ = mapping_.bytes().first(size);
 }
 
 AllocatedMemory::~AllocatedMemory() {
@@ -122,6 +91,7 @@ AllocatedMemory::~AllocatedMemory() {
     if (!bytes_.empty()) {
       const std::lock_guard lock(Registry::Mutex());
       Registry::All().erase(bytes_.data());
+      if (ReturnToPool()) return;
     }
     // First, so that the instance finds nobody who maps it.
     mapping_.Reset();
@@ -134,6 +104,45 @@ AllocatedMemory::~AllocatedMemory() {
   } else {
     connection_->GiveBack(extent_.blob);
   }
+}
+
+// True: the pool has it, for its next allocation. REQUIRES: the registry's mutex is held.
+bool AllocatedMemory::ReturnToPool() {
+  if (pool_ == nullptr || inherited_) return false;
+  const uint64_t counted = published_ ? 0 : mapping_.size();
+  if (private_parts_ > 0) {
+    pool_->Lost(counted, extent_.parts.size());
+    return false;
+  }
+  MappedReservation memory{std::move(origin_), std::move(extent_), std::move(mapping_), written_};
+  if (pool_->TakeBack(&memory)) return true;
+  extent_ = std::move(memory.extent);
+  mapping_ = std::move(memory.mapping);
+  pool_->Lost(counted, extent_.parts.size());
+  return false;
+}
+
+std::shared_ptr<AllocatedMemory> AllocatedMemory::Release(void* address) {
+  const std::lock_guard lock(Registry::Mutex());
+  const auto it = Registry::All().find(static_cast<const std::byte*>(address));
+  return it == Registry::All().end() ? nullptr : std::move(it->second.memory->self_);
+}
+
+bool AllocatedMemory::Resize(void* address, uint64_t new_size, uint64_t* size) {
+  const std::lock_guard lock(Registry::Mutex());
+  const auto it = Registry::All().find(static_cast<const std::byte*>(address));
+  if (it == Registry::All().end() || it->second.memory->self_ == nullptr) return false;
+  AllocatedMemory& memory = *it->second.memory;
+  *size = memory.bytes_.size();
+  const std::lock_guard own_lock(memory.mutex_);
+  // What has been sealed is as long as it was then.
+  if (memory.private_parts_ > 0 || new_size == 0 || new_size > memory.mapping_.size() ||
+      2 * new_size < memory.mapping_.size()) {
+    return false;
+  }
+  memory.bytes_ = memory.mapping_.bytes().first(new_size);
+  memory.written_ = std::max(memory.written_, new_size);
+  return true;
 }
 
 std::shared_ptr<AllocatedMemory> AllocatedMemory::Find(std::span<const std::byte> bytes) {
@@ -159,8 +168,9 @@ bool AllocatedMemory::Any() {
 Status AllocatedMemory::Seal(int attempts) {
   if (sealed_) return {};
   if (private_parts_ == 0) {
-    // What others will see besides the allocation.
-    std::memset(bytes_.data() + bytes_.size(), 0, mapping_.size() - bytes_.size());
+    // What others will see besides the allocation: what earlier ones left there.
+    const uint64_t end = std::min(os::RoundUp(written_, os::PageSize()), mapping_.size());
+    std::memset(bytes_.data() + bytes_.size(), 0, end - bytes_.size());
   }
   uint64_t offset = 0;
   for (size_t i = 0; i < extent_.parts.size(); ++i) {
@@ -188,15 +198,21 @@ void AllocatedMemory::FreezeForFork() {
   if (frozen > 0) mapping_.Populate(os::Access::kReadWrite, 0, frozen).IgnoreError();
 }
 
+// REQUIRES: a fork has happened, and this is the child.
+void AllocatedMemory::BecomeInherited() {
+  inherited_ = true;
+  extent_.fds.clear();
+}
+
 // ---- for puts
 
+// `facts`: of the connection that puts. Any of the process may publish what another has reserved.
 // `rewritten`: set where most of it has been written to. REQUIRES: mutex_.
-Placement AllocatedMemory::JudgeLocked(const client::Connection& connection, const Facts& facts,
-                                       Ranges ranges, bool* rewritten) const {
-  if (facts.instance_uuid != instance_uuid_ || facts.volume != volume_) {
+Placement AllocatedMemory::JudgeLocked(const Facts& facts, Ranges ranges, bool* rewritten) const {
+  if (facts.instance_uuid != origin_->instance_uuid || facts.volume != origin_->volume) {
     return Placement::kElsewhere;
   }
-  if (!published_ && (inherited_ || &connection != connection_)) return Placement::kElsewhere;
+  if (!published_ && (inherited_ || connection_->closed())) return Placement::kElsewhere;
   if (private_parts_ == 0) return Placement::kInPlace;
   uint64_t changed = 0;
   uint64_t asked = 0;
@@ -216,7 +232,7 @@ Placement AllocatedMemory::Judge(const client::Connection& connection, Ranges ra
   const NoFork no_fork;
   const std::lock_guard lock(mutex_);
   bool rewritten = false;
-  const Placement placement = JudgeLocked(connection, facts, ranges, &rewritten);
+  const Placement placement = JudgeLocked(facts, ranges, &rewritten);
   return placement == Placement::kInPlace && refused_ ? Placement::kRefused : placement;
 }
 
@@ -230,9 +246,9 @@ Result<Placement> AllocatedMemory::Take(client::Connection& connection, Ranges r
     {
       const NoFork no_fork;
       const std::lock_guard lock(mutex_);
-      if (!publishing_ || inherited_ || &connection != connection_) {
+      if (!publishing_ || inherited_) {
         bool rewritten = false;
-        const Placement placement = JudgeLocked(connection, facts, ranges, &rewritten);
+        const Placement placement = JudgeLocked(facts, ranges, &rewritten);
         if (rewritten && published_ && !rewritten_ && !inherited_) {
           rewritten_ = true;
           connection_->habit().SawRewritten();
@@ -256,16 +272,17 @@ Result<Placement> AllocatedMemory::Take(client::Connection& connection, Ranges r
   }
 }
 
-void AllocatedMemory::Release(bool published) {
+void AllocatedMemory::EndPut(bool published) {
   const NoFork no_fork;
   const std::lock_guard lock(mutex_);
   publishing_ = false;
   if (!published || inherited_) return;
   published_ = true;
+  if (pool_ != nullptr) pool_->Published(mapping_.size());
   connection_->extents().Keep(extent_.blob);
 }
 
-const client::Connection* AllocatedMemory::connection() {
+client::Connection* AllocatedMemory::connection() {
   const NoFork no_fork;
   const std::lock_guard lock(mutex_);
   return inherited_ ? nullptr : connection_;

@@ -18,6 +18,8 @@
 // was there, and neither sees what the other writes. Where the seal is refused, all pages are copied:
 // the instance empties unsealed memory when the process that reserved it ends. Where the kernel has no
 // memory even for the private mapping, the child does not get the allocation, and ends if it touches it.
+// A child that no handler hears of does not get what is still shared either: it could change what is
+// put, or keep it from being sealed.
 //
 // Any thread may use it. Locks, in this order: the gate that forks close, the registry's, its own. Under
 // none of them anything waits for the instance, or for what may: a fork waits for all three.
@@ -37,11 +39,33 @@
 
 namespace vineyard::internal {
 
+class AllocationPool;
+
+/// A reserved extent, mapped shared and writable, that nobody has been given or that came back unsealed.
+struct MappedReservation {
+  struct Origin {
+    std::string instance_uuid;
+    std::string volume;
+  };
+  std::shared_ptr<const Origin> origin;
+  client::ReservedExtent extent;
+  os::Mapping mapping;
+  uint64_t written = 0;  // the bytes behind these are as the instance made them: zero
+};
+
 class AllocatedMemory {
  public:
   /// `size` bytes of an extent; up to the instance's inline_max, of this process's heap.
   static Result<std::shared_ptr<AllocatedMemory>> Make(std::shared_ptr<Client::Impl> impl,
                                                        uint64_t size, os::TimePoint deadline);
+  /// Of a pool, which gets it back unless it was sealed. REQUIRES: the registry's mutex is held, and
+  /// 0 < size <= what is mapped.
+  static std::shared_ptr<AllocatedMemory> MakeLocked(std::shared_ptr<AllocationPool> pool,
+                                                     std::shared_ptr<Client::Impl> impl,
+                                                     MappedReservation memory, uint64_t size);
+  /// What the connection has reserved. No child comes to have the mapping.
+  static Result<MappedReservation> Map(client::Connection& connection,
+                                       client::ReservedExtent extent);
   ~AllocatedMemory();
   AllocatedMemory(const AllocatedMemory&) = delete;
   AllocatedMemory& operator=(const AllocatedMemory&) = delete;
@@ -50,22 +74,31 @@ class AllocatedMemory {
   static std::shared_ptr<AllocatedMemory> Find(std::span<const std::byte> bytes);
   /// False: Find finds nothing.
   static bool Any();
+  /// One that holds itself, and begins here: it is let go of. Null if there is none.
+  static std::shared_ptr<AllocatedMemory> Release(void* address);
+  /// Makes one that holds itself longer or shorter where it lies, keeping what is in it; false if there
+  /// is none at the address, or it can't. `size` is set to what it was.
+  static bool Resize(void* address, uint64_t new_size, uint64_t* size);
 
   [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
   [[nodiscard]] ObjectId blob() const { return extent_.blob; }
+  /// Lives until Release. REQUIRES: the registry's mutex is held.
+  void HoldItself(std::shared_ptr<AllocatedMemory> self) { self_ = std::move(self); }
 
   /// Of the client that allocated it; null in a forked child, where that is another process's.
-  [[nodiscard]] const client::Connection* connection();
+  [[nodiscard]] client::Connection* connection();
+  /// How that client's program treats what it has put. REQUIRES: connection() is not null.
+  [[nodiscard]] client::WritingHabit& habit() { return connection_->habit(); }
 
   using Ranges = std::span<const std::span<const std::byte>>;
   /// What a put through the connection would do with these parts of it: kInPlace, kReferred, or why it
   /// copies. Changes nothing.
   Placement Judge(const client::Connection& connection, Ranges ranges);
   /// Makes it so, for a put that is being made. After kInPlace the memory is sealed, and this put alone
-  /// publishes it, until Release; others that want it wait. Fails when the deadline passes, or the call
+  /// publishes it, until EndPut; others that want it wait. Fails when the deadline passes, or the call
   /// is interrupted, meanwhile.
   Result<Placement> Take(client::Connection& connection, Ranges ranges, os::TimePoint deadline);
-  void Release(bool published);
+  void EndPut(bool published);
   /// True until the first seal is tried: every byte written so far is in the extent.
   [[nodiscard]] bool IsFresh();
 
@@ -73,17 +106,21 @@ class AllocatedMemory {
   friend struct AllocationRegistry;
   using Facts = client::Connection::Facts;
   AllocatedMemory() = default;
-  Placement JudgeLocked(const client::Connection& connection, const Facts& facts, Ranges ranges,
-                        bool* rewritten) const;
+  void Begin(MappedReservation memory, uint64_t size);
+  Placement JudgeLocked(const Facts& facts, Ranges ranges, bool* rewritten) const;
   Status Seal(int attempts);
   void FreezeForFork();
+  void BecomeInherited();
+  bool ReturnToPool();
 
   std::shared_ptr<Client::Impl> impl_;
   client::Connection* connection_ = nullptr;  // of impl_, in the process that allocated
-  std::string instance_uuid_;
-  std::string volume_;
+  std::shared_ptr<const MappedReservation::Origin> origin_;
   client::ReservedExtent extent_;
   os::Mapping mapping_;
+  uint64_t written_ = 0;  // see MappedReservation
+  std::shared_ptr<AllocationPool> pool_;
+  std::shared_ptr<AllocatedMemory> self_;  // guarded by the registry's mutex
   struct FreeAligned {
     void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
   };

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "client/allocation_pool.h"
+#include "client/allocation_registry.h"
 #include "client/fork.h"
 #include "client/impl.h"
 #include "client/in_place.h"
@@ -105,6 +107,26 @@ Connection& Client::Impl::connection() {
   return seen->connection;  // another thread was faster
 }
 
+Result<std::shared_ptr<internal::AllocationPool>> Client::Impl::Pool() {
+  {
+    const std::lock_guard lock(internal::AllocationRegistry::Mutex());
+    if (pool_ != nullptr) return pool_;
+  }
+  VY_ASSIGN_OR_RETURN(auto made, internal::AllocationPool::Make(options_));
+  const std::lock_guard lock(internal::AllocationRegistry::Mutex());
+  if (pool_ == nullptr) pool_.swap(made);  // else another thread was faster
+  return pool_;
+}
+
+void Client::Impl::ClosePool() {
+  std::shared_ptr<internal::AllocationPool> pool;
+  {
+    const std::lock_guard lock(internal::AllocationRegistry::Mutex());
+    pool.swap(pool_);
+  }
+  if (pool != nullptr) pool->Close();
+}
+
 // ---- life
 
 Client::Client(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -132,7 +154,9 @@ Result<Client> Client::Connect(std::string_view socket) {
 }
 
 void Client::Close() {
-  if (impl_) impl_->connection().Close();
+  if (impl_ == nullptr) return;
+  impl_->ClosePool();
+  impl_->connection().Close();
 }
 
 bool Client::connected() const { return impl_ && !impl_->connection().closed(); }
@@ -165,6 +189,23 @@ Result<Allocation> Client::Allocate(uint64_t size, const CallOptions& options) {
   const os::TimePoint deadline = impl_->connection().Deadline(options.timeout);
   VY_ASSIGN_OR_RETURN(auto made, internal::AllocatedMemory::Make(impl_, size, deadline));
   return Allocation(std::move(made));
+}
+
+Result<Allocator> Client::MakeAllocator(const AllocatorOptions& options) {
+  const std::string missing = Allocator::MissingHugePages();
+  if (!missing.empty() && !options.without_huge_pages) {
+    return Status::FailedPrecondition(
+        "shared memory gets no huge pages here, and arrays in it would make this program slower; " +
+        missing);
+  }
+  VY_ASSIGN_OR_RETURN(auto pool, impl_->Pool());
+  uint64_t limit = options.limit;
+  if (limit == 0) {
+    VY_ASSIGN_OR_RETURN(const InstanceStatus status, GetStatus());
+    limit = status.memory_limit / 2;
+  }
+  pool->SetLimit(limit);
+  return Allocator(std::move(pool), options.threshold);
 }
 
 std::vector<Placement> Client::PlacementsOf(std::span<const std::span<const std::byte>> buffers,

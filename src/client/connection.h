@@ -120,6 +120,8 @@ class Connection {
   [[nodiscard]] bool closed() const { return closed_; }
   [[nodiscard]] const ConnectOptions& options() const { return options_; }
   [[nodiscard]] const std::string& pod() const { return pod_; }
+  /// What says to the instance that a request is this client's.
+  [[nodiscard]] fb::Token token() const { return {token_[0], token_[1]}; }
   [[nodiscard]] os::TimePoint Deadline(const std::optional<Timeout>& timeout) const {
     return os::Clock::now() + timeout.value_or(options_.timeout);
   }

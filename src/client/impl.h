@@ -12,6 +12,10 @@
 
 namespace vineyard {
 
+namespace internal {
+class AllocationPool;
+}
+
 class Client::Impl final : public client::ExtentOpener,
                            public std::enable_shared_from_this<Client::Impl> {
  public:
@@ -30,6 +34,10 @@ class Client::Impl final : public client::ExtentOpener,
 
   Result<os::Mapping> MapPrivate(ObjectId blob) override;
 
+  /// Of this client's allocators; made at the first call.
+  Result<std::shared_ptr<internal::AllocationPool>> Pool();
+  void ClosePool();
+
  private:
   explicit Impl(ConnectOptions options);
 
@@ -42,6 +50,7 @@ class Client::Impl final : public client::ExtentOpener,
   const ConnectOptions options_;
   const std::string pod_;
   std::string volume_;
+  std::shared_ptr<internal::AllocationPool> pool_;  // guarded by the allocation registry's mutex
   std::atomic<Current*> current_;  // owned; an ancestor's is let go of, never destroyed
 };
 
@@ -56,6 +65,8 @@ struct ReservedExtent {
 };
 
 Result<ReservedExtent> Reserve(Connection& connection, uint64_t size, os::TimePoint deadline);
+/// Without waiting for room: only for the answer, until the deadline.
+Result<ReservedExtent> TryReserve(Connection& connection, uint64_t size, os::TimePoint deadline);
 /// Best effort; what fails here is given back when the process ends.
 void Abort(Connection& connection, ObjectId blob);
 /// `attempts`: how often the kernel is asked, 2 ms apart, while it refuses.

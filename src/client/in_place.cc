@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace vineyard::client {
 
@@ -70,7 +71,7 @@ Result<InPlace> InPlace::Begin(Connection& connection, const ObjectBuilder& buil
   for (const auto& [address, use] : uses) {
     if (BeforeAsking(use, copying) != Placement::kInPlace) continue;
     if (copying == Copying::kAuto && use.memory->IsFresh() &&
-        connection.habit().TakePrefersCopy()) {
+        use.memory->habit().TakePrefersCopy()) {
       continue;
     }
     VY_ASSIGN_OR_RETURN(const Placement placement,
@@ -111,13 +112,25 @@ std::vector<uint64_t> InPlace::Also() const {
   return also;
 }
 
-void InPlace::Published(Connection& connection) {
-  for (const auto& memory : publishing_) connection.RemoveReservation(memory->blob().value());
+std::vector<fb::Token> InPlace::Siblings(const Connection& connection) const {
+  std::set<const Connection*> owners;
+  for (const auto& memory : publishing_) owners.insert(memory->connection());
+  owners.erase(&connection);
+  owners.erase(nullptr);
+  std::vector<fb::Token> tokens;
+  for (const Connection* owner : owners) tokens.push_back(owner->token());
+  return tokens;
+}
+
+void InPlace::Published() {
+  for (const auto& memory : publishing_) {
+    if (Connection* owner = memory->connection()) owner->RemoveReservation(memory->blob().value());
+  }
   Release(true);
 }
 
 void InPlace::Release(bool published) {
-  for (const auto& memory : publishing_) memory->Release(published);
+  for (const auto& memory : publishing_) memory->EndPut(published);
   publishing_.clear();
 }
 
@@ -133,7 +146,7 @@ std::vector<Placement> PlacementsOf(const Connection* connection, std::span<cons
       placement = Placement::kElsewhere;
     } else if (placement == Placement::kInPlace) {
       const bool habit =
-          copying == Copying::kAuto && use.memory->IsFresh() && by->habit().PrefersCopy();
+          copying == Copying::kAuto && use.memory->IsFresh() && use.memory->habit().PrefersCopy();
       placement = habit ? Placement::kHabit : use.memory->Judge(*by, use.ranges);
     }
     for (const size_t buffer : use.buffers) placements[buffer] = placement;

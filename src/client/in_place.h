@@ -34,8 +34,10 @@ class InPlace {
   [[nodiscard]] const BufferRef* Find(size_t buffer) const;
   /// Blobs to be published with the object, as the request wants them: pairs of id and size.
   [[nodiscard]] std::vector<uint64_t> Also() const;
+  /// The clients of this process, besides the one that puts, that have reserved some of these.
+  [[nodiscard]] std::vector<fb::Token> Siblings(const Connection& connection) const;
   /// The put has taken effect.
-  void Published(Connection& connection);
+  void Published();
 
  private:
   void Release(bool published);

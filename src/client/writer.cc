@@ -95,6 +95,7 @@ struct PreparedPut {
   std::vector<std::byte> descriptor;
   OwnBytes own;
   InPlace in_place;
+  std::vector<fb::Token> siblings;  // see InPlace
   bool small = false;
   PutOptions options;
   os::TimePoint deadline;
@@ -112,7 +113,8 @@ struct PreparedPut {
           return fb::CreatePut(b, number, fb::PutKind::Object, descriptor.size(), sent,
                                reservation.value(), own.size, name, options.if_version.has_value(),
                                options.if_version.value_or(0), MillisecondsUntil(deadline), also,
-                               options.stream.value(), TtlMilliseconds(options.ttl))
+                               options.stream.value(), TtlMilliseconds(options.ttl),
+                               siblings.empty() ? 0 : b.CreateVectorOfStructs(siblings))
               .Union();
         });
     put.payload = SmallPayload(descriptor, small ? own : OwnBytes());
@@ -123,6 +125,7 @@ struct PreparedPut {
 Status Prepare(Connection& connection, const ObjectBuilder& builder, PreparedPut* put) {
   VY_ASSIGN_OR_RETURN(put->in_place,
                       InPlace::Begin(connection, builder, put->options.copying, put->deadline));
+  put->siblings = put->in_place.Siblings(connection);
   ObjectInfo info;
   info.type_name = builder.type_name();
   info.metadata = builder.metadata();
@@ -191,7 +194,7 @@ Result<ObjectId> PutSmall(Connection& connection, const PreparedPut& put) {
 
 Result<ObjectId> SendPut(Connection& connection, PreparedPut* put) {
   Result<ObjectId> id = put->small ? PutSmall(connection, *put) : PutLarge(connection, *put);
-  if (id.ok()) put->in_place.Published(connection);
+  if (id.ok()) put->in_place.Published();
   return id;
 }
 
@@ -232,6 +235,14 @@ Result<ReservedExtent> Reserve(Connection& connection, uint64_t size, os::TimePo
     return fb::CreateReserve(b, size, MillisecondsUntil(deadline)).Union();
   });
   VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(reserve, WithGrace(deadline)));
+  return ReadReserved(std::move(answer));
+}
+
+Result<ReservedExtent> TryReserve(Connection& connection, uint64_t size, os::TimePoint deadline) {
+  const Outgoing reserve = Question(fb::RequestBody::Reserve, [&](FlatBufferBuilder& b, uint64_t) {
+    return fb::CreateReserve(b, size, 0).Union();
+  });
+  VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(reserve, deadline));
   return ReadReserved(std::move(answer));
 }
 

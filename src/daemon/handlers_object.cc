@@ -23,6 +23,7 @@ using store::Store;
 namespace {
 
 constexpr size_t kMaxExtentsAtOnce = 4096;
+constexpr size_t kMaxSiblings = 64;
 
 flatbuffers::Offset<fb::Extent> Describe(FlatBufferBuilder& b, const Extent& extent) {
   std::vector<uint64_t> sizes;
@@ -38,8 +39,25 @@ Status OpenChunks(const Extent& extent, os::Access access, Openings& openings) {
   return {};
 }
 
+// Reserved by the client that puts, or by one of the siblings that it names: whoever knows a client's
+// token is that client, and a process has many.
+Result<Extent*> FindReservation(Store& store, const store::ClientState& client, const fb::Put& put,
+                                ObjectId blob) {
+  auto found = store.FindReservation(client.key, blob);
+  if (found.ok() || put.siblings() == nullptr) return found;
+  for (const fb::Token* token : *put.siblings()) {
+    const store::ClientState* sibling = store.clients().Find({token->high(), token->low()});
+    if (sibling == nullptr || sibling->volume != client.volume || sibling->pid != client.pid) {
+      continue;
+    }
+    auto theirs = store.FindReservation(sibling->key, blob);
+    if (theirs.ok()) return theirs;
+  }
+  return found;
+}
+
 // Sealed memory that a put publishes besides its own bytes, as it says: pairs of blob and size.
-Result<std::vector<store::SealedExtent>> ReadAlso(Store& store, uint64_t client,
+Result<std::vector<store::SealedExtent>> ReadAlso(Store& store, const store::ClientState& client,
                                                   const fb::Put& put) {
   std::vector<store::SealedExtent> also;
   if (put.also() == nullptr || put.also()->size() == 0) return also;
@@ -47,11 +65,14 @@ Result<std::vector<store::SealedExtent>> ReadAlso(Store& store, uint64_t client,
       put.also()->size() / 2 > store::kMaxReservations) {
     return Status::Protocol("a put's list of sealed blobs is none");
   }
+  if (put.siblings() != nullptr && put.siblings()->size() > kMaxSiblings) {
+    return Status::LimitExceeded("a put names too many clients");
+  }
   std::unordered_set<uint64_t> seen{put.reservation()};
   for (flatbuffers::uoffset_t i = 0; i < put.also()->size(); i += 2) {
     const ObjectId blob(put.also()->Get(i));
     const uint64_t size = put.also()->Get(i + 1);
-    VY_ASSIGN_OR_RETURN(Extent * extent, store.FindReservation(client, blob));
+    VY_ASSIGN_OR_RETURN(Extent * extent, FindReservation(store, client, put, blob));
     if (extent->chunks.empty() || !seen.insert(blob.value()).second || size > extent->pages) {
       return Status::Invalid(
           fmt::format("{} can't be published with {} bytes: it is small, named "
@@ -122,7 +143,7 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
         fmt::format("{} bytes came for a blob of {}; at most {} may come with a put",
                     args.bytes.size(), args.own_size, store_.options().inline_max)));
   }
-  auto also = ReadAlso(store_, client->key, put);
+  auto also = ReadAlso(store_, *client, put);
   if (!also.ok()) return reply.Fail(also.status());
   args.also = std::move(*also);
   if (args.extent == nullptr) args.id = store_.NextId();
@@ -132,6 +153,8 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
     const size_t chunks = s.extent->chunks.size() * sizeof(layout::ChunkEntry);
     need += layout::RecordSize(static_cast<uint32_t>(chunks), 0);
   }
+  std::vector<uint64_t> owners;
+  for (const store::SealedExtent& s : args.also) owners.push_back(s.extent->owner);
   auto answer = need > volume->QuotaLeft() ? Status::OutOfMemory("no room in the volume's quota")
                                            : volume->Put({client, put.number()}, args);
   if (answer.ok()) {
@@ -140,7 +163,10 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
       if (!in_extent) store_.FreeExtent(args.extent->blob);
     }
     // Its writer goes on using what it has sealed in place.
-    for (const store::SealedExtent& s : args.also) client->mapped.insert(s.extent->blob.value());
+    for (size_t i = 0; i < owners.size(); ++i) {
+      store::ClientState* owner = store_.clients().Find(owners[i]);
+      if (owner != nullptr) owner->mapped.insert(args.also[i].extent->blob.value());
+    }
     SendDone(std::move(reply), answer);
     AfterChange();
     if (args.name_ends) ArmTimer();

@@ -180,6 +180,7 @@ void Server::Dispatch(Call call, const fb::Request& request) {
     case fb::RequestBody::GetStream:
       return HandleGetStream(std::move(call), *request.body_as_GetStream());
     case fb::RequestBody::OpenRing: return HandleOpenRing(std::move(call));
+    case fb::RequestBody::ShareIdle: return HandleShareIdle(std::move(call));
     case fb::RequestBody::Cancel: return HandleCancel(std::move(call), *request.body_as_Cancel());
     case fb::RequestBody::Hello:
     case fb::RequestBody::NONE: break;
@@ -205,6 +206,13 @@ void Server::HandleOpenRing(Call call) {
   WatchRing(call.connection);
 }
 
+void Server::HandleShareIdle(Call call) {
+  if (call.fds.size() != 1) return call.reply.Fail(Status::Protocol("a table is missing"));
+  const Status shared = store::Store::ShareIdle(call.client, call.fds[0]);
+  if (!shared.ok()) return call.reply.Fail(shared);
+  call.reply.Drop();
+}
+
 void Server::HandleStatus(Call call) {
   uint64_t overhead = 0;
   for (const auto& [raw, connection] : connections_) {
@@ -214,12 +222,14 @@ void Server::HandleStatus(Call call) {
     overhead += volume->catalog().bytes_held() + volume->arenas().bytes_held() -
                 volume->arenas().bytes_live();
   }
+  const uint64_t idle = store_.IdleBytes(call.volume);
+  overhead += idle;
   flatbuffers::FlatBufferBuilder b(256);
   const auto deployment = b.CreateString(options_.deployment);
   const auto status = fb::CreateStatusInfo(
-      b, deployment, call.volume.usage(), store_.LimitOf(call.volume), store_.budget().held(),
-      store_.lingering_bytes(), overhead, store_.budget().limit(), call.volume.objects(),
-      call.volume.blobs(), call.volume.names().size(), connections_.size(),
+      b, deployment, call.volume.usage() - idle, store_.LimitOf(call.volume),
+      store_.budget().held(), store_.lingering_bytes(), overhead, store_.budget().limit(),
+      call.volume.objects(), call.volume.blobs(), call.volume.names().size(), connections_.size(),
       store_.waiting() + waiters_.size(), store_.budget().spare());
   call.reply.Send(b, fb::ReplyBody::StatusInfo, status.Union());
 }

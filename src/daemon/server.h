@@ -111,6 +111,7 @@ class Server {
   void Dispatch(Call call, const fb::Request& request);
   void HandleStatus(Call call);
   void HandleOpenRing(Call call);
+  void HandleShareIdle(Call call);
 
   // handlers_object.cc
   void HandlePut(Call call, const fb::Put& put);

@@ -45,6 +45,11 @@ Status ErrnoStatus(std::string_view what, int error) {
 
 Status ErrnoStatus(std::string_view what) { return ErrnoStatus(what, errno); }
 
+uint64_t FdLimit() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
 uint64_t RaiseFdLimit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;

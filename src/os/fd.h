@@ -53,5 +53,7 @@ Status ErrnoStatus(std::string_view what);
 
 /// Descriptors this process may open: raised to the hard limit; returns what it is then.
 uint64_t RaiseFdLimit();
+/// The same, as it is.
+uint64_t FdLimit();
 
 }  // namespace vineyard::os

@@ -19,6 +19,7 @@
 
 #include "layout/ledger.h"
 #include "os/fd.h"
+#include "os/mapping.h"
 #include "vineyard/status.h"
 
 namespace vineyard::store {
@@ -44,6 +45,7 @@ struct ClientState {
   bool claimed = true;  // false: known from the engine before, not heard of since
   std::unordered_set<uint64_t> reservations;  // blobs
   std::unordered_set<uint64_t> mapped;        // blobs
+  os::Mapping idle;                           // its layout::IdleTable, if it has shared one
 };
 
 class ClientTable {

@@ -38,7 +38,8 @@ struct Extent {
   uint64_t pages = 0;  // bytes of its chunks
   std::vector<Chunk> chunks;
   ExtentState state = ExtentState::kMaking;
-  uint64_t owner = 0;  // client key, while reserved
+  uint64_t owner = 0;    // client key, while reserved
+  bool claimed = false;  // its owner had it idle, and has it no more
 };
 
 /// Chunks up to this size are kept ready; larger ones are for extents of which few chunks would otherwise

@@ -78,6 +78,10 @@ class Store final : public VolumeHost {
   /// Waits for `bytes` of free memory without taking it; then `ready` may try again.
   uint64_t WaitForRoom(const Volume& volume, uint64_t bytes, os::TimePoint deadline,
                        std::function<void(Status)> ready);
+  /// The client's table of what it keeps for later (layout/idle_table.h), instead of one before.
+  static Status ShareIdle(ClientState& client, const os::UniqueFd& file);
+  /// Bytes of the volume that its clients keep for later.
+  uint64_t IdleBytes(const Volume& volume);
   /// Lets those go on who wait for their volume's quota. To be called after changes.
   void PumpQuota();
 
@@ -142,6 +146,9 @@ class Store final : public VolumeHost {
   };
 
   Status OpenLedger();
+  // store_idle.cc
+  void ClaimIdle(uint64_t bytes, const Volume* volume);
+  void MakeRoom(const Volume& volume, uint64_t bytes);
   [[nodiscard]] bool MustWaitForQuota(const Volume& volume, uint64_t bytes) const;
   void Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
              os::TimePoint deadline, std::function<void(Result<Extent*>)> ready);

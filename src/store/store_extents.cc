@@ -28,6 +28,7 @@ uint64_t Store::Reserve(Volume& volume, uint64_t client, uint64_t size, os::Time
         FormatSize(limit), FormatSize(std::min(budget_.free(), volume.QuotaLeft())))));
     return ticket;
   }
+  MakeRoom(volume, size);
   waiting_[ticket] = std::make_shared<Waiting>();
   if (MustWaitForQuota(volume, size)) {
     quota_waiters_.push_back(
@@ -211,6 +212,7 @@ uint64_t Store::WaitForRoom(const Volume& volume, uint64_t bytes, os::TimePoint 
   const uint64_t ticket = next_ticket_++;
   auto waiting = std::make_shared<Waiting>();
   waiting_[ticket] = waiting;
+  MakeRoom(volume, bytes);
   if (bytes > volume.QuotaLeft()) {
     quota_waiters_.push_back(
         {ticket, volume.id(), bytes, deadline, [this, ticket, ready](Status s) {
@@ -270,7 +272,7 @@ void Store::FreeExtent(ObjectId blob) {
     owner->reservations.erase(blob.value());
   }
   const ClientState* writer = clients_->Find(extent->owner);
-  const bool writer_ended = writer != nullptr && os::HasEnded(writer->pidfd);
+  const bool unused = extent->claimed || (writer != nullptr && os::HasEnded(writer->pidfd));
   if (extent->chunks.empty()) {
     if (extent->pages > 0) budget_.Give(extent->pages);
     return;
@@ -281,12 +283,15 @@ void Store::FreeExtent(ObjectId blob) {
   raw->state = ExtentState::kMaking;  // a pool thread is at it
   os::CrashPoint("free.begin");
   pool_(
-      [raw, writer_ended] {
+      [raw, unused] {
         // A dead writer's child that still maps what was never sealed finds zeros, and keeps no memory;
         // of sealed memory nothing may change, and punching is refused. While the writer lives, arrays
         // of its own may lie there, whatever it has said: their memory is counted, and left alone.
-        if (!writer_ended) return;
-        for (const Chunk& chunk : raw->chunks) os::PunchAll(chunk.fd, chunk.size).IgnoreError();
+        if (!unused) return;
+        bool empty = true;
+        for (const Chunk& chunk : raw->chunks) empty &= os::PunchAll(chunk.fd, chunk.size).ok();
+        // A mapping of it that an idle owner still has keeps nothing.
+        raw->claimed = raw->claimed && empty;
       },
       [this, blob] {
         auto node = lingering_.extract(blob.value());
@@ -296,7 +301,7 @@ void Store::FreeExtent(ObjectId blob) {
 }
 
 void Store::Retire(std::unique_ptr<Extent> extent) {
-  if (!IsHeldElsewhere(*extent)) return Close(std::move(extent));
+  if (extent->claimed || !IsHeldElsewhere(*extent)) return Close(std::move(extent));
   extent->state = ExtentState::kLingering;
   lingering_bytes_ += extent->pages;
   const uint64_t blob = extent->blob.value();

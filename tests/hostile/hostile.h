@@ -32,6 +32,7 @@ struct PutFields {
   std::string type_name = "test";
   uint64_t reservation = 0;
   std::vector<uint64_t> also;
+  std::vector<fb::Token> siblings;
   fb::PutKind kind = fb::PutKind::Object;
   // What the frame says, where it lies.
   std::optional<uint64_t> descriptor_length;

@@ -2,7 +2,9 @@
 // Copyright The Vineyard Authors.
 //
 // Well-formed requests that contradict themselves, come too early, or bring what nobody asked for.
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -13,6 +15,8 @@
 
 #include "base/testing.h"
 #include "hostile/hostile.h"
+#include "layout/idle_table.h"
+#include "os/mapping.h"
 #include "os/memfd.h"
 #include "wire/frame.h"
 
@@ -198,6 +202,11 @@ TEST_F(Hostile, SealedMemoryIsPublishedOnceByItsOwnerAndForAnObjectThatUsesIt) {
     ASSERT_OK(os::SealForever(reserved->fds[0]));
     RawClient thief = Raw();
     EXPECT_EQ(code(thief, put), StatusCode::kNotFound);
+    PutFields guessed = put;
+    guessed.siblings = {{1, 2}, {0, 0}, {UINT64_MAX, 3}};
+    EXPECT_EQ(code(thief, guessed), StatusCode::kNotFound);
+    guessed.siblings.assign(100'000, {1, 2});
+    EXPECT_EQ(code(thief, guessed), StatusCode::kLimitExceeded);
     const auto with = [&](std::vector<uint64_t> also) {
       PutFields fields = put;
       fields.also = std::move(also);
@@ -242,6 +251,59 @@ TEST_F(Hostile, SealedMemoryIsPublishedOnceByItsOwnerAndForAnObjectThatUsesIt) {
     EXPECT_TRUE(raw.IsDropped());
   }
   EXPECT_TRUE(Eventually([&] { return client_.GetStatus().value().memory_usage == before; }));
+  ExpectUnharmed();
+}
+
+TEST_F(Hostile, ATableOfIdleMemoryGivesNobodyAnothersMemory) {
+  const auto share = [](RawClient& raw, const os::UniqueFd& file) {
+    Bytes frame = MakeFrame(fb::RequestBody::ShareIdle,
+                            [](Builder& b) { return fb::CreateShareIdle(b).Union(); });
+    if (!file.valid()) return raw.Send(frame);
+    wire::FrameHeader header;
+    std::memcpy(&header, frame.data(), sizeof header);
+    header.fd_count = 1;
+    std::memcpy(frame.data(), &header, sizeof header);
+    const int fd = file.get();
+    return raw.Send(frame, {&fd, 1});
+  };
+  const auto refused = [&](const os::UniqueFd& file) {
+    RawClient raw = Raw();
+    EXPECT_TRUE(share(raw, file));
+    const auto reply = raw.Receive();
+    return reply && reply->code() != StatusCode::kOk;
+  };
+  EXPECT_TRUE(refused({}));
+  EXPECT_TRUE(refused(os::UniqueFd(::memfd_create("shrinks", MFD_CLOEXEC | MFD_ALLOW_SEALING))));
+  EXPECT_TRUE(refused(os::UniqueFd(::open("/dev/zero", O_RDWR | O_CLOEXEC))));
+  EXPECT_TRUE(refused(std::move(*os::CreateMemfd("large", 8192))));
+
+  auto array = client_.Allocate(kLarge);
+  ASSERT_OK(array);
+  std::ranges::copy(Pattern(7, kLarge), array->data());
+  RawClient raw = Raw();
+  const auto reserved = raw.Ask(ReserveFrame(kLarge));
+  ASSERT_TRUE(reserved);
+  auto file = os::CreateMemfd("table", sizeof(layout::IdleTable));
+  ASSERT_OK(file);
+  auto mapping = os::Mapping::Open(*file, sizeof(layout::IdleTable), os::Access::kReadWrite);
+  ASSERT_OK(mapping);
+  auto* table = reinterpret_cast<layout::IdleTable*>(mapping->data());
+  const uint64_t own = reserved->body().body_as_Reserved()->extent()->blob();
+  for (size_t i = 0; i < layout::IdleTable::kSlots; ++i) table->slots[i] = own - 256 + i;
+  table->slots[0] = large_.own_blob().value();
+  table->slots[1] = own;  // twice
+  ASSERT_TRUE(share(raw, *file));
+  ASSERT_TRUE(raw.Ask(StatusFrame())) << "the table has arrived";
+  const InstanceStatus status = client_.GetStatus().value();
+  EXPECT_LT(status.memory_usage, uint64_t{16} << 20) << "what stands there twice counts once";
+  EXPECT_GT(status.memory_usage, kLarge);
+  // More than there is, so that all is claimed that can be.
+  EXPECT_CODE(kOutOfMemory,
+              client_.Allocate(uint64_t{254} << 20, {.timeout = std::chrono::milliseconds(0)}));
+  EXPECT_EQ(table->slots[1], 0U) << "its own is taken";
+  EXPECT_NE(table->slots[0], 0U) << "what was published is not";
+  EXPECT_TRUE(IsPattern(array->bytes(), 7)) << "nor what is another's";
+  EXPECT_OK(client_.Put(ObjectBuilder("test").AddBuffer(array->bytes())));
   ExpectUnharmed();
 }
 

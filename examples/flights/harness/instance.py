@@ -96,7 +96,7 @@ class Instance:
     ) -> None:
         self._binary = binary
         self._ask = ask
-        size = int(data_bytes * 1.05) + 2**27
+        size = data_bytes + 2**27
         self.facts: dict[str, Any] = {"size_bytes": size, "reserved": reserve}
         self._process: subprocess.Popen[bytes] | None = None
 

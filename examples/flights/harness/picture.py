@@ -42,7 +42,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
     figure = Figure(figsize=(8, height), facecolor="white")
     axes = figure.subplots()
     for row, (name, entry) in enumerate(ran.items()):
-        own = name == "vineyard"
+        own = name.startswith("vineyard")
         _bar(axes, row - 0.19, entry["write_s"], OWN_WRITE if own else WRITE, "write")
         _bar(axes, row + 0.19, entry["read_s"], OWN_READ if own else READ, "read")
     _scale(axes, ran)

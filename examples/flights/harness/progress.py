@@ -26,7 +26,7 @@ class Progress:
         """Show that a step runs, where this can be taken away again."""
         if self._live:
             print(
-                f"  {TRANSPORTS[transport].title:18} {step:10} …",
+                f"  {TRANSPORTS[transport].title:19} {step:10} …",
                 end="",
                 file=sys.stderr,
                 flush=True,
@@ -37,7 +37,7 @@ class Progress:
         read = format_seconds(report["read_s"]) if report["inputs"] else "–"
         write = format_seconds(report["write_s"]) if report["outputs"] else "–"
         self.note(
-            f"  {TRANSPORTS[transport].title:18} {report['step']:10} read {read:>8}   "
+            f"  {TRANSPORTS[transport].title:19} {report['step']:10} read {read:>8}   "
             f"write {write:>8}   compute {format_seconds(report['compute_s']):>8}"
         )
 

@@ -62,7 +62,7 @@ def differences(transports: dict[str, dict[str, Any]]) -> list[str]:
 def table(result: dict[str, Any]) -> str:
     """Write the result for people: each step, the sums, and how the ways compare."""
     ran = {name: entry for name, entry in result["transports"].items() if entry["steps"]}
-    lines = [f"{'':18}  {'step':10}  {'read':>9}  {'write':>9}  {'compute':>9}"]
+    lines = [f"{'':19}  {'step':10}  {'read':>9}  {'write':>9}  {'compute':>9}"]
     for name, entry in ran.items():
         for step in entry["steps"]:
             cells = [
@@ -71,7 +71,7 @@ def table(result: dict[str, Any]) -> str:
                 format_seconds(step["compute_s"]),
             ]
             first = TRANSPORTS[name].title if step is entry["steps"][0] else ""
-            lines.append(f"{first:18}  {step['step']:10}  " + "  ".join(f"{c:>9}" for c in cells))
+            lines.append(f"{first:19}  {step['step']:10}  " + "  ".join(f"{c:>9}" for c in cells))
     lines += ["", *_sums(ran), "", _verdict(result, ran)]
     return "\n".join(lines)
 
@@ -88,7 +88,7 @@ def _verdict(result: dict[str, Any], ran: dict[str, dict[str, Any]]) -> str:
 
 def _sums(ran: dict[str, dict[str, Any]]) -> list[str]:
     head = ("write", "read", "w + r", "ratio", "startup", "compute", "total", "ratio", "peak mem")
-    lines = [f"{'all steps':18}  " + "  ".join(f"{cell:>8}" for cell in head)]
+    lines = [f"{'all steps':19}  " + "  ".join(f"{cell:>8}" for cell in head)]
     base = ran.get("vineyard")
     for name, entry in ran.items():
         cells = [format_seconds(entry[key]) for key in ("write_s", "read_s", "handover_s")]
@@ -96,7 +96,7 @@ def _sums(ran: dict[str, dict[str, Any]]) -> list[str]:
         cells += [format_seconds(entry[key]) for key in ("startup_s", "compute_s", "total_s")]
         cells.append(_ratio(entry, base, "total_s"))
         cells.append(format_bytes(entry["peak_bytes"]))
-        lines.append(f"{TRANSPORTS[name].title:18}  " + "  ".join(f"{cell:>8}" for cell in cells))
+        lines.append(f"{TRANSPORTS[name].title:19}  " + "  ".join(f"{cell:>8}" for cell in cells))
     return lines
 
 

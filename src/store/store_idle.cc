@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Memory that clients keep for later: counted, and taken back when somebody needs it.
+#include <unordered_set>
+
+#include "layout/idle_table.h"
+#include "os/memfd.h"
+#include "store/store.h"
+
+namespace vineyard::store {
+
+namespace {
+
+layout::IdleTable* TableOf(const ClientState& client) {
+  return reinterpret_cast<layout::IdleTable*>(client.idle.data());
+}
+
+}  // namespace
+
+Status Store::ShareIdle(ClientState& client, const os::UniqueFd& file) {
+  if (!os::HasFixedSize(file)) return Status::Invalid("a table that can shrink");
+  VY_ASSIGN_OR_RETURN(const uint64_t size, os::FileSize(file));
+  if (size != sizeof(layout::IdleTable)) {
+    return Status::Invalid("a table of idle memory has another size");
+  }
+  VY_ASSIGN_OR_RETURN(client.idle, os::Mapping::Open(file, size, os::Access::kReadWrite));
+  return {};
+}
+
+uint64_t Store::IdleBytes(const Volume& volume) {
+  uint64_t bytes = 0;
+  for (const auto& [key, client] : clients_->all()) {
+    if (client->volume != volume.id() || !client->idle.valid()) continue;
+    std::unordered_set<uint64_t> seen;
+    for (const auto& slot : TableOf(*client)->slots) {
+      const uint64_t blob = slot.load();
+      if (blob == 0 || !seen.insert(blob).second) continue;
+      const auto idle = FindReservation(key, ObjectId(blob));
+      if (idle.ok()) bytes += (*idle)->pages;
+    }
+  }
+  return bytes;
+}
+
+void Store::ClaimIdle(uint64_t bytes, const Volume* volume) {
+  uint64_t claimed = 0;
+  std::vector<ObjectId> blobs;
+  for (const auto& [key, client] : clients_->all()) {
+    if ((volume != nullptr && client->volume != volume->id()) || !client->idle.valid()) continue;
+    layout::IdleTable& table = *TableOf(*client);
+    for (size_t i = 0; i < layout::IdleTable::kSlots && claimed < bytes; ++i) {
+      const ObjectId blob(table.slots[i].load());
+      if (blob.value() == 0) continue;
+      const auto idle = FindReservation(key, blob);
+      if (!idle.ok() || !table.Claim(i, blob.value())) continue;
+      (*idle)->claimed = true;
+      claimed += (*idle)->pages;
+      blobs.push_back(blob);
+    }
+  }
+  for (const ObjectId blob : blobs) FreeExtent(blob);
+}
+
+void Store::MakeRoom(const Volume& volume, uint64_t bytes) {
+  if (bytes > volume.QuotaLeft()) ClaimIdle(bytes - volume.QuotaLeft(), &volume);
+  if (bytes > budget_.free()) ClaimIdle(bytes - budget_.free(), nullptr);
+}
+
+}  // namespace vineyard::store
