@@ -154,8 +154,8 @@ struct InstanceStatus {
   uint64_t memory_held = 0;       ///< Pages held for what is or was stored, everything counted.
   uint64_t memory_lingering = 0;  ///< Deleted, but still mapped by somebody.
   uint64_t memory_overhead = 0;   ///< Catalogs, arenas' slack, ledger.
-  uint64_t memory_ready = 0;      ///< Beside memory_held: pages made ahead, for whoever needs memory.
-  uint64_t instance_limit = 0;    ///< --size, which held and ready memory keep to together
+  uint64_t memory_ready = 0;    ///< Beside memory_held: pages made ahead, for whoever needs memory.
+  uint64_t instance_limit = 0;  ///< --size, which held and ready memory keep to together
   uint64_t objects = 0;
   uint64_t blobs = 0;  ///< Extents, and blobs made alone.
   uint64_t names = 0;

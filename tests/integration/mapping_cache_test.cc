@@ -4,8 +4,11 @@
 // What a client keeps mapped for the next get, and when it lets go.
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -117,6 +120,37 @@ TEST_F(MappingCache, ClosingTheClientUnmapsWhatIsIdle) {
   EXPECT_TRUE(HoldsPattern(held, 1, kMiB));
   held = Status::Internal("dropped");
   EXPECT_EQ(MappedExtents(), 0U);
+}
+
+// Getting, deleting, forking and closing at once: nobody gets wrong bytes, and all memory comes back.
+TEST_F(MappingCache, ThreadsThatGetWhileOthersDeleteForkAndCloseGetTheirBytes) {
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> readers;
+  Client shared = daemon_.Connect();
+  const auto read = [&](Client& client) {
+    while (!stop) {
+      const auto name = client.GetName("now");
+      if (!name.ok()) continue;
+      const auto object = client.Get(name->id);
+      if (!object.ok()) continue;  // deleted meanwhile, or closed
+      EXPECT_TRUE(HoldsPattern(object, 0, kMiB) || HoldsPattern(object, 1, kMiB));
+    }
+  };
+  ASSERT_OK(PutPattern(writer_, 0, kMiB, "now"));
+  readers.reserve(4);
+  for (int i = 0; i < 2; ++i) readers.emplace_back([&] { read(client_); });
+  for (int i = 0; i < 2; ++i) readers.emplace_back([&] { read(shared); });
+  for (uint64_t i = 1; i <= 60; ++i) {
+    ASSERT_OK(PutPattern(writer_, i % 2, kMiB, "now"));
+    if (i % 20 == 0) {
+      Child child([&] { return client_.Get("now").ok() ? 0 : 1; });
+      EXPECT_EQ(child.Wait(), 0);
+    }
+    if (i == 40) shared.Close();
+  }
+  stop = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_TRUE(Eventually([&] { return Lingering() == 0; }));
 }
 
 }  // namespace
