@@ -112,22 +112,25 @@ class ObjectMeta:
         content = loads(info.metadata)
         if type(content) is not dict:
             corrupted("its metadata is no JSON object")
+        # Each is made anew whenever it is asked for.
+        ref, typename = info.id, info.typename
+        text = repr(ref)
         blobs = content.pop(BLOBS_KEY, None)
         self._blobs = blobs if type(blobs) is dict else {}
         content.setdefault("nbytes", info.nbytes)
-        if info.typename == "vineyard::Sequence" and "size_" in content:
+        if typename == "vineyard::Sequence" and "size_" in content:
             content.setdefault(_SIZE_KEY, content["size_"])
         content.pop(_BUFFERS_KEY, None)
-        if info.buffers and "codec" in content:
-            content[_BUFFERS_KEY] = repr(info.id)
-        self._content = {
-            **content,
-            "id": repr(info.id),
-            "typename": info.typename,
-            "signature": self.signature,
-            "instance_id": self.instance_id,
+        if "codec" in content and info.buffers:
+            content[_BUFFERS_KEY] = text
+        content |= {
+            "id": text,
+            "typename": typename,
+            "signature": int(ref),
+            "instance_id": 0,
             "transient": False,
         }
+        self._content = content
         self._members = dict(info.members)
         return self
 
