@@ -15,8 +15,10 @@
 namespace vineyard::daemon {
 
 namespace {
+constexpr size_t kUnpublished =
+    layout::kReplyRing / 4;                        // the client takes them while more are made
 constexpr size_t kBytesInARow = size_t{16} << 10;  // then the other connections get their turn
-}
+}  // namespace
 
 Result<Connection::RingFiles> Connection::OpenRing() {
   if (ring_ != nullptr) return Status::AlreadyExists("this connection has a ring");
@@ -108,11 +110,13 @@ bool Connection::SendByRing(std::span<const iovec> parts, size_t total) {
                    {static_cast<const std::byte*>(part.iov_base), part.iov_len});
     replies.Append(part.iov_len);
   }
-  if (!ring_->more_follow) PublishRing();
+  ring_->unpublished += total;
+  if (!ring_->more_follow || ring_->unpublished >= kUnpublished) PublishRing();
   return true;
 }
 
 void Connection::PublishRing() {
+  ring_->unpublished = 0;
   if (!closed() && ring_->replies.Publish()) WakeClient();
 }
 

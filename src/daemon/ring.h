@@ -29,6 +29,7 @@ struct Ring {
   layout::RingConsumer<> requests;
   layout::RingProducer<> replies;
   wire::FrameReader reader;
+  size_t unpublished = 0;    // bytes of answers
   bool more_follow = false;  // answers, to requests that came together: published together
   bool in_use =
       false;  // a request has come through it: before, its client may not know that it has one
