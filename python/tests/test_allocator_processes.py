@@ -21,6 +21,11 @@ from conftest import running_instance
 
 def in_child(work):
     """The exit code of a forked child: 0 if `work` returned something true."""
+    return exit_code(fork_to(work))
+
+
+def fork_to(work):
+    """The process id of a forked child that does `work`."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -28,6 +33,10 @@ def in_child(work):
             code = 0 if work() else 2
         finally:
             os._exit(code)
+    return pid
+
+
+def exit_code(pid):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -51,17 +60,11 @@ def test_a_fork_is_a_snapshot_for_both_sides(client, memory):
             client.delete(one)
         return same and right
 
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            code = 0 if child() else 2
-        finally:
-            os._exit(code)
+    pid = fork_to(child)
     array[:] = 7
     put[:] = 8
     os.write(write, b"x")
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert exit_code(pid) == 0
     os.close(read)
     os.close(write)
     assert (array == 7).all()
