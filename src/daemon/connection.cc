@@ -103,6 +103,7 @@ void Connection::WaitReadable() {
 }
 
 void Connection::OnReadable() {
+  server_.NoteActivity();
   for (int i = 0; i < kReceivesInARow && !closed() && !Congested(); ++i) {
     const std::span<std::byte> space = reader_.Space();
     auto received = os::ReceiveSome(socket_, space, &received_fds_);

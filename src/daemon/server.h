@@ -55,6 +55,7 @@ class Server {
   [[nodiscard]] bool KeeperIsUpToDate() const { return link_.Flushed(); }
   void WhenKeeperIsUpToDate(std::function<void()> then) { link_.WhenFlushed(std::move(then)); }
   asio::io_context& io() { return io_; }
+  void NoteActivity() { store_.NoteActivity(); }
   void WatchRing(const std::shared_ptr<Connection>& connection) { rings_.Add(connection); }
 
   /// Ends a client whose process has ended.

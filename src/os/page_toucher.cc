@@ -9,6 +9,14 @@
 // the median wait was 8 ms with the populating thread at nice 10, and 360 ms with it in SCHED_IDLE: it was put aside
 // with the lock in its hand. At an ordinary priority it takes half a processor from those who use it.
 // A process has a lock of its own, so it may have the lowest priority and delay nobody.
+//
+// Note [Out of the way]
+//
+// The kernel zeroes a huge page of shared memory without letting go of the processor: 60 microseconds, but
+// more than a millisecond where a virtual machine's host has to find that memory first. It takes a
+// processor that runs a SCHED_IDLE process for a free one, and lets whoever awakes there wait. So the
+// process pauses while somebody talks to the engine: until kQuiet after the last time, yet at most
+// kPatience for each kShare.
 #include "os/page_toucher.h"
 
 #include <sched.h>
@@ -18,8 +26,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <new>
+#include <thread>
 
-#include "os/mapping.h"
+#include "os/memfd.h"
 #include "os/packet.h"
 #include "os/process.h"
 #include "os/socket.h"
@@ -44,12 +54,39 @@ void CloseAllBut(int kept) {
   close_range(number + 1, ~0U);
 }
 
-Status TouchHere(const UniqueFd& file, uint64_t size) {
-  VY_ASSIGN_OR_RETURN(Mapping mapping, Mapping::Open(file, size, Access::kReadWrite));
-  return mapping.Populate(Access::kReadWrite);
+constexpr std::chrono::milliseconds kQuiet{5};
+constexpr std::chrono::milliseconds kPatience{50};
+constexpr uint64_t kShare = uint64_t{16} << 20;
+
+// False: it did not within kPatience.
+bool BecomesQuiet(const std::atomic<Clock::rep>& activity) {
+  const TimePoint latest = Clock::now() + kPatience;
+  for (TimePoint now = Clock::now(); now < latest; now = Clock::now()) {
+    const TimePoint last{Clock::duration(activity.load(std::memory_order_relaxed))};
+    if (now >= last + kQuiet) return true;
+    std::this_thread::sleep_until(std::min(last + kQuiet, latest));
+  }
+  return false;
 }
 
-[[noreturn]] void Serve(const UniqueFd& socket) {
+Status TouchHere(const UniqueFd& file, uint64_t size, const std::atomic<Clock::rep>& activity) {
+  VY_ASSIGN_OR_RETURN(Mapping mapping, Mapping::Open(file, size, Access::kReadWrite));
+  uint64_t share = 0;
+  for (uint64_t done = 0; done < size; done += kHugePage) {
+    const uint64_t step = std::min(kHugePage, size - done);
+    if (share > 0) {
+      share -= step;
+    } else if (!BecomesQuiet(activity)) {
+      share = kShare;
+    }
+    VY_RETURN_IF_ERROR(mapping.Populate(Access::kReadWrite, done, step));
+  }
+  return {};
+}
+
+}  // namespace
+
+void PageToucher::Serve(const UniqueFd& socket, const Activity& activity) {
   while (true) {
     Order order;
     auto packet = ReceivePacket(socket, std::as_writable_bytes(std::span(&order, 1)));
@@ -59,7 +96,7 @@ Status TouchHere(const UniqueFd& file, uint64_t size) {
     }
     if (!packet.ok() || packet->arrival == Arrival::kClosed) ::_exit(0);
     Report report;
-    const Status done = packet->fd.valid() ? TouchHere(packet->fd, order.size)
+    const Status done = packet->fd.valid() ? TouchHere(packet->fd, order.size, activity)
                                            : Status::LimitExceeded("no descriptor came");
     report.code = static_cast<int32_t>(done.code());
     packet->fd
@@ -69,10 +106,11 @@ Status TouchHere(const UniqueFd& file, uint64_t size) {
   }
 }
 
-}  // namespace
-
 Result<std::unique_ptr<PageToucher>> PageToucher::Start() {
   VY_ASSIGN_OR_RETURN(auto pair, PacketPair());
+  VY_ASSIGN_OR_RETURN(const UniqueFd file, CreateMemfd("vineyard-activity", PageSize()));
+  VY_ASSIGN_OR_RETURN(Mapping shared, Mapping::Open(file, PageSize(), Access::kReadWrite));
+  auto* activity = ::new (shared.data()) Activity(0);
   const pid_t child = ::fork();
   if (child < 0) return ErrnoStatus("cannot start a process");
   if (child == 0) {
@@ -85,9 +123,10 @@ Result<std::unique_ptr<PageToucher>> PageToucher::Start() {
     std::signal(SIGTERM, SIG_IGN);
     const sched_param none{};
     ::sched_setscheduler(0, SCHED_IDLE, &none);
-    Serve(pair.second);
+    Serve(pair.second, *activity);
   }
-  return std::unique_ptr<PageToucher>(new PageToucher(std::move(pair.first), child));
+  return std::unique_ptr<PageToucher>(
+      new PageToucher(std::move(pair.first), child, std::move(shared), activity));
 }
 
 PageToucher::~PageToucher() {

@@ -9,10 +9,13 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
 #include "os/fd.h"
+#include "os/mapping.h"
+#include "os/socket.h"
 #include "vineyard/status.h"
 
 namespace vineyard::os {
@@ -32,13 +35,26 @@ class PageToucher {
   Status Touch(const UniqueFd& file, uint64_t size);
   /// From any thread: a Touch that waits, and all later ones, end with kUnavailable.
   void Stop();
+  /// From any thread: others are at work, and should not meet it. It pauses for some milliseconds, but
+  /// not for ever: see Note [Out of the way].
+  void NoteActivity() {
+    activity_->store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+  }
 
   [[nodiscard]] pid_t pid() const { return child_; }
 
  private:
-  PageToucher(UniqueFd socket, pid_t child) : socket_(std::move(socket)), child_(child) {}
+  // When there was activity last; both processes map it.
+  using Activity = std::atomic<Clock::rep>;
+  PageToucher(UniqueFd socket, pid_t child, Mapping shared, Activity* activity)
+      : socket_(std::move(socket)), child_(child), shared_(std::move(shared)), activity_(activity) {
+  }
+  [[noreturn]] static void Serve(const UniqueFd& socket, const Activity& activity);
+
   UniqueFd socket_;
   pid_t child_;
+  Mapping shared_;
+  Activity* activity_;
 };
 
 }  // namespace vineyard::os

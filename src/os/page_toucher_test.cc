@@ -60,6 +60,19 @@ TEST(PageToucher, StopEndsATouchThatWaits) {
   EXPECT_CODE(kUnavailable, toucher->Touch(file, PageSize()));
 }
 
+TEST(PageToucher, GoesOnThoughActivityNeverEnds) {
+  ASSERT_OK_AND_ASSIGN(const auto toucher, PageToucher::Start());
+  ASSERT_OK_AND_ASSIGN(const UniqueFd file, CreateMemfd("touched", 24 * kMi));
+  std::jthread active([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      toucher->NoteActivity();
+      std::this_thread::yield();
+    }
+  });
+  ASSERT_OK(toucher->Touch(file, 24 * kMi));
+  EXPECT_EQ(BytesPresent(file).value(), 24 * kMi);
+}
+
 TEST(PageToucher, EndsWithTheProcessThatStartedIt) {
   ASSERT_OK_AND_ASSIGN(auto toucher, PageToucher::Start());
   ASSERT_OK_AND_ASSIGN(const UniqueFd ended, OpenPidFd(toucher->pid()));

@@ -19,6 +19,7 @@
 
 #include "layout/ledger.h"
 #include "os/mapping.h"
+#include "os/page_toucher.h"
 #include "store/budget.h"
 #include "store/clients.h"
 #include "store/extent.h"
@@ -94,6 +95,10 @@ class Store final : public VolumeHost {
 
   // ---- time
 
+  /// Somebody is waiting for an answer: pages are made ready a little later.
+  void NoteActivity() {
+    if (options_.toucher != nullptr) options_.toucher->NoteActivity();
+  }
   [[nodiscard]] std::optional<os::TimePoint> NextDeadline() const;
   /// Ends waits whose time is up, and looks whether lingering extents are free now.
   void Tick(os::TimePoint now);
