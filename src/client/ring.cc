@@ -85,13 +85,22 @@ Result<Ring::Source> Ring::Await(int socket, os::TimePoint deadline,
                                  const std::function<bool()>& interrupted) {
   const bool engine_is_here =
       page().engine_processor.load(std::memory_order_relaxed) == os::CurrentProcessor();
-  if (!engine_is_here && awake_.IsWorthwhile()) awake_.Note(AwaitAwake());
-  if (replies_.Available() != 0U) return Source::kRing;
+  const bool awake = !engine_is_here && awake_.IsWorthwhile();
+  if (awake) awake_.Note(AwaitAwake());
+  const auto asleep_at = awake ? os::TimePoint() : os::Clock::now();
+  const auto note_sleep = [&] {
+    if (!awake && os::Clock::now() - asleep_at < kAwake) awake_.Note(true);
+  };
+  if (replies_.Available() != 0U) {
+    note_sleep();
+    return Source::kRing;
+  }
   const uint64_t by_socket = page().by_socket.load(std::memory_order_acquire);
   if (std::exchange(by_socket_, by_socket) != by_socket) return Source::kSocket;
   if (!replies_.FallAsleep()) return Source::kRing;
   const Status ready = os::WaitReady(socket, os::Readiness::kRead, deadline, interrupted);
   replies_.Awake();
+  note_sleep();
   VY_RETURN_IF_ERROR(ready);
   return Source::kSocket;
 }

@@ -91,6 +91,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void RingAwakes();
   /// Its client ran on the engine's own processor when it last asked.
   [[nodiscard]] bool ClientIsHere() const;
+  /// Tells the client where the engine runs; -1: it is moving.
+  void NoteProcessor(int processor);
 
   [[nodiscard]] uint64_t volume() const { return volume_; }
   [[nodiscard]] os::Peer& peer() { return peer_; }

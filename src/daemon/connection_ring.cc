@@ -94,10 +94,14 @@ bool Connection::ClientIsHere() const {
   return ring_->page.client_processor.load(std::memory_order_relaxed) == os::CurrentProcessor();
 }
 
+void Connection::NoteProcessor(int processor) {
+  ring_->page.engine_processor.store(processor, std::memory_order_relaxed);
+}
+
 // False: it has to go through the socket, which also wakes a client that sleeps.
 bool Connection::SendByRing(std::span<const iovec> parts, size_t total) {
   layout::RingProducer<>& replies = ring_->replies;
-  ring_->page.engine_processor.store(os::CurrentProcessor(), std::memory_order_relaxed);
+  NoteProcessor(os::CurrentProcessor());
   if (!ring_->in_use || replies.ConsumerSleeps()) return false;
   const std::optional<uint64_t> room = replies.Room(total);
   if (!room) {

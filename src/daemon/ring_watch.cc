@@ -18,7 +18,7 @@ using std::chrono::microseconds;
 constexpr microseconds kWait{50};
 // Where that is seldom so.
 constexpr microseconds kShortWait{5};
-constexpr std::chrono::milliseconds kBetweenMoves{20};
+constexpr std::chrono::milliseconds kBetweenMoves{2};
 constexpr int kLooksPerTurn = 32;  // then the sockets get theirs
 constexpr int kBusyLooksPerTurn = 4;
 constexpr int kHandlersPerTurn = 16;  // then the rings get theirs, however many sockets are ready
@@ -27,22 +27,23 @@ constexpr int kHandlersPerTurn = 16;  // then the rings get theirs, however many
 
 void RingWatch::Add(const std::shared_ptr<Connection>& connection) {
   if (std::ranges::find(awake_, connection) != awake_.end()) return;
-  MakeWay(*connection);
+  if (awake_.empty() && os::Clock::now() - asleep_at_ < kWait) awake_is_better_.Note(true);
+  client_is_here_ = connection->ClientIsHere();
   connection->RingAwakes();
   awake_.push_back(connection);
 }
 
 // The kernel tends to wake a thread where its waker runs. The two of a burst would take turns there while
 // another processor is idle, and the balancer sees no reason to part them, as only one of them runs at a
-// time. Where the other is busy after all, the next wake-up brings this thread back.
-void RingWatch::MakeWay(const Connection& client) {
-  client_is_here_ = client.ClientIsHere();
-  if (!client_is_here_) return;
-  const auto now = os::Clock::now();
+// time. To be called after an answer: it has woken the client here, and it would follow whoever wakes it
+// from elsewhere. Where the other processor is busy after all, the next wake-up brings this thread back.
+void RingWatch::MakeWay(os::TimePoint now) {
   if (now - moved_at_ < kBetweenMoves) return;
   moved_at_ = now;
+  // First, or a client that runs as soon as this one leaves takes it for still here, and sleeps.
+  for (const auto& connection : awake_) connection->NoteProcessor(-1);
   os::LeaveProcessor();
-  client_is_here_ = client.ClientIsHere();
+  client_is_here_ = false;
 }
 
 void RingWatch::Run(asio::io_context& io) {
@@ -65,10 +66,13 @@ bool RingWatch::PollAll() {
   return any;
 }
 
+microseconds RingWatch::WaitingTime() {
+  if (client_is_here_) return microseconds(0);
+  return awake_is_better_.IsWorthwhile() ? kWait : kShortWait;
+}
+
 void RingWatch::StayAwake(asio::io_context& io) {
-  const auto wait = client_is_here_                   ? microseconds(0)
-                    : awake_is_better_.IsWorthwhile() ? kWait
-                                                      : kShortWait;
+  microseconds wait = WaitingTime();
   auto until = os::Clock::now() + wait;
   for (int requests = -1; !io.stopped();) {
     int busy = 0;
@@ -81,6 +85,10 @@ void RingWatch::StayAwake(asio::io_context& io) {
     }
     const auto now = os::Clock::now();
     if (busy > 0) {
+      if (client_is_here_) {
+        MakeWay(now);
+        wait = WaitingTime();
+      }
       until = now + wait;
       if (++requests > 0) awake_is_better_.Note(true);
     }
@@ -89,7 +97,8 @@ void RingWatch::StayAwake(asio::io_context& io) {
     // Not only when all fall asleep, which they may never do: each holds its memory.
     std::erase_if(awake_, [](const auto& connection) { return connection->closed(); });
     if (now < until || !AllFallAsleep()) continue;
-    if (!client_is_here_) awake_is_better_.Note(false);
+    if (wait == kWait) awake_is_better_.Note(false);
+    asleep_at_ = now;
     return;
   }
 }

@@ -12,6 +12,7 @@
 #define ASIO_STANDALONE
 #include <asio/io_context.hpp>
 
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -30,7 +31,8 @@ class RingWatch {
   void Run(asio::io_context& io);
 
  private:
-  void MakeWay(const Connection& client);
+  void MakeWay(os::TimePoint now);
+  std::chrono::microseconds WaitingTime();
   bool PollAll();
   /// True: all sleep, and nothing is watched any more.
   bool AllFallAsleep();
@@ -38,8 +40,9 @@ class RingWatch {
 
   std::vector<std::shared_ptr<Connection>> awake_;
   os::WaitingAwake awake_is_better_;
-  bool client_is_here_ = false;  // see MakeWay
+  bool client_is_here_ = false;  // on this processor: the one that was added last
   os::TimePoint moved_at_;
+  os::TimePoint asleep_at_;
 };
 
 }  // namespace vineyard::daemon

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <ctime>
 #include <thread>
+#include <utility>
 
 namespace vineyard::os {
 
@@ -53,9 +54,11 @@ bool WaitingAwake::IsWorthwhile() {
   if (now - looked_at_ > kBetweenLooks) {
     static const auto kProcessors = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
     looked_at_ = now;
-    crowded_ = RunnableThreads() > kProcessors;
+    // Kernel threads run for a moment: once is not enough.
+    const bool crowd = RunnableThreads() > kProcessors;
+    crowded_ = std::exchange(crowd_, crowd) && crowd;
   }
-  return !crowded_ && (credit_ > 0 || ++skipped_ % kOneIn == 0);
+  return !crowded_ && credit_ > 0;
 }
 
 int CurrentProcessor() { return ::sched_getcpu(); }

@@ -27,19 +27,20 @@ void LeaveProcessor();
 /// been in vain lately: such a wait costs as much as several others save. Not thread-safe.
 class WaitingAwake {
  public:
-  /// Ask before each wait; then tell.
+  /// Ask before each wait.
   bool IsWorthwhile();
-  void Note(bool came) {
-    credit_ = came ? std::min(credit_ + 1, kMost) : std::max(credit_ - kCost, 0);
+  /// Tell after each wait, awake or asleep: whether it came so soon that waiting awake was, or would have
+  /// been, right.
+  void Note(bool soon) {
+    credit_ = soon ? std::min(credit_ + 1, kMost) : std::max(credit_ - kCost, 0);
   }
 
  private:
   static constexpr int kMost = 32;
   static constexpr int kCost = 8;
-  static constexpr uint32_t kOneIn = 128;  // is tried all the same
   int credit_ = kMost / 2;
-  uint32_t skipped_ = 0;
-  bool crowded_ = false;
+  bool crowd_ = false;    // when last looked
+  bool crowded_ = false;  // then and before
   int64_t looked_at_ = 0;
 };
 
