@@ -79,9 +79,17 @@ uint64_t Volume::NameKeyOf(std::string_view name) const {
 
 // ---- tables
 
-void Volume::AddEntry(ObjectId id, Ref ref, bool owned) {
-  entries_[id.value()] = {.ref = ref, .owned = owned};
-  if (!id.is_blob()) ++objects_;
+// Ids grow: the place of a new object is before the first blob, that of a new blob at the end.
+Entry& Volume::AddEntry(ObjectId id, Ref ref, bool owned) {
+  const auto place = id.is_blob() ? entries_.end() : first_blob_;
+  const auto it =
+      entries_.insert_or_assign(place, id.value(), Entry{.ref = ref, .owned = owned ? 1U : 0U});
+  if (!id.is_blob()) {
+    ++objects_;
+  } else if (first_blob_ == entries_.end() || it->first < first_blob_->first) {
+    first_blob_ = it;
+  }
+  return it->second;
 }
 
 void Volume::AddEdges(uint64_t id, const Entry& entry) {

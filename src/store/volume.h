@@ -40,9 +40,10 @@ namespace vineyard::store {
 struct Entry {
   layout::Ref ref;
   uint32_t parents = 0;  // objects that have it as a member, or a buffer in it
-  uint32_t names = 0;
-  bool owned = false;  // was put with a name: goes with its last name
+  uint32_t names : 31 = 0;
+  uint32_t owned : 1 = 0;  // was put with a name: goes with its last name
 };
+static_assert(sizeof(Entry) == 16);  // a million of them count
 
 struct NameEntry {
   layout::Ref ref;
@@ -260,7 +261,7 @@ class Volume {
     return std::ranges::subrange(pairs.lower_bound({id, {}}), pairs.lower_bound({id + 1, {}}));
   }
   void LinkChunk(ObjectId stream, uint64_t chunk);
-  void AddEntry(ObjectId id, layout::Ref ref, bool owned);
+  Entry& AddEntry(ObjectId id, layout::Ref ref, bool owned);
   void AddEdges(uint64_t id, const Entry& entry);
   [[nodiscard]] uint64_t NameKeyOf(std::string_view name) const;
 
@@ -272,6 +273,7 @@ class Volume {
   ArenaSet arenas_;
   std::unique_ptr<Catalog> catalog_;
   std::map<uint64_t, Entry> entries_;  // objects first, then blobs: their top bit is set
+  std::map<uint64_t, Entry>::iterator first_blob_ = entries_.end();
   std::map<std::string, NameEntry, std::less<>> names_;
   std::set<std::pair<os::TimePoint, std::string_view>> name_ends_;  // keys of names_
   std::map<uint64_t, Stream> streams_;                              // by their objects

@@ -226,8 +226,7 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
     TakeReservation(*args.also[i].extent, args.also[i].size);
   }
   if (!object_ref.is_null()) {
-    AddEntry(id, object_ref, owned);
-    AddEdges(id.value(), entries_.at(id.value()));
+    AddEdges(id.value(), AddEntry(id, object_ref, owned));
   }
   if (args.extent != nullptr) TakeReservation(*args.extent, args.own_size);
   if (!args.name.empty()) {
@@ -286,7 +285,7 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
   if (!owned.is_null()) {
     entry->second.ref = owned;
-    entry->second.owned = true;
+    entry->second.owned = 1;
   }
   LinkName(name, {ref, id.value(), answer.value, naming.ends});
   FinishRemoval(std::move(removal));

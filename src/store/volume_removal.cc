@@ -140,7 +140,10 @@ void Volume::ForgetRemoved(const Removal& removal) {
     names_of_.erase(names.begin(), names.end());
     const auto parents = Of(parents_, id);
     parents_.erase(parents.begin(), parents.end());
-    entries_.erase(id);
+    if (const auto entry = entries_.find(id); entry != entries_.end()) {
+      if (entry == first_blob_) ++first_blob_;
+      entries_.erase(entry);
+    }
     if (!ObjectId(id).is_blob()) --objects_;
   }
   for (const ObjectId id : removal.streams) streams_.erase(id.value());

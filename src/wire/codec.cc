@@ -91,46 +91,83 @@ Result<const fb::Descriptor*> DecodeDescriptor(std::span<const std::byte> bytes)
   return DecodeSound<fb::Descriptor>(bytes, "a descriptor");
 }
 
-std::vector<std::byte> EncodeDescriptor(const ObjectInfo& info) {
-  flatbuffers::FlatBufferBuilder builder(512);
-  auto type_name = builder.CreateString(info.type_name);
-  auto metadata = builder.CreateString(info.metadata);
+namespace {
+
+// One for all of a thread: what it has grown to serves again, as long as that is not much.
+class KeptBuilder {
+ public:
+  KeptBuilder() { kept_.Clear(); }
+  KeptBuilder(const KeptBuilder&) = delete;
+  KeptBuilder& operator=(const KeptBuilder&) = delete;
+  ~KeptBuilder() {
+    constexpr uint32_t kMost = 64U << 10;
+    if (kept_.GetSize() > kMost) kept_.Reset();
+  }
+  flatbuffers::FlatBufferBuilder& operator*() { return kept_; }
+
+ private:
+  static thread_local flatbuffers::FlatBufferBuilder kept_;
+};
+
+thread_local flatbuffers::FlatBufferBuilder KeptBuilder::kept_(512);
+
+std::vector<std::byte> Encode(const NewObject& object, const fb::Stamp& stamp) {
+  KeptBuilder kept;
+  flatbuffers::FlatBufferBuilder& builder = *kept;
+  auto type_name = builder.CreateString(object.type_name);
+  auto metadata = builder.CreateString(object.metadata);
   flatbuffers::Offset<flatbuffers::Vector<const fb::BufferRange*>> buffers;
-  if (!info.buffers.empty()) {
+  if (!object.buffers.empty()) {
     std::vector<fb::BufferRange> ranges;
-    ranges.reserve(info.buffers.size());
-    for (const BufferRef& b : info.buffers) {
-      const bool own = !info.id.is_null() && b.blob == info.id.own_blob();
+    ranges.reserve(object.buffers.size());
+    for (const BufferRef& b : object.buffers) {
+      const bool own = stamp.id() != 0 && b.blob == ObjectId(stamp.id()).own_blob();
       ranges.emplace_back(own ? 0 : b.blob.value(), b.offset, b.length);
     }
     buffers = builder.CreateVectorOfStructs(ranges);
   }
   flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<fb::Member>>> members;
-  if (!info.members.empty()) {
+  if (!object.members.empty()) {
     std::vector<flatbuffers::Offset<fb::Member>> list;
-    list.reserve(info.members.size());
-    for (const Member& m : info.members) {
+    list.reserve(object.members.size());
+    for (const Member& m : object.members) {
       list.push_back(fb::CreateMember(builder, builder.CreateString(m.key), m.id.value()));
     }
     members = builder.CreateVector(list);
   }
   flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<fb::Label>>> labels;
-  if (!info.labels.empty()) {
+  if (!object.labels.empty()) {
     std::vector<flatbuffers::Offset<fb::Label>> list;
-    list.reserve(info.labels.size());
-    for (const Label& l : info.labels) {
+    list.reserve(object.labels.size());
+    for (const Label& l : object.labels) {
       list.push_back(
           fb::CreateLabel(builder, builder.CreateString(l.key), builder.CreateString(l.value)));
     }
     labels = builder.CreateVector(list);
   }
   flatbuffers::Offset<flatbuffers::String> pod;
-  if (!info.creator.pod.empty()) pod = builder.CreateString(info.creator.pod);
-  const fb::Stamp stamp(info.id.value(), info.created_unix_ns, info.creator.pid, info.creator.uid);
+  if (!object.pod.empty()) pod = builder.CreateString(object.pod);
   builder.Finish(
       fb::CreateDescriptor(builder, &stamp, type_name, metadata, buffers, members, labels, pod));
   const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
   return {data, data + builder.GetSize()};
+}
+
+}  // namespace
+
+std::vector<std::byte> EncodeDescriptor(const ObjectInfo& info) {
+  return Encode(
+      {.type_name = info.type_name,
+       .metadata = info.metadata,
+       .buffers = info.buffers,
+       .members = info.members,
+       .labels = info.labels,
+       .pod = info.creator.pod},
+      fb::Stamp(info.id.value(), info.created_unix_ns, info.creator.pid, info.creator.uid));
+}
+
+std::vector<std::byte> EncodeNewObject(const NewObject& object) {
+  return Encode(object, fb::Stamp());
 }
 
 void StampDescriptor(std::span<std::byte> bytes, const fb::Stamp& stamp) {

@@ -25,6 +25,16 @@ Result<const fb::Descriptor*> DecodeDescriptor(std::span<const std::byte> bytes)
 /// The id, time and creator in it are zero until the instance stamps them (see StampDescriptor).
 /// `blob` of a buffer that is stored with the object is null in `info`.
 std::vector<std::byte> EncodeDescriptor(const ObjectInfo& info);
+/// The same of an object that has no stamp yet.
+struct NewObject {
+  std::string_view type_name;
+  std::string_view metadata;
+  std::span<const BufferRef> buffers;
+  std::span<const Member> members;
+  std::span<const Label> labels;
+  std::string_view pod;
+};
+std::vector<std::byte> EncodeNewObject(const NewObject& object);
 /// REQUIRES: `bytes` have been decoded successfully.
 void StampDescriptor(std::span<std::byte> bytes, const fb::Stamp& stamp);
 
