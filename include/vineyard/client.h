@@ -173,6 +173,28 @@ struct VolumeInfo {
   uint64_t connections = 0;
 };
 
+/// Puts that are sent without waiting for those before: the next object is made while the instance stores the
+/// last ones. Each takes effect by itself, in order. Used by one thread.
+class PutPipeline {
+ public:
+  PutPipeline(PutPipeline&& other) noexcept;
+  PutPipeline& operator=(PutPipeline&& other) noexcept;
+  /// Waits for what was added.
+  ~PutPipeline();
+
+  /// The builder, and what it refers to, stay as they are until Finish has returned. Waits only where many
+  /// are under way, or for the memory of a large object.
+  void Add(const ObjectBuilder& builder, std::string name = {});
+  /// Waits until all that was added is stored, or refused: an id or an error for each, in their order.
+  std::vector<Result<ObjectId>> Finish();
+
+ private:
+  friend class Client;
+  class State;
+  explicit PutPipeline(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
 class Client {
  public:
   /// kUnavailable when nothing listens there, kProtocol when it is no vineyardd of this version.
@@ -216,6 +238,8 @@ class Client {
   std::vector<Result<ObjectId>> PutMany(std::span<const ObjectBuilder> builders,
                                         std::span<const std::string> names = {},
                                         const CallOptions& options = {});
+  /// The same, one by one, for objects that are made meanwhile. `options.timeout`: for all together.
+  PutPipeline StartPuts(const CallOptions& options = {});
   Result<Object> Get(ObjectId id, const GetOptions& options = {});
   /// Many at once: an object or an error for each, in their order.
   std::vector<Result<Object>> GetMany(std::span<const ObjectId> ids,
@@ -273,6 +297,7 @@ class Client {
   class Impl;
 
  private:
+  friend class PutPipeline;
   explicit Client(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;  // shared with unsealed blobs, which must give their memory back
 };

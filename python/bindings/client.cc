@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
+#include <deque>
 #include <memory>
 #include <vector>
 
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "bindings.h"
@@ -83,22 +85,41 @@ nb::list ToEach(std::vector<Result<T>>&& results, Convert one) {
   return list;
 }
 
-/// `parts`: (typename, metadata, buffers, members) of each.
-nb::list PutMany(PyClient& self, nb::sequence parts, std::optional<std::vector<std::string>> names,
-                 Seconds timeout) {
-  std::vector<ObjectBuilder> builders;
+/// `parts`: gives (typename, metadata, buffers, members, name or "") of each. It is asked for the next while the
+/// instance stores the last ones; what it raises ends the list.
+nb::list PutMany(PyClient& self, nb::handle parts, Seconds timeout) {
+  constexpr size_t kAtOnce = 32;  // between two times that other threads of Python may run
+  PutPipeline puts = self.client->StartPuts({ToTimeout(timeout)});
+  std::deque<ObjectBuilder> builders;
   std::vector<BufferView> views;
-  for (nb::handle item : parts) {
-    const nb::object buffers = item[2];
-    const nb::object members = item[3];
-    builders.push_back(MakeBuilder({nb::cast<std::string>(item[0]), nb::cast<std::string>(item[1]),
-                                    buffers, members, nb::none()},
-                                   views));
+  std::vector<std::string> names;
+  const auto send = [&] {
+    Unlocked([&] {
+      const size_t first = builders.size() - names.size();
+      for (size_t i = 0; i < names.size(); ++i) puts.Add(builders[first + i], std::move(names[i]));
+    });
+    names.clear();
+  };
+  nb::object raised;
+  try {
+    for (nb::handle item : parts) {
+      auto [type_name, metadata, buffers, members, name] =
+          nb::cast<std::tuple<std::string, std::string, nb::handle, nb::handle, std::string>>(item);
+      builders.push_back(MakeBuilder(
+          {std::move(type_name), std::move(metadata), buffers, members, nb::none()}, views));
+      names.push_back(std::move(name));
+      if (names.size() == kAtOnce) send();
+    }
+  } catch (const nb::python_error& error) {
+    raised = nb::borrow(error.value());
+  } catch (const std::exception& error) {  // what was put so far must be known
+    raised = nb::steal(PyObject_CallFunction(PyExc_TypeError, "s", error.what()));
   }
-  const std::vector<std::string> named = std::move(names).value_or(std::vector<std::string>());
-  const CallOptions options{ToTimeout(timeout)};
-  return ToEach(Unlocked([&] { return self.client->PutMany(builders, named, options); }),
-                [](ObjectId id) { return nb::cast(id); });
+  send();
+  nb::list list =
+      ToEach(Unlocked([&] { return puts.Finish(); }), [](ObjectId id) { return nb::cast(id); });
+  if (raised.is_valid()) list.append(raised);
+  return list;
 }
 
 nb::list GetMany(PyClient& self, const std::vector<ObjectId>& ids, Seconds timeout) {
@@ -161,8 +182,7 @@ void BindObjects(nb::class_<PyClient>& c) {
         nb::arg("if_version") = nb::none(), nb::arg("ttl") = nb::none(),
         nb::arg("copy") = nb::none(), nb::arg("progress") = nb::none())
       .def("get", &Get, nb::arg("key"), nb::arg("wait") = false, nb::arg("timeout") = nb::none())
-      .def("put_many", &PutMany, nb::arg("parts"), nb::arg("names") = nb::none(),
-           nb::arg("timeout") = nb::none())
+      .def("put_many", &PutMany, nb::arg("parts"), nb::arg("timeout") = nb::none())
       .def("get_many", &GetMany, nb::arg("ids"), nb::arg("timeout") = nb::none())
       .def("get_info", &GetInfo, nb::arg("key"), nb::arg("wait") = false,
            nb::arg("timeout") = nb::none())

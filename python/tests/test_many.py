@@ -36,6 +36,28 @@ def test_a_failure_leaves_nothing_without_a_name(own_client):
     assert own_client.status.memory_usage == before
 
 
+def test_what_was_stored_before_a_value_that_cannot_be_is_taken_back(own_client, name):
+    before = own_client.status.objects
+    values = [*range(200), lambda: None, *range(200)]
+    names = [None] * 100 + [name] + [None] * 300
+    with pytest.raises(vineyard.TypeErrorException):
+        own_client.put_many(values, names)
+    assert own_client.get(name=name) == 100  # what has a name stays
+    assert own_client.status.objects == before + 1
+
+
+class Interrupting:
+    def __reduce__(self):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_while_a_value_is_made_ends_the_call(own_client):
+    before = own_client.status.objects
+    with pytest.raises(KeyboardInterrupt):
+        own_client.put_many([1, 2, Interrupting(), 3])
+    assert own_client.status.objects == before
+
+
 def test_one_that_is_not_there_is_told(client):
     ref = client.put(1)
     with pytest.raises(vineyard.ObjectNotExistsException):

@@ -316,11 +316,16 @@ class Client:
         """Typename, metadata, buffers, members and id of an object by id or name (a str)."""
     def put_many(
         self,
-        parts: Sequence[tuple[str, str, Iterable[Blob | Buffer], Mapping[str, ObjectID] | None]],
-        names: builtins.list[str] | None = None,
+        parts: Iterable[
+            tuple[str, str, Iterable[Blob | Buffer], Mapping[str, ObjectID] | None, str]
+        ],
         timeout: float | None = None,
-    ) -> builtins.list[ObjectID | Exception]:
-        """An id for each, or why it was not stored."""
+    ) -> builtins.list[ObjectID | BaseException]:
+        """An id for each, or why it was not stored. What `parts` raises is the last.
+
+        Typename, metadata, buffers, members and a name (or ""): asked for one by one, while those
+        before are stored.
+        """
     def get_many(
         self, ids: builtins.list[ObjectID], timeout: float | None = None
     ) -> builtins.list[

@@ -221,17 +221,6 @@ Result<ObjectId> Client::Put(const ObjectBuilder& builder, const PutOptions& opt
   return client::PutObject(impl_->connection(), builder, options);
 }
 
-std::vector<Result<ObjectId>> Client::PutMany(std::span<const ObjectBuilder> builders,
-                                              std::span<const std::string> names,
-                                              const CallOptions& options) {
-  if (!names.empty() && names.size() != builders.size()) {
-    const Status refused =
-        Status::Invalid(fmt::format("{} names for {} objects", names.size(), builders.size()));
-    return std::vector<Result<ObjectId>>(builders.size(), refused);
-  }
-  return client::PutObjects(impl_->connection(), builders, names, options);
-}
-
 Result<Object> Client::Get(ObjectId id, const GetOptions& options) {
   return client::GetObject(impl_->connection(), id, options);
 }

@@ -64,6 +64,7 @@ Status Connection::KeepConnecting(Lock& lock, os::TimePoint deadline) {
       ring_.reset();
       spare_ring_.reset();
       burst_ = 0;
+      told_before_ = kNothingTold;
       reader_ = {};
       received_fds_.clear();
       Status s = SayHello(lock, deadline);

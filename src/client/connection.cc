@@ -3,7 +3,6 @@
 #include "client/connection.h"
 
 #include <algorithm>
-#include <deque>
 #include <random>
 #include <thread>
 
@@ -72,6 +71,7 @@ Result<uint64_t> Connection::TakeNumber(Lock& lock, os::TimePoint deadline) {
     VY_RETURN_IF_ERROR(CheckUsable());
   }
   const auto in_use = [this](uint64_t number) {
+    if (unanswered_.empty() || number - *unanswered_.begin() < window_) return false;
     return std::ranges::any_of(unanswered_,
                                [&](uint64_t n) { return n % window_ == number % window_; });
   };
@@ -89,13 +89,18 @@ Status Connection::Begin(Lock& lock, Pending& pending, os::TimePoint deadline) {
   }
   if (broken_) {
     const Status s = Reconnect(lock, deadline);
-    pending_.push_back(&pending);
+    List(pending);
     return s.ok() ? SendFrame(*pending.outgoing, pending.id, pending.number, deadline) : s;
   }
   TellReleased(deadline);
   TellGivenBack();
-  pending_.push_back(&pending);
+  List(pending);
   return SendFrame(*pending.outgoing, pending.id, pending.number, deadline);
+}
+
+void Connection::List(Pending& pending) {
+  pending.place = pending_.insert(pending_.end(), &pending);
+  pending.listed = true;
 }
 
 // Waits for the answer. `s`: how Begin ended.
@@ -113,7 +118,7 @@ Result<Answer> Connection::Await(Lock& lock, Pending& pending, Status s, os::Tim
     }
     s = reading_ ? WaitForChange(lock, deadline) : ReadOnce(lock, deadline);
   }
-  pending_.remove(&pending);
+  if (pending.listed) pending_.erase(pending.place);
   unanswered_.erase(pending.number);
   changed_.notify_all();
   if (!pending.done) {
@@ -127,45 +132,9 @@ Result<Answer> Connection::Await(Lock& lock, Pending& pending, Status s, os::Tim
 
 Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline) {
   Lock lock(mutex_);
-  VY_RETURN_IF_ERROR(ConsiderRing(lock, 1, deadline));
+  VY_RETURN_IF_ERROR(ConsiderRing(lock, deadline));
   Pending pending{.outgoing = &outgoing, .status = {}, .answer = {}};
   return Await(lock, pending, Begin(lock, pending, deadline), deadline);
-}
-
-std::vector<Result<Answer>> Connection::CallMany(std::span<const Outgoing> outgoing,
-                                                 os::TimePoint deadline) {
-  struct Flight {
-    Pending pending;
-    Status begun;
-  };
-  std::deque<Flight> flights;
-  std::vector<Result<Answer>> answers;
-  answers.reserve(outgoing.size());
-  Lock lock(mutex_);
-  if (Status s = ConsiderRing(lock, outgoing.size(), deadline); !s.ok()) {
-    for (size_t i = 0; i < outgoing.size(); ++i) answers.push_back(s);
-    return answers;
-  }
-  const auto land_first = [&] {
-    Flight& first = flights.front();
-    answers.push_back(Await(lock, first.pending, std::move(first.begun), deadline));
-    flights.pop_front();
-  };
-  for (const Outgoing& next : outgoing) {
-    // Of the numbers that a client may have unanswered, half: other threads want some too. Where they
-    // have them all, what is under way lands first, or each would wait for the others.
-    while (!flights.empty() &&
-           (flights.size() >= std::max(1U, window_ / 2) || unanswered_.size() >= window_)) {
-      land_first();
-    }
-    Flight& flight = flights.emplace_back(Pending{.outgoing = &next, .status = {}, .answer = {}});
-    more_follow_ = true;
-    flight.begun = Begin(lock, flight.pending, deadline);
-    more_follow_ = false;
-  }
-  PublishRing();
-  while (!flights.empty()) land_first();
-  return answers;
 }
 
 // The instance need not go on waiting for what nobody wants any more. REQUIRES: mutex_ held.
@@ -206,6 +175,7 @@ void Connection::GiveBack(ObjectId blob) {
   {
     const std::lock_guard lock(given_back_mutex_);
     given_back_.push_back(blob.value());
+    any_given_back_ = true;
   }
   for (int i = 0; i < kAttempts; ++i) {
     if (const Lock lock(mutex_, std::try_to_lock); lock.owns_lock()) return TellGivenBack();
@@ -215,9 +185,11 @@ void Connection::GiveBack(ObjectId blob) {
 
 // REQUIRES: mutex_ held.
 void Connection::TellGivenBack() {
+  if (!any_given_back_) return;
   std::vector<uint64_t> blobs;
   {
     const std::lock_guard lock(given_back_mutex_);
+    any_given_back_ = false;
     blobs.swap(given_back_);
   }
   for (const uint64_t blob : blobs) {

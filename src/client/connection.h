@@ -84,9 +84,6 @@ class Connection {
 
   /// Sends and waits. The Status of a reply that says no is returned as such.
   Result<Answer> Call(const Outgoing& outgoing, os::TimePoint deadline);
-  /// The same for many, sent without waiting for the answers of those before: an answer for each, in
-  /// their order.
-  std::vector<Result<Answer>> CallMany(std::span<const Outgoing> outgoing, os::TimePoint deadline);
   /// Sends without waiting for an answer. Failures are of no consequence.
   void Tell(const Outgoing& outgoing);
 
@@ -127,6 +124,7 @@ class Connection {
   }
 
  private:
+  friend class CallStream;
   struct Pending {
     const Outgoing* outgoing;
     uint64_t id = 0;
@@ -134,8 +132,11 @@ class Connection {
     bool done = false;
     Status status;
     Answer answer;
+    std::list<Pending*>::iterator place;  // in pending_, once Begin has put it there
+    bool listed = false;
   };
   using Lock = std::unique_lock<std::mutex>;
+  static constexpr uint64_t kNothingTold = ~uint64_t{0};
 
   // connecting.cc
   Status Reconnect(Lock& lock, os::TimePoint deadline);
@@ -146,7 +147,8 @@ class Connection {
   void DropRetired();
 
   // hot_requests.cc
-  Status ConsiderRing(Lock& lock, size_t requests, os::TimePoint deadline);
+  [[nodiscard]] bool RingIsDue() const;
+  Status ConsiderRing(Lock& lock, os::TimePoint deadline);
   Status SendByRing(std::span<iovec> parts, os::TimePoint deadline);
   void PublishRing();
   Status WaitForRoom(int waited, os::TimePoint deadline);
@@ -163,6 +165,7 @@ class Connection {
 
   // connection.cc
   Status Begin(Lock& lock, Pending& pending, os::TimePoint deadline);
+  void List(Pending& pending);
   Result<Answer> Await(Lock& lock, Pending& pending, Status s, os::TimePoint deadline);
   void TellReleased(os::TimePoint deadline);
   void TellGivenBack();
@@ -203,6 +206,8 @@ class Connection {
   std::list<Pending*> pending_;    // in the order sent
   std::set<uint64_t> unanswered_;  // numbers
   uint64_t next_id_ = 1;
+  uint64_t told_before_ =
+      kNothingTold;  // an id: the engine has read what was told once it answers one from there on
   uint64_t next_number_ = 1;
   uint32_t window_ = 1;
   std::set<uint64_t> reservations_;
@@ -212,6 +217,7 @@ class Connection {
   std::mutex reader_mutex_;  // taken after mutex_, if both
   CatalogReader catalog_;
 
+  std::atomic<bool> any_given_back_ = false;
   std::mutex given_back_mutex_;  // taken after mutex_, if both
   std::vector<uint64_t> given_back_;
 

@@ -15,6 +15,7 @@
 // fork the cache drops what is idle, or the child would hold it for its life.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -41,14 +42,19 @@ class ReleasedIds {
     if (epoch_ != ForkEpoch()) return;
     const std::lock_guard lock(mutex_);
     ids_.push_back(blob);
+    any_.store(true, std::memory_order_relaxed);
   }
+  /// Those of this thread at least.
   std::vector<uint64_t> Take() {
+    if (!any_.load(std::memory_order_relaxed)) return {};
     const std::lock_guard lock(mutex_);
+    any_.store(false, std::memory_order_relaxed);
     return std::exchange(ids_, {});
   }
 
  private:
   const uint64_t epoch_ = ForkEpoch();
+  std::atomic<bool> any_ = false;  // so that asking in vain, before each request, costs nothing
   std::mutex mutex_;
   std::vector<uint64_t> ids_;
 };

@@ -28,9 +28,15 @@ constexpr int kPausesPerQuestion = 64;
 
 }  // namespace
 
+// Whether the next call is to open one.
+bool Connection::RingIsDue() const {
+  if (ring_ != nullptr || no_ring_ || broken_) return false;
+  return spare_ring_ != nullptr || burst_ + 1 >= kBurst;
+}
+
 // Requests of one connection take effect in the order sent, so the ring is used from a moment on when
 // nothing is under way in the socket. REQUIRES: mutex_ held by `lock`; it is not while this waits.
-Status Connection::ConsiderRing(Lock& lock, size_t requests, os::TimePoint deadline) {
+Status Connection::ConsiderRing(Lock& lock, os::TimePoint deadline) {
   if (ring_ != nullptr || no_ring_) return {};
   if (spare_ring_ == nullptr) {
     const auto now = os::Clock::now();
@@ -38,8 +44,7 @@ Status Connection::ConsiderRing(Lock& lock, size_t requests, os::TimePoint deadl
       burst_began_ = now;
       burst_ = 0;
     }
-    burst_ += requests;
-    if (burst_ < kBurst || broken_ || !pending_.empty()) return {};
+    if (++burst_ < kBurst || broken_ || !pending_.empty()) return {};
     no_ring_ = true;  // nobody else asks meanwhile, nor again if this fails
     const Outgoing open = Question(fb::RequestBody::OpenRing,
                                    [](auto& b, uint64_t) { return fb::CreateOpenRing(b).Union(); });
@@ -58,7 +63,9 @@ Status Connection::ConsiderRing(Lock& lock, size_t requests, os::TimePoint deadl
     if (answer->socket != sockets_) return {};  // another thread has reconnected since
     spare_ring_ = std::move(*ring);
   }
-  if (pending_.empty() && !broken_) ring_ = std::exchange(spare_ring_, nullptr);
+  if (pending_.empty() && told_before_ == kNothingTold && !broken_) {
+    ring_ = std::exchange(spare_ring_, nullptr);
+  }
   return {};
 }
 

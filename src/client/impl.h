@@ -80,11 +80,6 @@ Result<Blob> GetBlob(Connection& connection, ObjectId id, os::TimePoint deadline
 Result<os::Mapping> MapPrivate(Connection& connection, ObjectId blob, os::TimePoint deadline);
 Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
                            const PutOptions& options);
-/// `names`: none, or one for each (empty: without).
-std::vector<Result<ObjectId>> PutObjects(Connection& connection,
-                                         std::span<const ObjectBuilder> builders,
-                                         std::span<const std::string> names,
-                                         const CallOptions& options);
 /// In the order of the ids; what is large is mapped with one request for all.
 std::vector<Result<Object>> GetObjects(Connection& connection, std::span<const ObjectId> ids,
                                        const GetOptions& options);

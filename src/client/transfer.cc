@@ -34,6 +34,7 @@ Status Connection::SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t num
   }
   Status s = ring_ != nullptr && outgoing.fd < 0 ? SendByRing(parts, deadline)
                                                  : SendParts(parts, outgoing.fd, deadline);
+  if (id == 0) told_before_ = next_id_;
   // What was cut off half-way can't be continued by the next frame.
   if (!s.ok()) broken_ = true;
   return s;
@@ -140,6 +141,7 @@ Result<std::optional<std::pair<uint64_t, Answer>>> Connection::NextAnswer(
 }
 
 void Connection::Deliver(uint64_t id, Answer answer) {
+  if (id >= told_before_) told_before_ = kNothingTold;
   const auto it = std::ranges::find(pending_, id, [](const Pending* p) { return p->id; });
   if (it != pending_.end()) {
     // Noted before anybody can reconnect: what is not claimed then is given back.

@@ -3,9 +3,7 @@
 //
 // How bytes get into the store: small ones with the request, large ones through a reservation.
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <deque>
 #include <thread>
 
 #include <fmt/format.h>
@@ -13,7 +11,7 @@
 #include "client/copy.h"
 #include "client/fork.h"
 #include "client/impl.h"
-#include "client/in_place.h"
+#include "client/prepared_put.h"
 #include "os/memfd.h"
 
 namespace vineyard::client {
@@ -21,28 +19,6 @@ namespace vineyard::client {
 using flatbuffers::FlatBufferBuilder;
 
 namespace {
-
-constexpr uint64_t kBufferAlign = 64;
-constexpr std::array<std::byte, 64> kZeros{};
-
-/// A put's own bytes: where each buffer lies in them.
-struct OwnBytes {
-  struct Piece {
-    std::span<const std::byte> bytes;
-    uint64_t offset;
-  };
-  std::vector<Piece> pieces;
-  uint64_t size = 0;   // with the gaps between them
-  uint64_t bytes = 0;  // without
-
-  uint64_t Add(std::span<const std::byte> added) {
-    const uint64_t offset = os::RoundUp(size, kBufferAlign);
-    pieces.push_back({added, offset});
-    size = offset + added.size();
-    bytes += added.size();
-    return offset;
-  }
-};
 
 // In bytes of the reply: the chunks of an extent must make up its size.
 Result<ReservedExtent> ReadReserved(Answer answer) {
@@ -62,21 +38,6 @@ Result<ReservedExtent> ReadReserved(Answer answer) {
   return extent;
 }
 
-std::vector<std::span<const std::byte>> SmallPayload(std::span<const std::byte> descriptor,
-                                                     const OwnBytes& own) {
-  std::vector<std::span<const std::byte>> payload;
-  payload.reserve(2 + own.pieces.size() * 2);
-  payload.push_back(descriptor);
-  payload.push_back(std::span(kZeros).first(wire::Pad8(descriptor.size()) - descriptor.size()));
-  uint64_t at = 0;
-  for (const OwnBytes::Piece& piece : own.pieces) {
-    payload.push_back(std::span(kZeros).first(piece.offset - at));
-    payload.push_back(piece.bytes);
-    at = piece.offset + piece.bytes.size();
-  }
-  return payload;
-}
-
 Status FillAndSeal(ReservedExtent& extent, const OwnBytes& own, const CopyOptions& copying) {
   ForkShield shield;
   VY_ASSIGN_OR_RETURN(const os::Mapping* mapping, shield.Map(extent.parts, &extent.fds));
@@ -88,81 +49,6 @@ Status FillAndSeal(ReservedExtent& extent, const OwnBytes& own, const CopyOption
   VY_RETURN_IF_ERROR(CopyAll(jobs, copying));
   shield.Unmap();  // no writable mapping is left
   return SealChunks(extent);
-}
-
-/// A put, ready to be sent. What it refers to is the caller's and its own: it stays where it is.
-struct PreparedPut {
-  std::vector<std::byte> descriptor;
-  OwnBytes own;
-  InPlace in_place;
-  std::vector<fb::Token> siblings;  // see InPlace
-  bool small = false;
-  PutOptions options;
-  os::TimePoint deadline;
-
-  // With the bytes themselves, or the reservation that they lie in.
-  [[nodiscard]] Outgoing Request(ObjectId reservation) const {
-    const uint64_t sent = small ? own.size : 0;
-    Outgoing put = Change(
-        fb::RequestBody::Put, [this, reservation, sent](FlatBufferBuilder& b, uint64_t number) {
-          const auto name = options.name.empty() ? flatbuffers::Offset<flatbuffers::String>()
-                                                 : b.CreateString(options.name);
-          const std::vector<uint64_t> sealed = in_place.Also();
-          const auto also = sealed.empty() ? flatbuffers::Offset<flatbuffers::Vector<uint64_t>>()
-                                           : b.CreateVector(sealed);
-          return fb::CreatePut(b, number, fb::PutKind::Object, descriptor.size(), sent,
-                               reservation.value(), own.size, name, options.if_version.has_value(),
-                               options.if_version.value_or(0), MillisecondsUntil(deadline), also,
-                               options.stream.value(), TtlMilliseconds(options.ttl),
-                               siblings.empty() ? 0 : b.CreateVectorOfStructs(siblings))
-              .Union();
-        });
-    put.payload = SmallPayload(descriptor, small ? own : OwnBytes());
-    return put;
-  }
-};
-
-Status Prepare(Connection& connection, const ObjectBuilder& builder, PreparedPut* put) {
-  VY_ASSIGN_OR_RETURN(put->in_place,
-                      InPlace::Begin(connection, builder, put->options.copying, put->deadline));
-  put->siblings = put->in_place.Siblings(connection);
-  ObjectInfo info;
-  info.type_name = builder.type_name();
-  info.metadata = builder.metadata();
-  info.members = builder.members();
-  info.labels = builder.labels();
-  info.creator.pod = connection.pod();
-  info.buffers.reserve(builder.buffers().size());
-  for (size_t i = 0; i < builder.buffers().size(); ++i) {
-    const ObjectBuilder::Buffer& buffer = builder.buffers()[i];
-    if (const BufferRef* place = put->in_place.Find(i)) {
-      info.buffers.push_back(*place);
-      continue;
-    }
-    const Blob* blob = std::get_if<Blob>(&buffer);
-    if (blob != nullptr && blob->zero_copy()) {
-      info.buffers.push_back({blob->id(), blob->offset(), blob->size()});
-      continue;
-    }
-    // A small blob may lie within another object's record, which can't be referred to.
-    const auto bytes = blob ? blob->bytes() : std::get<std::span<const std::byte>>(buffer);
-    info.buffers.push_back({ObjectId(), put->own.Add(bytes), bytes.size()});
-  }
-  put->descriptor = wire::EncodeDescriptor(info);
-  put->small = put->own.size <= connection.inline_max();
-  const uint64_t payload = put->descriptor.size() + (put->small ? put->own.size : 0);
-  if (payload <= wire::kMaxPayload) return {};
-  return Status::LimitExceeded(
-      fmt::format("an object's description (all but the bytes of its buffers) of {} bytes is too "
-                  "large; at most {} go with a put",
-                  put->descriptor.size(), wire::kMaxPayload));
-}
-
-Result<ObjectId> IdOf(const Result<Answer>& answer) {
-  if (!answer.ok()) return answer.status();
-  const fb::Done* done = answer->reply().body_as_Done();
-  if (done == nullptr) return Status::Protocol("the instance's answer to a put is none");
-  return ObjectId(done->id());
 }
 
 Status Report(const PreparedPut& put, uint64_t done) {
@@ -198,7 +84,9 @@ Result<ObjectId> SendPut(Connection& connection, PreparedPut* put) {
   return id;
 }
 
-// REQUIRES: prepared from `builder`. Where memory that was put before has been deleted since, or what was
+}  // namespace
+
+// Where memory that was put before has been deleted since, or what was
 // reserved is the instance's no more, the bytes themselves are here still.
 Result<ObjectId> SendPut(Connection& connection, const ObjectBuilder& builder, PreparedPut* put) {
   Result<ObjectId> id = SendPut(connection, put);
@@ -211,8 +99,6 @@ Result<ObjectId> SendPut(Connection& connection, const ObjectBuilder& builder, P
   VY_RETURN_IF_ERROR(Prepare(connection, builder, &copy));
   return SendPut(connection, &copy);
 }
-
-}  // namespace
 
 uint64_t MillisecondsUntil(os::TimePoint deadline) {
   using std::chrono::milliseconds;
@@ -278,35 +164,6 @@ Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
   }
   VY_RETURN_IF_ERROR(Prepare(connection, builder, &put));
   return SendPut(connection, builder, &put);
-}
-
-// Small ones are sent one after another without waiting; a large one waits for its memory anyway.
-std::vector<Result<ObjectId>> PutObjects(Connection& connection,
-                                         std::span<const ObjectBuilder> builders,
-                                         std::span<const std::string> names,
-                                         const CallOptions& options) {
-  const os::TimePoint deadline = connection.Deadline(options.timeout);
-  std::vector<Result<ObjectId>> ids(builders.size(), Status::Internal("not put"));
-  std::deque<PreparedPut> puts;
-  std::vector<Outgoing> requests;
-  std::vector<size_t> places;
-  for (size_t i = 0; i < builders.size(); ++i) {
-    PreparedPut& put = puts.emplace_back();
-    if (!names.empty()) put.options.name = names[i];
-    put.deadline = deadline;
-    if (Status s = Prepare(connection, builders[i], &put); !s.ok()) {
-      ids[i] = s;
-    } else if (put.small && put.in_place.empty()) {
-      requests.push_back(put.Request(ObjectId()));
-      places.push_back(i);
-    } else {
-      ids[i] = SendPut(connection, builders[i], &put);
-      put.in_place = {};
-    }
-  }
-  const std::vector<Result<Answer>> answers = connection.CallMany(requests, WithGrace(deadline));
-  for (size_t n = 0; n < places.size(); ++n) ids[places[n]] = IdOf(answers[n]);
-  return ids;
 }
 
 }  // namespace vineyard::client

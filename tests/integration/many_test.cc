@@ -14,6 +14,7 @@
 namespace vineyard {
 namespace {
 
+using testing::Child;
 using testing::HoldsPattern;
 using testing::kLarge;
 using testing::Pattern;
@@ -100,6 +101,85 @@ TEST(Many, ThreadsShareAConnectionAndEnginesDieMeanwhile) {
     for (int i = 0; i < 3; ++i) daemon.KillEngine();
   }
   EXPECT_EQ(client.GetStatus()->objects, kThreads * kEach);
+}
+
+TEST(PutPipeline, StoresWhatIsMadeMeanwhileInOrder) {
+  const TestDaemon daemon;
+  Client client = daemon.Connect();
+  std::vector<size_t> sizes;
+  for (size_t i = 0; i < 300; ++i) sizes.push_back(i % 50 == 7 ? kLarge + i : i);
+  const Batch batch(sizes);
+  PutPipeline puts = client.StartPuts();
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    puts.Add(batch.builders[i], i == 250 ? "named" : "");
+    // Another request of this client between two puts, and one after 200, when answers are outstanding.
+    if (i == 20 || i == 200) {
+      EXPECT_OK(client.GetStatus());
+    }
+  }
+  const std::vector<ObjectId> ids = Values(puts.Finish());
+  ASSERT_EQ(ids.size(), sizes.size());
+  const auto objects = client.GetMany(ids);
+  for (size_t i = 0; i < ids.size(); ++i) EXPECT_TRUE(HoldsPattern(objects[i], i, sizes[i])) << i;
+  EXPECT_EQ(client.GetName("named")->id, ids[250]);
+  EXPECT_TRUE(puts.Finish().empty());
+}
+
+TEST(PutPipeline, WhoNeverFinishesHasStoredAllTheSame) {
+  const TestDaemon daemon;
+  Client client = daemon.Connect();
+  const Batch batch(std::vector<size_t>(100, 10));
+  {
+    PutPipeline puts = client.StartPuts();
+    for (const ObjectBuilder& builder : batch.builders) puts.Add(builder);
+  }
+  EXPECT_EQ(client.GetStatus()->objects, 100);
+}
+
+TEST(PutPipeline, OneThatFailsFailsAlone) {
+  const TestDaemon daemon;
+  Client client = daemon.Connect();
+  Batch batch({10, 20, 30});
+  batch.builders[1].AddMember("absent", ObjectId(12345));
+  PutPipeline puts = client.StartPuts();
+  for (const ObjectBuilder& builder : batch.builders) puts.Add(builder);
+  const auto ids = puts.Finish();
+  EXPECT_OK(ids[0]);
+  EXPECT_CODE(kNotFound, ids[1]);
+  EXPECT_OK(ids[2]);
+}
+
+TEST(PutPipeline, GoesOnAcrossTheDeathOfAnEngineAndEndsWithItsClient) {
+  TestDaemon daemon;
+  Client client = daemon.Connect();
+  const Batch batch(std::vector<size_t>(120, 10));
+  PutPipeline puts = client.StartPuts();
+  for (size_t i = 0; i < 120; ++i) {
+    puts.Add(batch.builders[i]);
+    if (i == 60) daemon.KillEngine();
+  }
+  Values(puts.Finish());
+  EXPECT_EQ(client.GetStatus()->objects, 120);
+  client.Close();
+  puts.Add(batch.builders[0]);
+  EXPECT_CODE(kFailedPrecondition, puts.Finish().at(0));
+}
+
+TEST(PutPipeline, IsTheParentsInAForkedChild) {
+  const TestDaemon daemon;
+  Client client = daemon.Connect();
+  const Batch batch(std::vector<size_t>(20, 10));
+  PutPipeline puts = client.StartPuts();
+  for (size_t i = 0; i < 10; ++i) puts.Add(batch.builders[i]);
+  Child child([&] {
+    puts.Add(batch.builders[10]);
+    const auto ids = puts.Finish();
+    return ids.size() == 11 && ids[10].status().Is(StatusCode::kFailedPrecondition) ? 0 : 1;
+  });
+  EXPECT_EQ(child.Wait(), 0);
+  for (size_t i = 10; i < 20; ++i) puts.Add(batch.builders[i]);
+  EXPECT_EQ(Values(puts.Finish()).size(), 20);
+  EXPECT_EQ(client.GetStatus()->objects, 20);
 }
 
 TEST(Many, WaitNoLongerThanTheirDeadline) {

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from vineyard import contexts
@@ -13,7 +13,7 @@ from vineyard._core import ObjectID
 from vineyard.calls.deadlines import Deadline
 from vineyard.calls.refs import Calls, Ref, to_id, to_name
 from vineyard.calls.sharing import PutOptions, note, refer, store
-from vineyard.codecs import NotEncoded, decode, encode
+from vineyard.codecs import Encoded, NotEncoded, decode, encode
 from vineyard.errors import InvalidException, ObjectNotExistsException
 
 if TYPE_CHECKING:
@@ -64,25 +64,30 @@ class ManyCalls(Calls):
         given = [name if name is None else to_name(name) for name in given]
         if contexts.customised and contexts.get_current_builders():
             return self._put_each(values, given, Deadline(timeout, self._core))
-        parts = [encode(value, pickle=self._pickle) for value in values]
         deadline = Deadline(timeout, self._core)
-        made = self._core.put_many(
-            [
-                (typename, metadata, refer(self._core, buffers, deadline), members)
-                for typename, metadata, buffers, members in parts
-            ],
-            [name or "" for name in given],
-            deadline.left(),
-        )
+        referring: dict[int, Encoded] = {}
+
+        def parts() -> Iterator[tuple[str, str, Sequence[Any], dict[str, ObjectID] | None, str]]:
+            for i, (value, name) in enumerate(zip(values, given, strict=True)):
+                typename, metadata, buffers, members = encode(value, pickle=self._pickle)
+                sent = refer(self._core, buffers, deadline)
+                if sent is not buffers:
+                    referring[i] = typename, metadata, buffers, members
+                yield typename, metadata, sent, members, name or ""
+
+        made = self._core.put_many(parts(), deadline.left())
         for i, one in enumerate(made):
-            if isinstance(one, ObjectNotExistsException):  # a blob that was there a moment ago?
+            if i in referring and isinstance(one, ObjectNotExistsException):
+                # A blob that was there a moment ago?
                 with contextlib.suppress(ObjectNotExistsException):
-                    made[i] = store(self._core, *parts[i], deadline.left(), PutOptions(given[i]))
+                    made[i] = store(
+                        self._core, *referring[i], deadline.left(), PutOptions(given[i])
+                    )
         stored = [one for one in made if isinstance(one, ObjectID)]
         if len(stored) == len(made):
             return stored
         self._take_back(made, given)
-        raise next(one for one in made if isinstance(one, Exception))
+        raise next(one for one in made if isinstance(one, BaseException))
 
     def _put_each(
         self, values: list[Any], names: list[str | None], deadline: Deadline

@@ -184,6 +184,11 @@ def refer(core: _core.Client, buffers: Sequence[Any], deadline: Deadline) -> Seq
 
     A blob may be deleted before the put, which says then that it does not exist.
     """
+    for buffer in buffers:
+        if type(buffer) is not bytes:
+            break
+    else:
+        return buffers
     candidates = _candidates(core, buffers)
     return _referring(core, buffers, candidates, deadline) if candidates else buffers
 
