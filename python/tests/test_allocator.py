@@ -97,6 +97,22 @@ def test_one_that_is_entered_twice_is_left_twice(client):
     assert (array == 1).all()
 
 
+def test_one_that_two_contexts_have_entered_leaves_each_as_it_was(client):
+    shared, outer = vineyard.allocator(client), vineyard.allocator(client)
+    one, two = contextvars.Context(), contextvars.Context()
+    left = (None, None, None)
+    one.run(shared.__enter__)
+    two.run(outer.__enter__)
+    two.run(shared.__enter__)
+    one.run(shared.__exit__, *left)
+    assert one.run(lambda: handler_name(np.ones(N))) == "default_allocator"
+    two.run(shared.__exit__, *left)
+    assert two.run(lambda: handler_name(np.ones(N))) == "vineyard"
+    two.run(outer.__exit__, *left)
+    assert two.run(lambda: handler_name(np.ones(N))) == "default_allocator"
+    contextvars.Context().run(outer.__exit__, *left)  # which never entered it: nothing
+
+
 def test_an_exception_in_the_middle_of_work_frees_what_it_had(client, memory):
     start = client.status.memory_usage
 
