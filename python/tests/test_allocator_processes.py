@@ -253,6 +253,22 @@ def test_memory_of_before_and_after_is_freed_rightly(client):
     vineyard.disable_allocator()
 
 
+def test_one_connection_serves_however_often_it_is_enabled(python, socket):
+    done = python(
+        """
+        import os, vineyard
+        def enable_and_disable():
+            assert vineyard.enable_allocator(force=True)
+            vineyard.disable_allocator()
+            return len(os.listdir("/proc/self/fd"))
+        first = enable_and_disable()
+        print(*(enable_and_disable() - first for _ in range(3)))
+        """,
+        VINEYARD_IPC_SOCKET=socket,
+    )
+    assert done.stdout.split() == ["0", "0", "0"]
+
+
 def test_other_clients_of_the_process_put_without_a_copy(enabled, socket):
     with vineyard.connect(socket) as other:
         array = np.ones(N) + 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vineyard import _core
 from vineyard.client import Client
-from vineyard.connecting import connect, find_socket
+from vineyard.connecting import default_client, find_socket
 from vineyard.errors import InvalidException, TypeErrorException
 
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ _replaced: ContextVar[tuple[object, ...]] = ContextVar("vineyard_replaced_handle
 _lock = threading.Lock()
 #: What the allocator of the whole process uses; it is kept for arrays that are there still.
 _enabled: tuple[Client, Allocator] | None = None
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()  # whoever held it is not in this process
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 class allocator:
@@ -112,7 +120,7 @@ def enable_allocator(
     Parameters
     ----------
     client : Client, optional
-        Whose volume gives the memory: by default that of `vineyard.connect`.
+        Whose volume gives the memory: by default the one that `vineyard.put` uses.
     threshold, limit : int, optional
         As of `allocator`.
     force : bool
@@ -151,8 +159,8 @@ def enable_allocator(
             stacklevel=2,
         )
         return False
+    used = default_client() if client is None else client
     with _lock:
-        used = connect() if client is None else client
         made = _make(used, threshold, limit)
         _core.set_default_allocator(made)
         _enabled = used, made
@@ -164,9 +172,9 @@ def disable_allocator() -> None:
     global _enabled
     with _lock:
         _core.set_default_allocator(None)
-        if _enabled is not None:
-            _enabled[1].give_back()
-        _enabled = None
+        ended, _enabled = _enabled, None
+    if ended is not None:
+        ended[1].give_back()
 
 
 def enabled_allocator() -> Allocator | None:
