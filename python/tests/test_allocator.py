@@ -43,11 +43,12 @@ def test_what_is_no_client_is_refused(client):
             vineyard.enable_allocator(client, force=True)
 
 
-def test_a_closed_client_is_refused(socket):
+@pytest.mark.parametrize("limit", [None, 64 << 20])
+def test_a_closed_client_is_refused(socket, limit):
     client = vineyard.connect(socket)
     client.close()
-    with pytest.raises(vineyard.errors.VineyardException):
-        vineyard.allocator(client)
+    with pytest.raises(vineyard.errors.FailedPreconditionException, match="closed"):
+        vineyard.allocator(client, limit=limit)
 
 
 @pytest.mark.parametrize("what", [None, 5, "mem_handler", np.zeros(3)])

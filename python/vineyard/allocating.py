@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from vineyard import _core
 from vineyard.client import Client
 from vineyard.connecting import default_client, find_socket
-from vineyard.errors import InvalidException, TypeErrorException
+from vineyard.errors import FailedPreconditionException, InvalidException, TypeErrorException
 
 if TYPE_CHECKING:
     from vineyard._core import Allocator
@@ -70,6 +70,8 @@ class allocator:
         `client` is no `Client`.
     InvalidException
         `threshold` or `limit` makes no sense.
+    FailedPreconditionException
+        The client has been closed.
 
     Examples
     --------
@@ -187,6 +189,8 @@ def _make(client: Client, threshold: int, limit: int | None) -> Allocator:
         raise TypeErrorException(
             f"the allocator needs a vineyard.Client, not {type(client).__name__}"
         )
+    if not client.connected:
+        raise FailedPreconditionException("this client has been closed")
     if isinstance(threshold, bool) or not isinstance(threshold, int) or threshold < 1:
         raise InvalidException(f"threshold is {threshold!r}: it is a positive number of bytes")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit <= 0):
