@@ -11,13 +11,13 @@ from importlib.machinery import PathFinder
 
 
 class _AfterNumpy:
-    """On `sys.meta_path`: leaves when numpy is looked for, and acts when it has been imported."""
+    """On `sys.meta_path`: acts when numpy has been imported, and leaves. Programs may have looked for
+    numpy before, to know whether it is there."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
         if name != "numpy":
             return None
-        sys.meta_path.remove(_AfterNumpy)
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or spec.loader is None:
             return None  # others may find it, or say that it is missing
@@ -25,7 +25,9 @@ class _AfterNumpy:
 
         def execute_and_enable(module):
             execute(module)
-            _enable()
+            if _AfterNumpy in sys.meta_path:
+                sys.meta_path.remove(_AfterNumpy)
+                _enable()
 
         spec.loader.exec_module = execute_and_enable
         return spec

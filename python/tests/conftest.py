@@ -52,6 +52,13 @@ def running_instance(size="256Mi", **options):
         instance.stop()
 
 
+def engine_of(instance):
+    """The process id of the engine, which is the keeper's only child."""
+    keeper = instance.process.pid
+    with open(f"/proc/{keeper}/task/{keeper}/children") as children:
+        return int(children.read().split()[0])
+
+
 @pytest.fixture(scope="session")
 def instance():
     """One instance for all tests that leave it as they found it."""

@@ -43,11 +43,12 @@ def test_what_is_no_client_is_refused(client):
             vineyard.enable_allocator(client, force=True)
 
 
-def test_a_closed_client_is_refused(socket):
+@pytest.mark.parametrize("limit", [None, 64 << 20])
+def test_a_closed_client_is_refused(socket, limit):
     client = vineyard.connect(socket)
     client.close()
-    with pytest.raises(vineyard.errors.VineyardException):
-        vineyard.allocator(client)
+    with pytest.raises(vineyard.errors.FailedPreconditionException, match="closed"):
+        vineyard.allocator(client, limit=limit)
 
 
 @pytest.mark.parametrize("what", [None, 5, "mem_handler", np.zeros(3)])
@@ -97,6 +98,22 @@ def test_one_that_is_entered_twice_is_left_twice(client):
     assert (array == 1).all()
 
 
+def test_one_that_two_contexts_have_entered_leaves_each_as_it_was(client):
+    shared, outer = vineyard.allocator(client), vineyard.allocator(client)
+    one, two = contextvars.Context(), contextvars.Context()
+    left = (None, None, None)
+    one.run(shared.__enter__)
+    two.run(outer.__enter__)
+    two.run(shared.__enter__)
+    one.run(shared.__exit__, *left)
+    assert one.run(lambda: handler_name(np.ones(N))) == "default_allocator"
+    two.run(shared.__exit__, *left)
+    assert two.run(lambda: handler_name(np.ones(N))) == "vineyard"
+    two.run(outer.__exit__, *left)
+    assert two.run(lambda: handler_name(np.ones(N))) == "default_allocator"
+    contextvars.Context().run(outer.__exit__, *left)  # which never entered it: nothing
+
+
 def test_an_exception_in_the_middle_of_work_frees_what_it_had(client, memory):
     start = client.status.memory_usage
 
@@ -110,7 +127,7 @@ def test_an_exception_in_the_middle_of_work_frees_what_it_had(client, memory):
     gc.collect()
     memory.give_back()
     assert memory.bytes_used == 0
-    assert eventually(lambda: client.status.memory_usage <= start)
+    eventually(lambda: client.status.memory_usage <= start)
 
 
 def test_memory_is_used_again_warm(client, memory):
@@ -201,7 +218,7 @@ def test_frames_arrow_and_pickles_over_them_are_not_copied(client, memory):
         before = client.status.memory_usage
         ref = client.put(value)
         memory.give_back()  # encoding may have had arrays of its own
-        assert eventually(lambda limit=before + MARGIN: client.status.memory_usage < limit)
+        eventually(lambda limit=before + MARGIN: client.status.memory_usage < limit)
         got = client.get(ref)
         if isinstance(value, dict):
             assert (got["x"] == value["x"]).all() and (got["y"][0] == value["y"][0]).all()

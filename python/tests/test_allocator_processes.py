@@ -14,7 +14,7 @@ import vineyard
 from allocating import MARGIN, N, eventually, handler_name, placements
 from vineyard import _core
 
-from conftest import running_instance
+from conftest import engine_of, running_instance
 
 # ---- forks
 
@@ -168,7 +168,7 @@ def test_a_process_may_end_with_live_arrays(python, how):
         assert set(done.stdout.split()) == {"end"}
         assert done.stderr == ""
         expected = 200_000 * 8 + MARGIN
-        assert eventually(lambda: client.status.memory_usage <= before + expected)
+        eventually(lambda: client.status.memory_usage <= before + expected)
 
 
 def test_arrays_outlive_their_block_their_client_and_their_instance():
@@ -204,23 +204,6 @@ def test_a_killed_engine_loses_nothing(own_instance, own_client):
     ref = own_client.put(array)
     assert (own_client.get(ref) == np.arange(N)).all()
     assert (more == np.arange(1, N + 1)).all()
-
-
-def engine_of(instance):
-    (engine,) = [
-        int(pid)
-        for pid in os.listdir("/proc")
-        if pid.isdigit() and parent_of(pid) == instance.process.pid
-    ]
-    return engine
-
-
-def parent_of(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return int(stat.read().rpartition(")")[2].split()[1])
-    except OSError:
-        return None
 
 
 def test_a_stopped_engine_delays_a_program_for_a_moment_only(own_instance, own_client):
@@ -270,6 +253,22 @@ def test_memory_of_before_and_after_is_freed_rightly(client):
     vineyard.disable_allocator()
 
 
+def test_one_connection_serves_however_often_it_is_enabled(python, socket):
+    done = python(
+        """
+        import os, vineyard
+        def enable_and_disable():
+            assert vineyard.enable_allocator(force=True)
+            vineyard.disable_allocator()
+            return len(os.listdir("/proc/self/fd"))
+        first = enable_and_disable()
+        print(*(enable_and_disable() - first for _ in range(3)))
+        """,
+        VINEYARD_IPC_SOCKET=socket,
+    )
+    assert done.stdout.split() == ["0", "0", "0"]
+
+
 def test_other_clients_of_the_process_put_without_a_copy(enabled, socket):
     with vineyard.connect(socket) as other:
         array = np.ones(N) + 1
@@ -293,9 +292,10 @@ def test_without_an_instance_it_fails(tmp_path):
 
 
 UNCHANGED = """
-    import sys
+    import importlib.util, sys
     sys.path.insert(0, sys.argv[1])
     exec(open(sys.argv[1] + "/vineyard.pth").read())
+    assert importlib.util.find_spec("numpy")  # as programs look for what is optional
     import numpy as np
     array = np.ones(200_000)
     import vineyard

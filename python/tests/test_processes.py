@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import vineyard
 
+from conftest import engine_of
+
 
 @contextlib.contextmanager
 def running(source, socket):
@@ -209,16 +211,11 @@ def test_objects_survive_the_engine(own_instance, own_client):
     small, large = own_client.put("small", name="s"), own_client.put(np.arange(300_000), name="l")
     kept = own_client.get(large)
     generation = own_client.status.generation
-    os.kill(_engine_of(own_instance.process.pid), signal.SIGKILL)
+    os.kill(engine_of(own_instance), signal.SIGKILL)
     assert own_client.get(small) == own_client.get(name="s") == "small"
     assert np.array_equal(own_client.get(name="l"), kept)
     assert own_client.get(own_client.put([1])) == [1]
     assert own_client.status.generation == generation + 1
-
-
-def _engine_of(keeper):
-    with open(f"/proc/{keeper}/task/{keeper}/children") as file:
-        return int(file.read().split()[0])
 
 
 def test_a_child_of_a_dead_client_keeps_no_reservation(own_instance, own_client):

@@ -8,25 +8,36 @@ import os
 import sys
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from vineyard import _core
 from vineyard.client import Client
-from vineyard.connecting import connect, find_socket
-from vineyard.errors import InvalidException, TypeErrorException
+from vineyard.connecting import default_client, find_socket
+from vineyard.errors import FailedPreconditionException, InvalidException, TypeErrorException
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from vineyard._core import Allocator
 
 #: Bytes. Below, a put copies sooner than memory of the store is had.
 THRESHOLD = 1 << 20
 _MAX = 2**63 - 1
 
+#: The handlers that ``with`` blocks of a context have replaced, the innermost block's last. Of contexts,
+#: as numpy's own choice is: one `allocator` may be entered by several threads at once.
+_replaced: ContextVar[tuple[object, ...]] = ContextVar("vineyard_replaced_handlers", default=())
+
 _lock = threading.Lock()
 #: What the allocator of the whole process uses; it is kept for arrays that are there still.
 _enabled: tuple[Client, Allocator] | None = None
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()  # whoever held it is not in this process
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 class allocator:
@@ -35,12 +46,13 @@ class allocator:
     `put` copies nothing of such an array, or of what lies over it (data frames, Arrow buffers,
     tensors, views of at least half of it): see `Client.empty`. This holds for the results of any
     numpy or pandas code that the ``with`` block runs in its own context: the thread, and what asyncio
-    runs in copies of that context. Other threads go on as they were (see `enable_allocator`).
+    runs in copies of that context. Other threads go on as they were (see `enable_allocator`), unless
+    they enter it, too.
 
     Arrays live on after the block, and after the client, as ordinary arrays do. What is freed without
     having been put is kept warm for the next array, for five seconds or until somebody else needs
-    the memory; so an array of `numpy.empty` that is put before it is written to may show older bytes of this process. Where the store has no
-    memory, numpy's own allocator serves, and `put` copies.
+    the memory; so an array of `numpy.empty` that is put before it is written to may show older bytes
+    of this process. Where the store has no memory, numpy's own allocator serves, and `put` copies.
 
     Parameters
     ----------
@@ -58,6 +70,8 @@ class allocator:
         `client` is no `Client`.
     InvalidException
         `threshold` or `limit` makes no sense.
+    FailedPreconditionException
+        The client has been closed.
 
     Examples
     --------
@@ -74,19 +88,19 @@ class allocator:
         self, client: Client, *, threshold: int = THRESHOLD, limit: int | None = None
     ) -> None:
         self._allocator = _make(client, threshold, limit)
-        self._before: list[Any] = []
 
     def __enter__(self) -> Allocator:
-        self._before.append(_core.set_handler(_core.make_handler(self._allocator)))
+        before = _core.set_handler(_core.make_handler(self._allocator))
+        _replaced.set((*_replaced.get(), before))
         return self._allocator
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        _core.set_handler(self._before.pop())
+    def __exit__(self, *exc: object) -> None:
+        replaced = _replaced.get()
+        if (
+            replaced
+        ):  # else it was entered in a context that ends elsewhere: this one has no part in it
+            _core.set_handler(replaced[-1])
+            _replaced.set(replaced[:-1])
 
 
 def enable_allocator(
@@ -108,7 +122,7 @@ def enable_allocator(
     Parameters
     ----------
     client : Client, optional
-        Whose volume gives the memory: by default that of `vineyard.connect`.
+        Whose volume gives the memory: by default the one that `vineyard.put` uses.
     threshold, limit : int, optional
         As of `allocator`.
     force : bool
@@ -147,8 +161,8 @@ def enable_allocator(
             stacklevel=2,
         )
         return False
+    used = default_client() if client is None else client
     with _lock:
-        used = connect() if client is None else client
         made = _make(used, threshold, limit)
         _core.set_default_allocator(made)
         _enabled = used, made
@@ -160,9 +174,9 @@ def disable_allocator() -> None:
     global _enabled
     with _lock:
         _core.set_default_allocator(None)
-        if _enabled is not None:
-            _enabled[1].give_back()
-        _enabled = None
+        ended, _enabled = _enabled, None
+    if ended is not None:
+        ended[1].give_back()
 
 
 def enabled_allocator() -> Allocator | None:
@@ -175,6 +189,8 @@ def _make(client: Client, threshold: int, limit: int | None) -> Allocator:
         raise TypeErrorException(
             f"the allocator needs a vineyard.Client, not {type(client).__name__}"
         )
+    if not client.connected:
+        raise FailedPreconditionException("this client has been closed")
     if isinstance(threshold, bool) or not isinstance(threshold, int) or threshold < 1:
         raise InvalidException(f"threshold is {threshold!r}: it is a positive number of bytes")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit <= 0):

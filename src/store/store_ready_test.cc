@@ -5,50 +5,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <functional>
 #include <string>
 
 #include "base/testing.h"
 #include "os/memfd.h"
 #include "store/store.h"
-#include "store/test_machine.h"
+#include "store/test_store.h"
 
 namespace vineyard::store {
 namespace {
 
-constexpr uint64_t kMi = uint64_t{1} << 20;
-constexpr auto kNever = os::TimePoint::max();
-
-class StoreReadyTest : public ::testing::Test {
- protected:
-  Store& store() { return machine_.store(); }
-  Volume* AddVolume(uint64_t id, const std::string& name, uint64_t quota) {
-    EXPECT_OK(store().CreateVolume({.volume = id, .name = name, .quota = quota, .hash_seed = 3},
-                                   [](Result<Volume*> made) { EXPECT_OK(made); }));
-    machine_.Run();
-    return store().FindVolume(id);
-  }
-  void TearDown() override {
-    machine_.Run();
-    machine_.CheckConsistent();
-  }
-
-  Machine machine_;
-  uint64_t client_ = machine_.AddClient();
-};
-
-struct Waited {
-  int calls = 0;
-  Status status = Status::Internal("no answer");
-  Extent* extent = nullptr;
-  std::function<void(Result<Extent*>)> Callback() {
-    return [this](Result<Extent*> r) {
-      ++calls;
-      status = r.status();
-      extent = r.ok() ? *r : nullptr;
-    };
-  }
-};
+class StoreReadyTest : public StoreTest {};
 
 TEST_F(StoreReadyTest, WhatIsReadyIsGivenAtOnceAndAMissingPartIsMade) {
   ASSERT_OK_AND_ASSIGN(Extent * first, machine_.Reserve(client_, 3 * kMi));

@@ -99,7 +99,7 @@ class ObjectCalls(Calls):
     def get_meta(
         self, object_id: Ref, sync_remote: bool = False, *, timeout: float | None = None
     ) -> ObjectMeta:
-        """The description of an object; no bytes are mapped. Of a blob, its size."""
+        """The description of an object, whose bytes are not mapped for it; of a blob, its size."""
         ref = to_id(object_id)
         if ref.is_blob:
             return ObjectMeta.of_blob(self._core.get_blob(ref, timeout), self)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
-"""ObjectMeta, Object and ObjectName: an object as it is stored, short of the value it stands for."""
+"""ObjectMeta."""
 
 from __future__ import annotations
 
@@ -8,25 +8,14 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
-import numpy as np
-
 from vineyard._core import Blob, BlobBuilder, ObjectID, ObjectInfo
-from vineyard.codecs.tree import (
-    Decoder,
-    Encoder,
-    MemberFailedError,
-    Node,
-    corrupted,
-    decodes,
-    encodes,
-    loads,
-    refuse,
-)
+from vineyard.codecs.tree import corrupted, loads
 from vineyard.errors import InvalidException, KeyErrorException, NeedsClusterException
+from vineyard.objects import usage, values
+from vineyard.objects.object import Object
 
 #: Key of the metadata that tells which buffers are members of type Blob: member -> index.
 BLOBS_KEY = "__blobs"
-
 
 #: How many elements a sequence has, for programs that read this key; not stored.
 _SIZE_KEY = "__elements_-size"
@@ -39,16 +28,6 @@ _BUFFERS_KEY = "__buffers_of"
 _DERIVED = ("id", "typename", "signature", "instance_id", "transient", _BUFFERS_KEY)
 
 
-class _JsonText(str):
-    """The JSON text of a list or dict of metadata. Set as the value of a key, it is that list or dict
-    again, so that metadata can be copied key by key."""
-
-    __slots__ = ()
-
-
-_SCHEME = "vineyard://"
-
-
 class _Info(NamedTuple):
     """What a description that was pickled keeps of its ObjectInfo."""
 
@@ -57,27 +36,6 @@ class _Info(NamedTuple):
     buffers: list[tuple[ObjectID, int, int]]
     labels: dict[str, str]
     created_unix_ns: int
-
-
-class ObjectName(str):
-    """A name, for programs that tell names and ids apart by their type."""
-
-    __slots__ = ()
-
-    @property
-    def uri(self) -> str:
-        """``vineyard://`` and the name."""
-        return f"{_SCHEME}{self}"
-
-    @staticmethod
-    def from_uri(uri: str) -> ObjectName:
-        """The name of a `uri`."""
-        if not uri.startswith(_SCHEME):
-            raise InvalidException(f"{uri!r} does not begin with {_SCHEME}")
-        return ObjectName(uri.removeprefix(_SCHEME))
-
-    def __repr__(self) -> str:
-        return f"ObjectName({str(self)!r})"
 
 
 class ObjectMeta:
@@ -160,22 +118,13 @@ class ObjectMeta:
             value = self._content[key]
         except KeyError:
             raise KeyErrorException(f"{key!r} is no key of {self!r}") from None
-        return _JsonText(json.dumps(value)) if isinstance(value, (list, dict)) else value
+        return values.to_read(value)
 
     def __setitem__(self, key: str, value: Any) -> None:
         if isinstance(value, (ObjectID, ObjectMeta, Object, Blob)):
             self.add_member(key, value)
             return
-        if isinstance(value, (set, tuple)):
-            value = list(value)
-        elif isinstance(value, _JsonText):
-            value = json.loads(value)
-        elif isinstance(value, np.generic):
-            value = value.item()
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise InvalidException(f"metadata key {key!r}: {error}") from None
+        value = values.to_keep(key, value)
         self.reset_key(key)
         self._content[key] = value
 
@@ -353,23 +302,7 @@ class ObjectMeta:
     @property
     def memory_usage(self) -> int:
         """Bytes of the buffers of the object and of all its members, each counted once."""
-        buffers: dict[tuple[ObjectID, int], int] = {}
-        self._add_usage(buffers, set())
-        return sum(buffers.values())
-
-    def _add_usage(self, buffers: dict[tuple[ObjectID, int], int], seen: set[ObjectID]) -> None:
-        for blob, offset, length in self._own_buffers():
-            buffers[blob, offset] = max(length, buffers.get((blob, offset), 0))
-        for key, ref in self._members.items():
-            if isinstance(ref, ObjectID):
-                if ref in seen:
-                    continue
-                seen.add(ref)
-            member = self.get_member(key)
-            if isinstance(member, ObjectMeta):
-                member._add_usage(buffers, seen)
-            elif isinstance(member, Blob):
-                buffers[member.id, 0] = member.size
+        return usage.total(self)
 
     def _own_buffers(self) -> list[tuple[ObjectID, int, int]]:
         own = list(self._info.buffers) if self._info is not None else []
@@ -384,14 +317,8 @@ class ObjectMeta:
         -------
         dict of str to int; with `pretty`, its text, a line for each
         """
-        usage = {"": sum(length for _, _, length in self._own_buffers())}
-        for key in self._members:
-            member = self.get_member(key)
-            if isinstance(member, ObjectMeta):
-                usage[key] = member.memory_usage
-            elif isinstance(member, Blob):
-                usage[key] = member.size
-        return json.dumps(usage, indent=2) if pretty else usage
+        found = usage.by_member(self)
+        return json.dumps(found, indent=2) if pretty else found
 
     def get_buffer(self, blob_id: ObjectID | str | int) -> Blob:
         """A blob that the object's buffers lie in."""
@@ -420,86 +347,3 @@ def _unpickle_meta(
     meta = ObjectMeta()
     meta._info, meta._content, meta._members, meta._blobs = info, content, members, blobs
     return meta
-
-
-class Object:
-    """An object of the store: its metadata, and access to its members."""
-
-    __slots__ = ("_meta",)
-
-    def __init__(self, meta: ObjectMeta) -> None:
-        self._meta = meta
-
-    @staticmethod
-    def from_(meta: ObjectMeta) -> Object:
-        """The object that the metadata describes."""
-        return Object(meta)
-
-    @property
-    def meta(self) -> ObjectMeta:
-        return self._meta
-
-    @property
-    def id(self) -> ObjectID:
-        return self._meta.id
-
-    @property
-    def typename(self) -> str:
-        return self._meta.typename
-
-    @property
-    def signature(self) -> int:
-        """A number that tells the object from others: that of its id."""
-        return self._meta.signature
-
-    @property
-    def nbytes(self) -> int:
-        return self._meta.nbytes
-
-    @property
-    def islocal(self) -> bool:
-        return True
-
-    @property
-    def ispersist(self) -> bool:
-        """True: on one instance every object is visible to all clients of its volume."""
-        return True
-
-    @property
-    def isglobal(self) -> bool:
-        return self._meta.isglobal
-
-    def member(self, key: str) -> Any:
-        """The member as an Object; of a blob, the blob. KeyError if there is none."""
-        member = self._meta.get_member(key)
-        return Object(member) if isinstance(member, ObjectMeta) else member
-
-    def __getitem__(self, key: str) -> Any:
-        return self.member(key)
-
-    def __repr__(self) -> str:
-        return f"Object({self.id!r}, typename={self.typename!r})"
-
-
-# ---- inside of a list, tuple or dict an object stands for the value that it holds
-
-
-@encodes(ObjectID, ObjectMeta, Object)
-def _member_node(encoder: Encoder, value: Any) -> Node:
-    ref = value if isinstance(value, ObjectID) else value.id
-    if ref == ObjectID():
-        refuse(value, "it stands for an object that is not stored yet")
-    key = f"__elements_-{len(encoder.members)}"
-    encoder.members[key] = ref
-    return {"codec": "member", "key_": key}
-
-
-@decodes("member")
-def _decode_member(decoder: Decoder, node: dict[str, Any]) -> Any:
-    if decoder.member is None:
-        corrupted("a member of an object without members")
-    key = decoder.need(node, "key_", str)
-    try:
-        return decoder.member(key)
-    except Exception as error:  # of a resolver, for example
-        raise MemberFailedError from error
