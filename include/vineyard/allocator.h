@@ -33,7 +33,7 @@ struct AllocatorOptions {
   /// Smaller blocks are not for the store.
   uint64_t threshold = uint64_t{1} << 20;
   /// Bytes that may be in use (and not stored objects) or kept at once, by all allocators of the client;
-  /// 0: half of what the volume may hold.
+  /// 0: as before, at first half of what the volume may hold.
   uint64_t limit = 0;
   /// Also where the kernel gives shared memory no huge pages: programs are slower then.
   bool without_huge_pages = false;

@@ -42,6 +42,7 @@ class AllocationPool : public std::enable_shared_from_this<AllocationPool> {
   void GiveBackIdle();
   /// Bytes in use and idle together.
   void SetLimit(uint64_t bytes) { limit_ = bytes; }
+  [[nodiscard]] bool has_limit() const { return limit_ > 0; }
   [[nodiscard]] AllocatorStatistics statistics() const;
 
   // ---- of AllocatedMemory. REQUIRES: the registry's mutex is held.

@@ -199,12 +199,12 @@ Result<Allocator> Client::MakeAllocator(const AllocatorOptions& options) {
         missing);
   }
   VY_ASSIGN_OR_RETURN(auto pool, impl_->Pool());
-  uint64_t limit = options.limit;
-  if (limit == 0) {
+  if (options.limit > 0) {
+    pool->SetLimit(options.limit);
+  } else if (!pool->has_limit()) {
     VY_ASSIGN_OR_RETURN(const InstanceStatus status, GetStatus());
-    limit = status.memory_limit / 2;
+    pool->SetLimit(status.memory_limit / 2);
   }
-  pool->SetLimit(limit);
   return Allocator(std::move(pool), options.threshold);
 }
 

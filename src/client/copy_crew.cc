@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "client/fork.h"
+#include "os/process.h"
 
 namespace vineyard::client {
 
@@ -33,18 +34,29 @@ class Crew {
         Hire(threads - 1);
       }
     }
-    if (threads > 1) wake_.notify_all();
+    if (threads <= 1) return work(0);
+    wake_.notify_all();
+    const Gathering gathering(*this);  // also when it throws: `work` lives no longer than this
     work(0);
-    if (threads <= 1) return;
-    std::unique_lock lock(mutex_);
-    end_ = 0;  // whoever has not begun need not
-    done_.wait(lock, [this] { return running_ == 0; });
-    work_ = nullptr;
   }
 
  private:
+  struct Gathering {
+    explicit Gathering(Crew& c) : crew(c) {}
+    Gathering(const Gathering&) = delete;
+    Gathering& operator=(const Gathering&) = delete;
+    ~Gathering() {
+      std::unique_lock lock(crew.mutex_);
+      crew.end_ = 0;  // whoever has not begun need not
+      crew.done_.wait(lock, [this] { return crew.running_ == 0; });
+      crew.work_ = nullptr;
+    }
+    Crew& crew;
+  };
+
   // REQUIRES: mutex_ held. Where the process may have no more threads, fewer help.
   void Hire(size_t wanted) {
+    const os::SignalsBlocked blocked;  // a program's signals are for its own threads
     try {
       for (; hired_ < wanted; ++hired_) std::thread([this] { Help(); }).detach();
     } catch (const std::system_error&) {

@@ -90,7 +90,7 @@ std::vector<ExtentCache::SharedExtent> ExtentCache::TakeRecent(
 
 void ExtentCache::WatchRecent(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  for (int look = 0; !stop.stop_requested(); ++look) {
+  for (uint64_t look = 0; !stop.stop_requested(); ++look) {
     if (!some_recent_.wait(lock, stop, [this] { return recent_ > 0; })) return;
     some_recent_.wait_for(lock, stop, kPerLook, [] { return false; });
     if (stop.stop_requested()) return;

@@ -35,6 +35,8 @@ Result<Connection::RingFiles> Connection::OpenRing() {
   ring->bell.assign(bell.get(), error);
   if (error) return Status::IOError("cannot watch an eventfd: " + error.message());
   [[maybe_unused]] const int watched = bell.Release();
+  ring->page.engine_processor = -1;
+  ring->page.client_processor = -1;
   ring_ = std::move(ring);
   WaitForBell();
   return files;

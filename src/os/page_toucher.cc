@@ -152,8 +152,12 @@ Status PageToucher::Touch(const UniqueFd& file, uint64_t size) {
       VY_RETURN_IF_ERROR(WaitReady(socket_, Readiness::kRead, TimePoint::max(), {}));
       continue;
     }
-    if (report.code == 0) return {};
-    return Status::OutOfMemory("the machine (or this control group) has no pages left");
+    const auto code = static_cast<StatusCode>(report.code);
+    if (code == StatusCode::kOk) return {};
+    if (code == StatusCode::kOutOfMemory) {
+      return Status::OutOfMemory("the machine (or this control group) has no pages left");
+    }
+    return {code, "the process that touches pages could not"};
   }
 }
 

@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "base/logging.h"
 #include "os/memory_info.h"
 
 namespace vineyard::store {
@@ -247,6 +248,14 @@ void ReadyChunks::Make(std::vector<uint64_t> sizes, uint64_t bytes) {
 
 void ReadyChunks::Made(Result<std::vector<Chunk>> made, uint64_t bytes) {
   making_ = false;
+  if (made.status().Is(StatusCode::kUnavailable) && toucher_ != nullptr) {
+    log::Warning("pages are touched by the engine's own threads from now on",
+                 {{"why", made.status().message()}});
+    toucher_.reset();
+    budget_.DropSpare(bytes);
+    budget_.Pump();
+    return Refill();
+  }
   if (!made.ok()) {
     // Another program was faster: then less is ready, and what is stored does not suffer.
     refused_ = !keep_all_;

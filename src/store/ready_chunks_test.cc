@@ -2,6 +2,7 @@
 // Copyright The Vineyard Authors.
 #include "store/ready_chunks.h"
 
+#include <csignal>
 #include <deque>
 #include <numeric>
 
@@ -231,6 +232,28 @@ TEST_F(ReadyChunksTest, KeepAllMakesOddSizesFromAsMuchGivenUp) {
   EXPECT_EQ(used.size(), 1U);
   EXPECT_EQ(used[0].size, odd);
   EXPECT_LE(budget_.held() + budget_.spare(), budget_.limit());
+}
+
+// The kernel may pick it when memory is short.
+TEST(ReadyChunks, AreMadeByThePoolOnceTheTouchersProcessHasEnded) {
+  ASSERT_OK_AND_ASSIGN(std::shared_ptr<os::PageToucher> toucher, os::PageToucher::Start());
+  ::kill(toucher->pid(), SIGKILL);
+  Budget budget(64 * kMi);
+  std::deque<std::pair<std::function<void()>, std::function<void()>>> jobs;
+  ReadyChunks ready(
+      budget, [&](auto work, auto done) { jobs.emplace_back(std::move(work), std::move(done)); },
+      std::move(toucher));
+  ASSERT_TRUE(budget.TryTake(8 * kMi));
+  ready.NoteDemand(8 * kMi, {});
+  ready.Refill();
+  while (!jobs.empty()) {
+    const auto [work, done] = std::move(jobs.front());
+    jobs.pop_front();
+    work();
+    done();
+  }
+  EXPECT_EQ(budget.spare(), 8 * kMi);
+  EXPECT_EQ(ready.Take(8 * kMi).ready, 8 * kMi);
 }
 
 }  // namespace
