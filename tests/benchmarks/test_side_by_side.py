@@ -6,6 +6,7 @@ Nothing here says how long anything may take.
 """
 
 import doctest
+import importlib
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ from side_by_side import (
     values,
 )
 from side_by_side.measuring import Cells, System
+from side_by_side.peers import NAMES, memcpy_fresh
 from side_by_side.peers.peer import CannotDo, Client, NotToBeHad
 from side_by_side.rows import FAMILIES, family
 from side_by_side.session import Failed, Session
@@ -77,7 +79,16 @@ def run(tmp_path_factory):
             "pickle_shm",
             "memcpy",
         ),
-        *("--rows", "*100b", "put-64kib", "get-1mib-*", "put-1gib-*", "*-table", "put-empty-64mib"),
+        *(
+            "--rows",
+            "*100b",
+            "put-64kib",
+            "put-64mib*",
+            "get-1mib-*",
+            "put-1gib-*",
+            "*-table",
+            "put-empty-64mib",
+        ),
         *("get-by-2", "get-of-10*", "memory-*", "list-*", "start", "idle-*"),
     )
     said, log = driver.communicate()
@@ -218,6 +229,52 @@ def test_each_put_over_deletes_the_one_before(put_first):
     samples = steps.put_over(client, "bytes:10", put_first)
     assert len(samples) == put_first
     assert client.there == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_peer_can_put_get_and_delete(name):
+    kind = importlib.import_module(f"side_by_side.peers.{name}").Client
+    assert issubclass(kind, Client)
+    assert not kind.__abstractmethods__
+
+
+def test_a_peer_that_can_not_get_is_none():
+    class Sink(Client):
+        def put(self, value):
+            return 0
+
+        def delete(self, keys):
+            pass
+
+    with pytest.raises(TypeError, match="get"):
+        Sink({})
+
+
+@pytest.mark.parametrize(
+    ("step", "arguments"),
+    [
+        ("spawn", []),
+        ("forward", [[]]),
+        ("empty", [1, "f8"]),
+        ("make_volumes", [1]),
+        ("list_page", [1]),
+    ],
+)
+def test_what_a_peer_has_no_way_to_do_it_says(step, arguments):
+    with pytest.raises(CannotDo, match="has "):
+        getattr(Lying(), step)(*arguments)
+
+
+def test_fresh_pages_are_fresh_until_what_was_put_is_deleted():
+    client = memcpy_fresh.Client({})
+    keys = steps.put(client, "array:800", 3)[1]
+    assert len(set(keys)) == 3
+    there = list(client._there.values())
+    assert [bytes(memory[:800]) for memory in there] == [values.make("array:800").tobytes()] * 3
+    steps.delete(client, keys[:1])
+    assert list(client._there.values()) == there[1:]
+    client.close()
+    assert not client._there
 
 
 def test_an_unequal_cell_is_marked_and_never_best():
