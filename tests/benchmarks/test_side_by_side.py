@@ -32,6 +32,7 @@ from side_by_side.peers import NAMES, memcpy_fresh
 from side_by_side.peers.peer import CannotDo, Client, NotToBeHad
 from side_by_side.rows import FAMILIES, family
 from side_by_side.session import Failed, Session
+from side_by_side.ways import COMPARISONS
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
@@ -353,7 +354,8 @@ def test_figures_of_a_quick_run_do_not_get_into_the_document(tmp_path, run):
 
 
 def test_the_documents_markers_name_families():
-    titles = {f.title for f in FAMILIES} | {"facts", "systems", "programs", "profile"}
+    titles = {part.title for part in (*FAMILIES, *COMPARISONS)}
+    titles |= {"facts", "systems", "programs", "profile"}
     text = (ROOT / "docs/performance.md").read_text()
     named = [
         line[len("<!-- figures: ") : -len(" -->")]
@@ -365,6 +367,7 @@ def test_the_documents_markers_name_families():
 
 def test_names_of_rows_are_all_different():
     names = [row.name for f in FAMILIES for measure in f.measures for row in measure.rows]
+    names += [row.name for comparison in COMPARISONS for row in comparison.rows]
     assert len(names) == len(set(names))
 
 

@@ -159,6 +159,10 @@ class Client(ABC):
         """Return an array whose memory belongs to the store already."""
         raise CannotDo("has no memory of the store to allocate from")
 
+    def allocator(self) -> Any:
+        """Have all large arrays that numpy makes from now on lie in the store; return what counts them."""
+        raise CannotDo("has no memory of the store to allocate from")
+
     def make_volumes(self, count: int) -> None:
         """Have this many isolated spaces of objects, in all."""
         raise CannotDo("has no volumes")
