@@ -217,6 +217,19 @@ def test_values_are_equal_wherever_they_are_made_and_no_others_are(prefix):
     assert not values.is_made(values.make("bytes:7"), f"{prefix}7")
 
 
+@pytest.mark.parametrize("name", ["array:800", "frame:3x50"])
+def test_what_is_made_in_memory_of_the_store_is_what_is_made_elsewhere(name):
+    given = []
+
+    def empty(shape, dtype):
+        given.append(np.full(shape, np.nan, dtype))
+        return given[0]
+
+    made = values.make_within(empty, name)
+    assert values.is_made(made, name)
+    assert np.shares_memory(np.asarray(made), given[0])
+
+
 def test_strings_of_another_kind_are_not_the_same():
     objects, strings = values.make("objects:5"), values.make("strings:5")
     assert not values.same(strings, objects)
