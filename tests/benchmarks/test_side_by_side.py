@@ -463,6 +463,16 @@ def test_a_peer_that_can_not_be_installed_is_not_to_be_had(tmp_path, monkeypatch
             environments.installed("peer", wanted)
 
 
+def test_what_is_measured_keeps_what_python_compiles(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("KEPT", "1")
+    given = processes.environment({"MORE": "2"})
+    assert (given["PYTHONDONTWRITEBYTECODE"], given["KEPT"], given["MORE"]) == ("", "1", "2")
+    code = "import sys; print(sys.dont_write_bytecode)"
+    said = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True)
+    assert said.stdout == "False\n"
+
+
 def test_stopped_processes_and_their_children_are_ended():
     shell = subprocess.Popen(
         ["sh", "-c", "sleep 1000 & sleep 1000 & echo up; wait"],

@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar
 
-from side_by_side.processes import die_with_parent
+from side_by_side import processes
 
 Address = dict[str, Any]
 
@@ -96,9 +96,9 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env=os.environ | environment,
+                env=processes.environment(environment),
                 start_new_session=True,  # a Ctrl-C is for the driver
-                preexec_fn=die_with_parent,
+                preexec_fn=processes.die_with_parent,
             )
 
     def wait_for(self, ready: Callable[[], bool], what: str, seconds: float = 60) -> None:
