@@ -125,6 +125,7 @@ bench-build:
 
 .PHONY: bench
 bench: bench-build
+	@scripts/setup.sh demo
 	@set -f; scripts/run_benchmarks.sh $(BENCH)
 
 .PHONY: bench-compare

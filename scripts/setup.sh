@@ -4,7 +4,7 @@
 #
 # Installs what this machine lacks for the profiles named as arguments, and says what and why:
 #   build   compiler, libraries, and .venv with numpy, pandas and pyarrow   (the default)
-#   demo    what examples/flights needs in .venv
+#   demo    what examples/flights needs in .venv, also as a part of the benchmarks
 #   bench   Google Benchmark, and the server of one of the peers
 #   test    GoogleTest, Relacy, pytest, hypothesis
 #   check   clang 19 with its format and tidy tools, ruff, mypy

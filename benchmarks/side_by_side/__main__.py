@@ -18,6 +18,7 @@ from side_by_side.result import Result
 from side_by_side.rows import FAMILIES
 from side_by_side.rows.family import Scale
 from side_by_side.session import Session
+from side_by_side.ways import COMPARISONS, comparison
 
 OUT = ROOT / "build/bench"
 
@@ -47,6 +48,7 @@ def main() -> int:
     if unknown := sorted(set(options.systems) - set(NAMES)):
         parser.error(f"there are the systems {' '.join(NAMES)}; and none is called {unknown[0]}")
     names = [row.name for family in FAMILIES for measure in family.measures for row in measure.rows]
+    names += [row.name for comparison in COMPARISONS for row in comparison.rows]
     for pattern in options.rows:
         if not fnmatch.filter(names, pattern):
             parser.error(f"there are the rows {' '.join(names)}; and none is called {pattern}")
@@ -62,6 +64,8 @@ def main() -> int:
             systems.insert(1, System.of("base", options.against.resolve()))
         run = Run(systems, options.rows, rounds, Scale(options.quick))
         result = run.measure(lambda found: found.write(options.out))
+        if options.against is None:
+            compare_ways(run, options.out)
         if options.programs and not options.rows:
             say("The layers in C++")
             result.cpp = programs.run(options.programs, rounds, options.quick)
@@ -82,6 +86,16 @@ def main() -> int:
     say(f"on {machine.describe(result.machine)}")
     print(table.of_file(options.out))
     return 0
+
+
+def compare_ways(run: Run, out: Path) -> None:
+    """Add the ways of using vineyard to the result, if it is among the systems."""
+    for system in run.systems:
+        if system.name == "ours" and system.missing is None:
+            for compared in COMPARISONS:
+                comparison.run(compared, run.patterns, run.rounds, run.scale, system, run.result)
+                run.note_systems()
+                run.result.write(out)
 
 
 def profiled(result: Result) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from side_by_side import machine
-from side_by_side.table import quantity
+from side_by_side.table import as_shown, quantity
 
 Cell = dict[str, Any]
 
@@ -73,11 +73,24 @@ def difference(row: dict[str, Any], base: Cell, new: Cell) -> Difference | None:
 
 def of_two(base: dict[str, Any], new: dict[str, Any]) -> Iterator[Difference]:
     """Compare vineyard in two results."""
-    cells = {row["name"]: row["cells"].get("ours", {}) for row in base["rows"]}
-    for row in new["rows"]:
-        found = difference(row, cells.get(row["name"], {}), row["cells"].get("ours", {}))
+    cells = {name: cell for _, name, cell in _ours(base)}
+    for row, name, cell in _ours(new):
+        found = difference(row | {"name": name}, cells.get(name, {}), cell)
         if found:
             yield found
+
+
+def _ours(result: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, Cell]]:
+    """Return row, name and cell of what was measured of vineyard: also each way, as the table has it."""
+    for row in result["rows"]:
+        ways = result.get("ways", {}).get(row["family"])
+        if ways is None:
+            yield row, row["name"], row["cells"].get("ours", {})
+            continue
+        base = ways["relative_to"]
+        for way in ways["columns"]:
+            cell, unit = as_shown(row, way, base)
+            yield row | {"unit": unit}, f"{row['name']}, {way}", cell
 
 
 def of_one(result: dict[str, Any]) -> Iterator[Difference]:

@@ -3,7 +3,7 @@
 """Fills the tables of docs/performance.md from a result: what stands between two markers is replaced.
 
 ``<!-- figures: NAME … -->`` and ``<!-- end -->``, where NAME is ``facts``, ``systems``, ``programs``,
-``profile``, or the name of a family of rows.
+``profile``, or the title of a family of rows or of a comparison of ways.
 
 Usage: python -m side_by_side.document RESULT.json DOCUMENT.md
 """

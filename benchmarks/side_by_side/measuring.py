@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from side_by_side.environments import Environment, environment_of
 from side_by_side.peers import server_of
 from side_by_side.peers.peer import CannotDo, NotToBeHad, Server
 from side_by_side.rows import FAMILIES
-from side_by_side.rows.family import Family, Measure, Row, Scale, Turn
+from side_by_side.rows.family import Family, Measure, Row, Scale, Turn, wanted
 from side_by_side.session import Failed, Session
 
 
@@ -128,16 +127,18 @@ class Run:
 
     def measure(self, save: Callable[[result.Result], None]) -> result.Result:
         """Measure everything, and return what was found; `save` is called after each family."""
+        rows = self.patterns
         for family in FAMILIES:
-            measures = [m for m in family.measures if any(self._wants(row) for row in m.rows)]
+            measures = [m for m in family.measures if any(wanted(row, rows) for row in m.rows)]
             if measures:
                 self._family(replace(family, measures=measures))
-                self.result.systems = {system.name: system.facts() for system in self.systems}
+                self.note_systems()
                 save(self.result)
         return self.result
 
-    def _wants(self, row: Row) -> bool:
-        return not self.patterns or any(fnmatch(row.name, p) for p in self.patterns)
+    def note_systems(self) -> None:
+        """Write down what has become known of the systems."""
+        self.result.systems = {system.name: system.facts() for system in self.systems}
 
     def _family(self, family: Family) -> None:
         say(f"{family.title}:")
@@ -153,7 +154,7 @@ class Run:
             self._together(family, systems, rounds, cells)
         for measure in family.measures:
             for row in measure.rows:
-                if self._wants(row):
+                if wanted(row, self.patterns):
                     self.result.add(family.title, row, cells.of(row, [s.name for s in systems]))
 
     def _together(

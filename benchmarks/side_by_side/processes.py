@@ -11,7 +11,7 @@ import signal
 import stat
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -31,6 +31,15 @@ def adopt_orphans() -> None:
 def die_with_parent() -> None:
     """Have the kernel end this process when the one that started it has ended."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a process that is measured: this one's, and these variables.
+
+    Python keeps what it has compiled, as it does for users: else the first call of each process would
+    be compiling.
+    """
+    return os.environ | {"PYTHONDONTWRITEBYTECODE": ""} | dict(variables or {})
 
 
 def descendants(roots: Iterable[int]) -> list[int]:

@@ -14,11 +14,13 @@ The schema, which the file also carries under ``"schema"``::
                 versions, missing (why it was left out, or null)
     rows        list, in the order of the table:
       name, title, family, unit, better ("less" or "more"), goal (text or null), note
-      cells     system -> one of
+      cells     system, or way -> one of
                   {"median", "q1", "q3", "min", "max", "rounds": [medians of each round],
                    "samples": how many in all, "equal": whether what came back was what was put}
                   {"cannot": why it has no way to do this}
                   {"failed": what went wrong}
+    ways        family -> columns (way -> title), relative_to (the way that the table has the others'
+                times divided by, or null), goal; for families whose cells are of ways instead of systems
     cpp         what the Google Benchmark programs found: list of program, name, and the fields of a cell
     profile     where the time of frequent operations goes: list of operation, samples, places (where,
                 share, symbols); see profile.py
@@ -62,6 +64,21 @@ def cell(rounds: Sequence[Sequence[float]], equal: bool) -> Cell:
     }
 
 
+def relative(found: Cell, base: Cell) -> Cell:
+    """Divide the times of each round by another's of the same round: less than 1 is faster.
+
+    Examples
+    --------
+    >>> relative(cell([[1.0], [4.0]], True), cell([[2.0], [4.0]], True))["median"]
+    0.75
+    """
+    if "median" not in found or "median" not in base:
+        return found
+    pairs = zip(found["rounds"], base["rounds"], strict=False)  # where one failed, it has fewer
+    ratios = [[own / other] for own, other in pairs]
+    return cell(ratios, found["equal"] and base["equal"])
+
+
 def quartiles(numbers: Sequence[float]) -> tuple[float, float, float]:
     """Return the first quartile, the median and the third.
 
@@ -83,6 +100,7 @@ class Result:
     settings: dict[str, Any]
     systems: dict[str, dict[str, Any]] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
+    ways: dict[str, dict[str, Any]] = field(default_factory=dict)
     cpp: list[dict[str, Any]] = field(default_factory=list)
     profile: list[dict[str, Any]] = field(default_factory=list)
     when: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M", time.gmtime()))

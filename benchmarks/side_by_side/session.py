@@ -38,7 +38,7 @@ class Worker:
     ) -> None:
         ours, theirs = socket.socketpair()
         with theirs, log.open("ab") as output:
-            environment = os.environ | variables | {"PYTHONPATH": str(BENCHMARKS)}
+            environment = processes.environment(variables | {"PYTHONPATH": str(BENCHMARKS)})
             self._process = subprocess.Popen(
                 [python, "-m", "side_by_side.worker", peer, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,

@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from side_by_side import values
 
 if TYPE_CHECKING:
@@ -93,16 +91,14 @@ def put_over(client: Client, value: str, count: int, pause: float = 0.0) -> Samp
 
 
 def put_allocated(client: Client, value: str, count: int) -> tuple[Samples, list[Key]]:
-    """Put arrays that were allocated in the store and filled there; only the put is timed."""
-    size = int(value.removeprefix("array:"))
+    """Put what was allocated in the store and filled there; only the put is timed."""
     samples, keys = [], []
     for _ in range(count):
-        array = client.empty(size // 8, np.float64)
-        values.fill(array)
+        made = values.make_within(client.empty, value)
         begin = time.perf_counter()
-        key = client.put(array)
+        key = client.put(made)
         samples.append(time.perf_counter() - begin)
-        del array
+        del made
         keys.append(client.key_out(key))
         if len(keys) < count:
             client.delete([client.key_in(keys.pop())])

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from side_by_side import machine
+from side_by_side.result import relative
 
 _UNITS = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")),
@@ -75,9 +77,12 @@ def profile(result: dict[str, Any]) -> Iterator[str]:
 def family(result: dict[str, Any], title: str) -> Iterator[str]:
     """Return the table of one family of rows; nothing where none was measured."""
     rows = [row for row in result["rows"] if row["family"] == title]
-    names = [n for n in result["systems"] if any(_says(row["cells"].get(n)) for row in rows)]
     if not rows:
         return
+    if title in result["ways"]:
+        yield from _ways(result["ways"][title], rows)
+        return
+    names = [n for n in result["systems"] if any(_says(row["cells"].get(n)) for row in rows)]
     goals = any(row["goal"] for row in rows)
     head = ["", *(["goal"] if goals else []), *(result["systems"][n]["title"] for n in names)]
     yield f"| {' | '.join(head)} |"
@@ -89,8 +94,42 @@ def family(result: dict[str, Any], title: str) -> Iterator[str]:
         yield f"| {' | '.join([row['title'], *goal, *cells])} |"
 
 
+def _ways(ways: dict[str, Any], rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Return the table of a comparison of ways; where they are relative, with the medians of all."""
+    columns, base = ways["columns"], ways["relative_to"]
+    yield f"| {' | '.join(['', 'goal', *columns.values()])} |"
+    yield "|---|:--|" + "--:|" * len(columns)
+    for row in rows:
+        cells = [cell_text(*as_shown(row, way, base)) for way in columns]
+        yield f"| {' | '.join([row['title'], row['goal'] or '', *cells])} |"
+    if base is None:
+        return
+    cells = []
+    for way in columns:
+        found = [as_shown(row, way, base)[0] for row in rows]
+        medians = [cell["median"] for cell in found if "median" in cell]
+        text = quantity(statistics.median(medians), "x") if medians and way != base else ""
+        cells.append(f"**{text}**" if text else "")
+    yield f"| {' | '.join(['**median of these**', ways['goal'] or '', *cells])} |"
+
+
+def as_shown(row: dict[str, Any], way: str, base: str | None) -> tuple[dict[str, Any], str]:
+    """Return the cell of a way and its unit: relative to another way, where there is one."""
+    found = row["cells"].get(way, {})
+    if base in (None, way):
+        return found, row["unit"]
+    return relative(found, row["cells"].get(base, {})), "x"
+
+
 def _says(cell: dict[str, Any] | None) -> bool:
     return cell is not None and ("median" in cell or "failed" in cell)
+
+
+def _title(result: dict[str, Any], family: str, name: str) -> str:
+    """Return what a column of a family is called."""
+    if family in result["ways"]:
+        return str(result["ways"][family]["columns"][name])
+    return str(result["systems"][name]["title"])
 
 
 def _best(result: dict[str, Any], row: dict[str, Any]) -> str | None:
@@ -116,7 +155,7 @@ def cell_text(cell: dict[str, Any] | None, unit: str, bold: bool = False) -> str
     >>> cell_text({"cannot": "arrays alone"}, "s"), cell_text(None, "s")
     ('–', '')
     """
-    if cell is None:
+    if not cell:
         return ""
     if "failed" in cell:
         return "fails"
@@ -143,11 +182,26 @@ def quantity(number: float, unit: str) -> str:
     >>> quantity(0.0123, "s"), quantity(3 << 20, "B"), quantity(12.0, "1")
     ('12.3 ms', '3.00 MiB', '12.0')
     """
+    if unit == "x":
+        return speed(number)
     units = _UNITS[unit]
     factor, name = next((u for u in units if abs(number) >= u[0]), units[-1])
     scaled = number / factor
     digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
     return f"{scaled:.{digits}f} {name}".rstrip()
+
+
+def speed(ratio: float) -> str:
+    """Return what a ratio of times means.
+
+    Examples
+    --------
+    >>> speed(0.5), speed(1.25), speed(1.001)
+    ('2.00 × as fast', '1.25 × as slow', 'as fast')
+    """
+    if 0.995 <= ratio <= 1.005:
+        return "as fast"
+    return f"{1 / ratio:.2f} × as fast" if ratio < 1 else f"{ratio:.2f} × as slow"
 
 
 def notes(result: dict[str, Any]) -> Iterator[str]:
@@ -165,7 +219,7 @@ def notes(result: dict[str, Any]) -> Iterator[str]:
         for name, cell in row["cells"].items():
             for how in ("cannot", "failed"):
                 if how in cell:
-                    title = result["systems"][name]["title"]
+                    title = _title(result, row["family"], name)
                     reasons.setdefault((title, cell[how]), []).append(row["name"])
     if reasons:
         yield ""

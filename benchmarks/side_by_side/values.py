@@ -106,11 +106,21 @@ _MAKERS: dict[str, Callable[..., Value]] = {
 }
 
 
-def fill(array: np.ndarray) -> None:
-    """Make an array what ``array:SIZE`` is, some MiB at a time."""
+def make_within(empty: Callable[..., np.ndarray], name: str) -> Value:
+    """Return an ``array:`` or a ``frame:`` as `make` does, in memory that ``empty(shape, dtype)`` gives."""
+    kind, _, size = name.partition(":")
+    if kind == "frame":
+        import pandas as pd
+
+        columns, rows = map(int, size.split("x"))
+        block = empty((columns, rows), np.float64)
+        np.random.default_rng(2).random(out=block)
+        return pd.DataFrame(block.T, copy=False)
+    array = empty(int(size) // 8, np.float64)
     for first in range(0, len(array), _STEP):
         part = array[first : first + _STEP]
         part[:] = np.arange(first + 0.5, first + len(part))
+    return array
 
 
 def is_made(got: Value, name: str) -> bool:

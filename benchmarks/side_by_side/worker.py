@@ -19,7 +19,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from side_by_side import steps
+from side_by_side import steps, tasks
 from side_by_side.peers.peer import CannotDo, Client
 from side_by_side.processes import die_with_parent
 
@@ -28,7 +28,8 @@ def run(client: Client, step: str, arguments: dict[str, Any]) -> tuple[str, Any]
     """Take one step, and say how it ended."""
     try:
         own = step in ("forward", "spawn", "make_volumes")
-        take = getattr(client, step) if own else partial(getattr(steps, step), client)
+        timed = tasks if step == "work" else steps
+        take = getattr(client, step) if own else partial(getattr(timed, step), client)
         return "ok", take(**arguments)
     except CannotDo as error:
         return "cannot", str(error)

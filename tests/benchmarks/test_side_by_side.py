@@ -6,6 +6,7 @@ Nothing here says how long anything may take.
 """
 
 import doctest
+import importlib
 import json
 import os
 import signal
@@ -18,18 +19,17 @@ import pytest
 from side_by_side import (
     compare,
     document,
-    environments,
     machine,
-    processes,
     result,
     steps,
     table,
     values,
 )
-from side_by_side.measuring import Cells, System
-from side_by_side.peers.peer import CannotDo, Client, NotToBeHad
+from side_by_side.measuring import Cells
+from side_by_side.peers import NAMES, memcpy_fresh
+from side_by_side.peers.peer import CannotDo, Client
 from side_by_side.rows import FAMILIES, family
-from side_by_side.session import Failed, Session
+from side_by_side.ways import COMPARISONS
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
@@ -77,7 +77,16 @@ def run(tmp_path_factory):
             "pickle_shm",
             "memcpy",
         ),
-        *("--rows", "*100b", "put-64kib", "get-1mib-*", "put-1gib-*", "*-table", "put-empty-64mib"),
+        *(
+            "--rows",
+            "*100b",
+            "put-64kib",
+            "put-64mib*",
+            "get-1mib-*",
+            "put-1gib-*",
+            "*-table",
+            "put-empty-64mib",
+        ),
         *("get-by-2", "get-of-10*", "memory-*", "list-*", "start", "idle-*"),
     )
     said, log = driver.communicate()
@@ -205,6 +214,19 @@ def test_values_are_equal_wherever_they_are_made_and_no_others_are(prefix):
     assert not values.is_made(values.make("bytes:7"), f"{prefix}7")
 
 
+@pytest.mark.parametrize("name", ["array:800", "frame:3x50"])
+def test_what_is_made_in_memory_of_the_store_is_what_is_made_elsewhere(name):
+    given = []
+
+    def empty(shape, dtype):
+        given.append(np.full(shape, np.nan, dtype))
+        return given[0]
+
+    made = values.make_within(empty, name)
+    assert values.is_made(made, name)
+    assert np.shares_memory(np.asarray(made), given[0])
+
+
 def test_strings_of_another_kind_are_not_the_same():
     objects, strings = values.make("objects:5"), values.make("strings:5")
     assert not values.same(strings, objects)
@@ -218,6 +240,52 @@ def test_each_put_over_deletes_the_one_before(put_first):
     samples = steps.put_over(client, "bytes:10", put_first)
     assert len(samples) == put_first
     assert client.there == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_peer_can_put_get_and_delete(name):
+    kind = importlib.import_module(f"side_by_side.peers.{name}").Client
+    assert issubclass(kind, Client)
+    assert not kind.__abstractmethods__
+
+
+def test_a_peer_that_can_not_get_is_none():
+    class Sink(Client):
+        def put(self, value):
+            return 0
+
+        def delete(self, keys):
+            pass
+
+    with pytest.raises(TypeError, match="get"):
+        Sink({})
+
+
+@pytest.mark.parametrize(
+    ("step", "arguments"),
+    [
+        ("spawn", []),
+        ("forward", [[]]),
+        ("empty", [1, "f8"]),
+        ("make_volumes", [1]),
+        ("list_page", [1]),
+    ],
+)
+def test_what_a_peer_has_no_way_to_do_it_says(step, arguments):
+    with pytest.raises(CannotDo, match="has "):
+        getattr(Lying(), step)(*arguments)
+
+
+def test_fresh_pages_are_fresh_until_what_was_put_is_deleted():
+    client = memcpy_fresh.Client({})
+    keys = steps.put(client, "array:800", 3)[1]
+    assert len(set(keys)) == 3
+    there = list(client._there.values())
+    assert [bytes(memory[:800]) for memory in there] == [values.make("array:800").tobytes()] * 3
+    steps.delete(client, keys[:1])
+    assert list(client._there.values()) == there[1:]
+    client.close()
+    assert not client._there
 
 
 def test_an_unequal_cell_is_marked_and_never_best():
@@ -296,7 +364,8 @@ def test_figures_of_a_quick_run_do_not_get_into_the_document(tmp_path, run):
 
 
 def test_the_documents_markers_name_families():
-    titles = {f.title for f in FAMILIES} | {"facts", "systems", "programs", "profile"}
+    titles = {part.title for part in (*FAMILIES, *COMPARISONS)}
+    titles |= {"facts", "systems", "programs", "profile"}
     text = (ROOT / "docs/performance.md").read_text()
     named = [
         line[len("<!-- figures: ") : -len(" -->")]
@@ -308,104 +377,8 @@ def test_the_documents_markers_name_families():
 
 def test_names_of_rows_are_all_different():
     names = [row.name for f in FAMILIES for measure in f.measures for row in measure.rows]
+    names += [row.name for comparison in COMPARISONS for row in comparison.rows]
     assert len(names) == len(set(names))
-
-
-@pytest.fixture
-def session(tmp_path, monkeypatch):
-    """Pickle files, up, with a producer and a consumer."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with System.of("pickle_shm").start(1 << 20) as session:
-        yield session
-
-
-def test_a_worker_that_ends_is_a_failure_of_the_row_and_of_those_after(session):
-    _, keys = session.producer.run("put", value="bytes:10", count=1)
-    assert session.consumer.run("verify", keys=keys, value="bytes:10")
-    os.kill(session.consumer.pid, signal.SIGKILL)
-    for _ in range(2):
-        with pytest.raises(Failed, match="its process ended"):
-            session.consumer.run("verify", keys=keys, value="bytes:10")
-    assert session.producer.run("put", value="bytes:10", count=1)
-
-
-def test_a_step_that_does_not_end_is_given_up_with_its_process(session, monkeypatch):
-    monkeypatch.setattr("side_by_side.session.PATIENCE", 0.01)
-    with pytest.raises(Failed, match="no answer"):
-        session.producer.run("put", value="bytes:10", count=1, pause=1000)
-    with pytest.raises(Failed, match="its process ended"):
-        session.producer.run("put", value="bytes:10", count=1)
-
-
-def test_an_end_that_is_interrupted_can_be_repeated(session, tmp_path, monkeypatch):
-    def interrupted():
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(session.consumer, "stop", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            session.stop()
-    assert session in Session.running
-    session.stop()
-    assert session not in Session.running
-    assert list(tmp_path.glob("vybench-*")) == []
-    session.stop()
-
-
-def test_a_system_whose_turn_it_is_not_stands_still(session):
-    def states():
-        pids = processes.descendants(session._roots())
-        stats = [Path(f"/proc/{pid}/stat").read_text() for pid in pids]
-        return {stat.rpartition(")")[2].split()[0] for stat in stats}
-
-    session.freeze()
-    while states() != {"T"}:  # a signal takes its time
-        pass
-    session.thaw()
-    assert session.producer.run("put", value="bytes:10", count=1)
-
-
-def test_what_goes_wrong_in_a_step_is_said(session):
-    with pytest.raises(Failed, match="FileNotFoundError"):
-        session.consumer.run("verify", keys=["/nowhere/at/all"], value="bytes:10")
-    with pytest.raises(CannotDo, match="no list"):
-        session.consumer.run("listing", limit=1, repeat=1)
-
-
-def test_a_server_that_does_not_come_up_is_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    system = System.of("ours")
-    with pytest.raises(NotToBeHad, match=r"did not start: .*size"):
-        system.start(-1)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_peer_that_can_not_be_installed_is_not_to_be_had(tmp_path, monkeypatch):
-    monkeypatch.setattr(environments, "PEERS", tmp_path)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    wanted = tmp_path / "peer.txt"
-    wanted.write_text("numpy==2.4.6\n")
-    for _ in range(2):  # what was made halfway is not taken for whole
-        with pytest.raises(NotToBeHad, match=r"could not be installed: .*numpy"):
-            environments.installed("peer", wanted)
-
-
-def test_stopped_processes_and_their_children_are_ended():
-    shell = subprocess.Popen(
-        ["sh", "-c", "sleep 1000 & sleep 1000 & echo up; wait"],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert shell.stdout.readline() == "up\n"
-    family_of = processes.descendants([shell.pid])
-    assert len(family_of) == 3
-    processes.freeze([shell.pid])
-    processes.end([shell.pid])
-    assert processes.descendants([shell.pid]) == [shell.pid]
-    assert not any(processes._runs(pid) for pid in family_of)
-    shell.stdout.close()
-    shell.wait()
 
 
 @pytest.mark.parametrize("module", [family, machine, result, table])

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from side_by_side.peers import memcpy
 from side_by_side.peers.memcpy import copy
+from side_by_side.peers.peer import Address
 
 _HUGE = 2 << 20
 
@@ -24,16 +26,31 @@ class Server(memcpy.Server):
 
 
 class Client(memcpy.Client):
+    """What is put stays until it is deleted, as in a system: else the next would get its pages."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self._there: dict[int, mmap.mmap] = {}
+        self._next = 0
+
     def put(self, value: Any) -> int:
         size = self.source.nbytes
         descriptor = os.memfd_create("bench")
         try:
             os.ftruncate(descriptor, max(-(-size // _HUGE) * _HUGE, _HUGE))
-            with mmap.mmap(descriptor, max(size, 1)) as memory:
-                memory.madvise(mmap.MADV_HUGEPAGE)
-                to = np.frombuffer(memory, np.uint8, size)
-                copy(to, self.source, self.cores, self.threads)
-                del to
+            memory = mmap.mmap(descriptor, max(size, 1))
         finally:
             os.close(descriptor)
-        return 0
+        memory.madvise(mmap.MADV_HUGEPAGE)
+        copy(np.frombuffer(memory, np.uint8, size), self.source, self.cores, self.threads)
+        self._next += 1
+        self._there[self._next] = memory
+        return self._next
+
+    def delete(self, keys: Sequence[int]) -> None:
+        for key in keys:
+            del self._there[key]  # unmapped when the copying threads have let go of it, too
+
+    def close(self) -> None:
+        self._there.clear()
+        super().close()

@@ -9,13 +9,14 @@ import pickle
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar
 
-from side_by_side.processes import die_with_parent
+from side_by_side import processes
 
 Address = dict[str, Any]
 
@@ -95,9 +96,9 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env=os.environ | environment,
+                env=processes.environment(environment),
                 start_new_session=True,  # a Ctrl-C is for the driver
-                preexec_fn=die_with_parent,
+                preexec_fn=processes.die_with_parent,
             )
 
     def wait_for(self, ready: Callable[[], bool], what: str, seconds: float = 60) -> None:
@@ -117,8 +118,12 @@ class Server:
             time.sleep(0.001)
 
 
-class Client:
-    """A system as a worker sees it. What it has no way to do raises `CannotDo`."""
+class Client(ABC):
+    """A system as a worker sees it.
+
+    Every one can put, get and delete; a value of a kind that it does not hold, and whatever else it has
+    no way to do, raises `CannotDo`.
+    """
 
     #: Modules that are imported before the clock of connecting starts.
     imports: ClassVar[Sequence[str]] = ()
@@ -131,17 +136,17 @@ class Client:
     def prepare(self, value: Any) -> None:
         """Be told of the value of the next puts. For limits; a system has no such chance."""
 
+    @abstractmethod
     def put(self, value: Any) -> Any:
         """Store a value so that other processes can get it, and return a key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def get(self, key: Any) -> Any:
         """Return the value; it stays valid until `forget`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delete(self, keys: Sequence[Any]) -> None:
         """Delete values, so that their memory can be used again."""
-        raise NotImplementedError
 
     def put_many(self, values: Sequence[Any]) -> list[Any]:
         """Store many: in one call where the system has one for it."""
@@ -152,6 +157,10 @@ class Client:
 
     def empty(self, shape: Any, dtype: Any) -> Any:
         """Return an array whose memory belongs to the store already."""
+        raise CannotDo("has no memory of the store to allocate from")
+
+    def allocator(self) -> Any:
+        """Have all large arrays that numpy makes from now on lie in the store; return what counts them."""
         raise CannotDo("has no memory of the store to allocate from")
 
     def make_volumes(self, count: int) -> None:
@@ -178,11 +187,11 @@ class Client:
 
     def spawn(self) -> int:
         """Start a reading process; only for systems that hand keys over in no other way."""
-        raise NotImplementedError
+        raise CannotDo("has its reading processes started by the driver")
 
     def forward(self, steps: Sequence[tuple[int, str, dict[str, Any]]]) -> list[tuple[str, Any]]:
         """Have spawned processes take a step each, at once."""
-        raise NotImplementedError
+        raise CannotDo("has no processes of its own that read")
 
     def versions(self) -> dict[str, str]:
         """Return the versions of what does the work."""

@@ -12,7 +12,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,18 @@ class Client(BaseClient):
         self._refs: dict[int, Any] = {}
         self._next = 0
         self._kept: list[Any] = []
-        self.put = ray.put
-        self.get = ray.get
+
+    @cached_property
+    def put(self) -> Callable[[Any], Any]:
+        import ray
+
+        return ray.put
+
+    @cached_property
+    def get(self) -> Callable[[Any], Any]:
+        import ray
+
+        return ray.get
 
     def get_many(self, keys: Sequence[Any]) -> list[Any]:
         return list(self.get(list(keys)))
@@ -129,11 +140,7 @@ class _Consumer:
 
 class _ActorClient(Client):
     def __init__(self, address: Address) -> None:
-        import ray
-
-        BaseClient.__init__(self, address)
-        self.put = ray.put
-        self.get = ray.get
+        BaseClient.__init__(self, address)  # Ray is there already
 
     def delete(self, keys: Sequence[Any]) -> None:
         if isinstance(keys, list):

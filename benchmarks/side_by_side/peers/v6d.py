@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from side_by_side.peers.peer import Address, NotToBeHad
@@ -39,9 +40,15 @@ class Client(BaseClient):
 
         super().__init__(address)
         self._client = vineyard.connect(address["socket"])
-        self.put = self._client.put
-        self.get = self._client.get
         self.key_in = vineyard.ObjectID
+
+    @cached_property
+    def put(self) -> Callable[[Any], Any]:
+        return self._client.put
+
+    @cached_property
+    def get(self) -> Callable[[Any], Any]:
+        return self._client.get
 
     def delete(self, keys: Sequence[Any]) -> None:
         self._client.delete(list(keys))

@@ -19,6 +19,7 @@ from side_by_side.rows import (
 FAMILIES = (
     small.FAMILY,
     arrays.FAMILY,
+    arrays.FRESH,
     large.FAMILY,
     tables.FAMILY,
     in_store.FAMILY,

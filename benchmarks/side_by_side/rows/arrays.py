@@ -25,6 +25,51 @@ def _put(name: str, size: int, count: int, goal: str) -> Measure:
     return Measure((row,), run)
 
 
+def _put_fresh(name: str, size: int, count: int, goal: str) -> Measure:
+    """Where no memory can be ready: nothing like it was asked for before."""
+
+    def run(turn: Turn) -> Found:
+        value = f"array:{turn.scale.size(size)}"
+        # What the first put of an array imports is no cost of the copy.
+        _, keys = turn.producer.run("put", value="array:800", count=1)
+        turn.delete(keys)
+        samples, keys = turn.producer.run("put", value=value, count=turn.scale.count(count))
+        yield f"put-{name}-fresh", samples
+        turn.verify(keys, value)
+        turn.delete(keys)
+
+    row = Row(
+        f"put-{name}-fresh",
+        f"put an array of {size_text(size)}, one of the first {count} into a fresh instance",
+        goal,
+        limits=("memcpy", "memcpy_fresh"),
+        picture=True,
+        note="none is deleted before the next is put",
+    )
+    return Measure((row,), run)
+
+
+def _put_ready(name: str, size: int, count: int, goal: str) -> Measure:
+    """Where one like it was deleted, and its memory could be made ready for the next."""
+
+    def run(turn: Turn) -> Found:
+        value = f"array:{turn.scale.size(size)}"
+        pause = 0.5 if not turn.scale.quick else 0.0
+        samples = turn.producer.run(
+            "put_over", value=value, count=turn.scale.count(count), pause=pause
+        )
+        yield f"put-{name}-ready", samples
+
+    row = Row(
+        f"put-{name}-ready",
+        f"put an array of {size_text(size)}, half a second after one like it was deleted",
+        goal,
+        limits=("memcpy",),
+        picture=True,
+    )
+    return Measure((row,), run)
+
+
 def _get(name: str, size: int, count: int) -> Measure:
     """Of `count` arrays that this process has never seen."""
 
@@ -100,10 +145,18 @@ FAMILY = Family(
     (
         _put("300kib", 300 * KIB, 40, "≤ 125 µs"),
         _put("1mib", MIB, 30, "≤ 125 µs"),
-        _put("64mib", 64 * MIB, 4, "≤ 4.5 ms"),
+        _put_ready("64mib", 64 * MIB, 4, "≤ 4.5 ms"),
         _get("1mib", MIB, 8),
         _get("64mib", 64 * MIB, 4),
         _get_and_sum("64mib", 64 * MIB),
     ),
     size=1 << 30,
+)
+
+FRESH = Family(
+    "arrays-fresh",
+    "Arrays, the first into a fresh instance",
+    (_put_fresh("64mib", 64 * MIB, 3, "≤ 9 ms"),),
+    size=1 << 30,
+    fresh=True,
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from side_by_side.machine import memory_available
@@ -114,9 +115,7 @@ class Turn:
         CannotDo
             There is less.
         """
-        free = memory_available()
-        if free < size:
-            raise CannotDo(f"needs {size / GIB:.0f} GiB of free memory, there are {free / GIB:.0f}")
+        need_memory(size)
 
 
 @dataclass(frozen=True)
@@ -153,6 +152,18 @@ class Family:
     fresh: bool = False
     systems: Sequence[str] | None = None
     rounds: int = 100
+
+
+def wanted(row: Row, patterns: Sequence[str]) -> bool:
+    """Whether a row was asked for: without patterns each is."""
+    return not patterns or any(fnmatch(row.name, pattern) for pattern in patterns)
+
+
+def need_memory(size: int) -> None:
+    """See `Turn.need`."""
+    free = memory_available()
+    if free < size:
+        raise CannotDo(f"needs {size / GIB:.0f} GiB of free memory, there are {free / GIB:.0f}")
 
 
 def size_text(size: int) -> str:
