@@ -66,11 +66,13 @@ void Ring::Publish() {
   woken_.store(true, std::memory_order_relaxed);
 }
 
-bool Ring::AwaitAwake() {
+bool Ring::AwaitAwake(bool give_way) {
   const bool woken = woken_.exchange(false, std::memory_order_relaxed);
   const auto end = os::Clock::now() + (woken ? kAwakeForSleeper : kAwake);
+  const int looks = give_way ? 1 : kLooksPerClock;
   do {
-    for (int i = 0; i < kLooksPerClock; ++i) {
+    if (give_way) awake_.GiveWay();
+    for (int i = 0; i < looks; ++i) {
       if (replies_.Available() != 0U ||
           page().by_socket.load(std::memory_order_acquire) != by_socket_) {
         return true;
@@ -83,10 +85,13 @@ bool Ring::AwaitAwake() {
 
 Result<Ring::Source> Ring::Await(int socket, os::TimePoint deadline,
                                  const std::function<bool()>& interrupted) {
+  using How = os::WaitingAwake::How;
   const bool engine_is_here =
       page().engine_processor.load(std::memory_order_relaxed) == os::CurrentProcessor();
-  const bool awake = !engine_is_here && awake_.IsWorthwhile();
-  if (awake) awake_.Note(AwaitAwake());
+  const auto partners = static_cast<int>(page().partners.load(std::memory_order_relaxed));
+  const How how = awake_.Choose(engine_is_here, partners);
+  const bool awake = how != How::kAsleep;
+  if (awake) awake_.Note(AwaitAwake(how == How::kGivingWay));
   const auto asleep_at = awake ? os::TimePoint() : os::Clock::now();
   const auto note_sleep = [&] {
     if (!awake && os::Clock::now() - asleep_at < kAwake) awake_.Note(true);

@@ -46,7 +46,7 @@ class Ring {
 
  private:
   Ring(os::Mapping mapping, os::UniqueFd bell);
-  bool AwaitAwake();
+  bool AwaitAwake(bool give_way);
   [[nodiscard]] layout::RingPage& page() const {
     return *reinterpret_cast<layout::RingPage*>(mapping_.data());
   }

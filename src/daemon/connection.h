@@ -93,6 +93,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] bool ClientIsHere() const;
   /// Tells the client where the engine runs; -1: it is moving.
   void NoteProcessor(int processor);
+  /// Tells it how many are in a burst, the engine included.
+  void NotePartners(int partners);
 
   [[nodiscard]] uint64_t volume() const { return volume_; }
   [[nodiscard]] os::Peer& peer() { return peer_; }

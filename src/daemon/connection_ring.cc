@@ -100,6 +100,10 @@ void Connection::NoteProcessor(int processor) {
   ring_->page.engine_processor.store(processor, std::memory_order_relaxed);
 }
 
+void Connection::NotePartners(int partners) {
+  ring_->page.partners.store(static_cast<uint32_t>(partners), std::memory_order_relaxed);
+}
+
 // False: it has to go through the socket, which also wakes a client that sleeps.
 bool Connection::SendByRing(std::span<const iovec> parts, size_t total) {
   layout::RingProducer<>& replies = ring_->replies;

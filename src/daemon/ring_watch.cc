@@ -31,6 +31,7 @@ void RingWatch::Add(const std::shared_ptr<Connection>& connection) {
   client_is_here_ = connection->ClientIsHere();
   connection->RingAwakes();
   awake_.push_back(connection);
+  for (const auto& each : awake_) each->NotePartners(Partners());
 }
 
 // The kernel tends to wake a thread where its waker runs. The two of a burst would take turns there while
@@ -66,38 +67,41 @@ bool RingWatch::PollAll() {
   return any;
 }
 
-microseconds RingWatch::WaitingTime() {
-  if (client_is_here_) return microseconds(0);
-  return awake_is_better_.IsWorthwhile() ? kWait : kShortWait;
+// True: there was a request.
+bool RingWatch::Look(bool give_way) {
+  int busy = 0;
+  const int looks = give_way ? 1 : kLooksPerTurn;
+  for (int look = 0; look < looks && busy < kBusyLooksPerTurn; ++look) {
+    if (PollAll()) {
+      ++busy;
+    } else if (give_way) {
+      awake_is_better_.GiveWay();
+    } else {
+      os::Pause();
+    }
+  }
+  return busy > 0;
 }
 
 void RingWatch::StayAwake(asio::io_context& io) {
-  microseconds wait = WaitingTime();
-  auto until = os::Clock::now() + wait;
+  using How = os::WaitingAwake::How;
+  auto last = os::Clock::now();  // that there was something to do
   for (int requests = -1; !io.stopped();) {
-    int busy = 0;
-    for (int look = 0; look < kLooksPerTurn && busy < kBusyLooksPerTurn; ++look) {
-      if (PollAll()) {
-        ++busy;
-      } else {
-        os::Pause();
-      }
-    }
+    const How how = awake_is_better_.Choose(client_is_here_, Partners());
+    const auto wait = how != How::kAsleep ? kWait : client_is_here_ ? microseconds(0) : kShortWait;
+    const bool busy = Look(how == How::kGivingWay);
     const auto now = os::Clock::now();
-    if (busy > 0) {
-      if (client_is_here_) {
-        MakeWay(now);
-        wait = WaitingTime();
-      }
-      until = now + wait;
+    if (busy) {
+      if (client_is_here_) MakeWay(now);
+      last = now;
       if (++requests > 0) awake_is_better_.Note(true);
     }
     for (int i = 0; i < kHandlersPerTurn && io.poll_one() > 0; ++i) {
     }
     // Not only when all fall asleep, which they may never do: each holds its memory.
     std::erase_if(awake_, [](const auto& connection) { return connection->closed(); });
-    if (now < until || !AllFallAsleep()) continue;
-    if (wait == kWait) awake_is_better_.Note(false);
+    if (now < last + wait || !AllFallAsleep()) continue;
+    if (how != How::kAsleep) awake_is_better_.Note(false);
     asleep_at_ = now;
     return;
   }

@@ -12,7 +12,6 @@
 #define ASIO_STANDALONE
 #include <asio/io_context.hpp>
 
-#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -32,8 +31,10 @@ class RingWatch {
 
  private:
   void MakeWay(os::TimePoint now);
-  std::chrono::microseconds WaitingTime();
+  bool Look(bool give_way);
   bool PollAll();
+  /// All that are in a burst: its clients, and this thread.
+  [[nodiscard]] int Partners() const { return static_cast<int>(awake_.size()) + 1; }
   /// True: all sleep, and nothing is watched any more.
   bool AllFallAsleep();
   void StayAwake(asio::io_context& io);

@@ -134,6 +134,8 @@ struct RingPage {
   alignas(64) std::atomic<uint64_t> by_socket;
   /// Where each side last ran: while both are on one processor waiting awake only keeps the other away.
   std::atomic<int32_t> engine_processor;
+  /// By the engine: clients that are in a burst now, and itself.
+  std::atomic<uint32_t> partners;
   alignas(64) std::atomic<int32_t> client_processor;
 };
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <thread>
@@ -49,16 +50,27 @@ int RunnableThreads() {
 
 }  // namespace
 
-bool WaitingAwake::IsWorthwhile() {
+WaitingAwake::How WaitingAwake::Choose(bool shares_processor, int partners) {
+  static const auto kProcessors = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
   const int64_t now = CoarseNow();
   if (now - looked_at_ > kBetweenLooks) {
-    static const auto kProcessors = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
     looked_at_ = now;
     // Kernel threads run for a moment: once is not enough.
-    const bool crowd = RunnableThreads() > kProcessors;
-    crowded_ = std::exchange(crowd_, crowd) && crowd;
+    const int runnable = RunnableThreads();
+    runnable_ = std::min(std::exchange(last_runnable_, runnable), runnable);
   }
-  return !crowded_ && credit_ > 0;
+  if (credit_ == 0) return How::kAsleep;
+  if (runnable_ <= kProcessors) return shares_processor ? How::kGivingWay : How::kAwake;
+  return runnable_ > partners || now < asleep_until_ ? How::kAsleep : How::kGivingWay;
+}
+
+// Strangers may hide behind partners that sleep. They get no more than half of the time for nothing.
+void WaitingAwake::GiveWay() {
+  constexpr std::chrono::microseconds kSlice{500};
+  const auto begin = std::chrono::steady_clock::now();
+  ::sched_yield();
+  const std::chrono::nanoseconds lost = std::chrono::steady_clock::now() - begin;
+  if (lost >= kSlice) asleep_until_ = CoarseNow() + lost.count();
 }
 
 int CurrentProcessor() { return ::sched_getcpu(); }

@@ -21,14 +21,19 @@ int CurrentProcessor();
 /// Moves this thread to another one, if it may use any other; it may come back later.
 void LeaveProcessor();
 
-/// Whether waiting awake for another thread is worth it. It is not while more threads of the machine want
-/// to run than there are processors (looked up a few hundred times a second): the thread that is waited
-/// for may be one of them, and who stays awake is made to wait longer afterwards. Nor where it has mostly
-/// been in vain lately: such a wait costs as much as several others save. Not thread-safe.
+/// Whether to wait awake for another thread, and how. Not where it has mostly been in vain lately: such a
+/// wait costs as much as several others save. Alone on its processor a thread just looks again and again.
+/// Where it shares the processor with whom it waits for, or more threads of the machine want to run than
+/// there are processors (looked up a few hundred times a second), it lets others run between two looks:
+/// good where these are partners, who are soon done and do the same, and very bad where strangers compute, who
+/// get a whole slice of time then. Not thread-safe.
 class WaitingAwake {
  public:
-  /// Ask before each wait.
-  bool IsWorthwhile();
+  enum class How { kAsleep, kGivingWay, kAwake };
+  /// Ask before each wait. `partners`: threads that wait for each other like this one, itself included.
+  How Choose(bool shares_processor, int partners);
+  /// Between two looks, when giving way.
+  void GiveWay();
   /// Tell after each wait, awake or asleep: whether it came so soon that waiting awake was, or would have
   /// been, right.
   void Note(bool soon) {
@@ -38,10 +43,12 @@ class WaitingAwake {
  private:
   static constexpr int kMost = 32;
   static constexpr int kCost = 8;
+
   int credit_ = kMost / 2;
-  bool crowd_ = false;    // when last looked
-  bool crowded_ = false;  // then and before
-  int64_t looked_at_ = 0;
+  int runnable_ = 0;       // threads, when last looked or the time before, whichever were fewer
+  int last_runnable_ = 0;  // when last looked
+  int64_t looked_at_ = 0;  // nanoseconds
+  int64_t asleep_until_ = 0;
 };
 
 /// Between two looks at memory that another thread will change.

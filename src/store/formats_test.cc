@@ -184,6 +184,7 @@ TEST(Formats, TheRingPageShowsWhatIsWritten) {
   answered.Release(0x78);
   page.by_socket = 2;
   page.engine_processor = 1;
+  page.partners = 2;
   page.client_processor = 3;
   ExpectPageShows("ring", mapping.bytes());
 }
