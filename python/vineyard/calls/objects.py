@@ -190,7 +190,7 @@ class ObjectCalls(Calls):
             raise InvalidException(f"a limit is not negative: {limit}")
         check_text(pattern, "a pattern")
         infos = self._core.list(pattern, regex, limit, include_parts, timeout)
-        return [ObjectMeta.from_info(info, self) for info in infos]
+        return [ObjectMeta.listed(info, self) for info in infos]
 
     def list_objects(
         self,

@@ -64,9 +64,27 @@ class ObjectMeta:
     @classmethod
     def from_info(cls, info: ObjectInfo, client: Any = None) -> ObjectMeta:
         """The description of a stored object."""
-        self = cls()
+        self = cls.listed(info, client)
+        self._read()
+        return self
+
+    @classmethod
+    def listed(cls, info: ObjectInfo, client: Any = None) -> ObjectMeta:
+        """The same, which reads its metadata once it is asked for any: most of a long list never is."""
+        self = cls.__new__(cls)
         self._info = info
         self._client = client
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("_content", "_members", "_blobs") or "_info" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self._read()
+        return self.__dict__[name]
+
+    def _read(self) -> None:
+        info = self._info
+        assert isinstance(info, ObjectInfo)
         content = loads(info.metadata)
         if type(content) is not dict:
             corrupted("its metadata is no JSON object")
@@ -74,7 +92,6 @@ class ObjectMeta:
         ref, typename = info.id, info.typename
         text = repr(ref)
         blobs = content.pop(BLOBS_KEY, None)
-        self._blobs = blobs if type(blobs) is dict else {}
         content.setdefault("nbytes", info.nbytes)
         if typename == "vineyard::Sequence" and "size_" in content:
             content.setdefault(_SIZE_KEY, content["size_"])
@@ -88,9 +105,9 @@ class ObjectMeta:
             "instance_id": 0,
             "transient": False,
         }
-        self._content = content
+        self._blobs = blobs if type(blobs) is dict else {}
         self._members = dict(info.members)
-        return self
+        self._content = content
 
     @classmethod
     def of_blob(cls, blob: Blob, client: Any = None) -> ObjectMeta:
