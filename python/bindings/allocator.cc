@@ -9,6 +9,7 @@
 #define NPY_NO_DEPRECATED_API NPY_1_22_API_VERSION
 #define NPY_TARGET_VERSION NPY_1_22_API_VERSION
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 
 #include "bindings.h"
@@ -88,7 +89,17 @@ const PyDataMem_Handler* HandlerOf(nb::handle capsule) {
   return static_cast<const PyDataMem_Handler*>(handler);
 }
 
+// What numpy's first large array would have done had it come from malloc: glibc learns from the first large block
+// that is freed to keep such blocks from then on. Without it, whatever else the program allocates (pandas' hash
+// tables) would be mapped and unmapped each time.
+void TeachMalloc() {
+  constexpr size_t kLargestItLearnsFrom = (size_t{32} << 20) - (size_t{64} << 10);
+  void* volatile block = std::malloc(kLargestItLearnsFrom);
+  std::free(block);
+}
+
 void Fill(Hook* hook, const char* name, const PyDataMem_Handler* before) {
+  TeachMalloc();
   hook->before = before;
   hook->handler.version = 1;
   std::string_view(name).copy(hook->handler.name, sizeof hook->handler.name - 1);

@@ -3,6 +3,7 @@
 """The allocator through forks, ends, and the death of others; and for whole processes."""
 
 import contextvars
+import ctypes
 import gc
 import os
 import signal
@@ -400,3 +401,28 @@ def test_children_of_multiprocessing_have_it_too(python, socket):
         socket,
     )
     assert done.stdout.split() == ["right"]
+
+
+KEPT_BY_MALLOC = """
+import ctypes, numpy, vineyard
+
+class Mallinfo2(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.mallinfo2.restype = Mallinfo2
+vineyard.enable_allocator(vineyard.connect(), force=True)
+numpy.ones(1 << 20).sum()
+mapped = libc.mallinfo2().hblks
+libc.malloc(8 << 20)
+print(libc.mallinfo2().hblks - mapped)
+"""
+
+
+def test_what_else_the_program_allocates_is_kept_by_malloc_as_without_it(socket, python):
+    if not hasattr(ctypes.CDLL(None), "mallinfo2"):
+        pytest.skip("this C library is no glibc, or an old one")
+    assert python(KEPT_BY_MALLOC, VINEYARD_IPC_SOCKET=socket).stdout.split() == ["0"]
