@@ -221,6 +221,21 @@ def test_exists_delete_and_list(client):
             call(ref)
 
 
+def test_a_damaged_description_does_not_hide_the_others(own_client):
+    good = own_client.put([1, 2])
+    bad = own_client._core.put("example::Damaged", "[1]", [], None)
+    listed = {meta.id: meta for meta in own_client.list_metadatas(limit=None)}
+    assert set(listed) == {good, bad}
+    assert listed[good].typename == "vineyard::Sequence"
+    copied = pickle.loads(pickle.dumps(listed[good]))
+    assert (copied.id, copied.typename) == (good, "vineyard::Sequence")
+    with pytest.raises(AttributeError):
+        _ = listed[good].no_such_attribute
+    for read in (str, lambda meta: meta["x"], own_client.get_meta):
+        with pytest.raises(vineyard.VineyardException, match="no JSON object"):
+            read(listed[bad] if read is not own_client.get_meta else bad)
+
+
 def test_deleting_one_unknown_id_deletes_nothing(client):
     ref = client.put(1)
     with pytest.raises(vineyard.ObjectNotExistsException):
