@@ -144,8 +144,11 @@ class ManyCalls(Calls):
                 raise one
             typename, metadata, buffers, members, _ = one
             if members is None:
-                with contextlib.suppress(NotEncoded):
+                try:
                     value = decode(typename, metadata, buffers, pickle=self._pickle)
+                except NotEncoded:
+                    pass
+                else:
                     note(buffers)
                     values.append(value)
                     continue
