@@ -3,6 +3,7 @@
 #include "client/allocation_pool.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <system_error>
@@ -39,7 +40,8 @@ std::condition_variable*& SomethingIsIdle() {
   static auto* changed = new std::condition_variable;
   return changed;
 }
-bool trimming = false;  // a thread is at it. Guarded by the registry's mutex
+bool trimming = false;                // a thread is at it. Guarded by the registry's mutex
+std::atomic<uint64_t> all_parts = 0;  // of all pools
 
 /// As long as making the pages may take where all is well, and a moment.
 os::TimePoint AnswerDeadline(uint64_t size) {
@@ -83,11 +85,11 @@ Status AllocationPool::MakeTable() {
   return {};
 }
 
-// Each engine is told once.
+// Each engine is told, again if that failed.
 void AllocationPool::ShareTable() {
   client::Connection& connection = impl_->connection();
   const uint64_t generation = connection.facts().generation;
-  if (shared_with_.exchange(generation) == generation) return;
+  if (shared_with_ == generation) return;
   os::UniqueFd file;
   {
     const std::lock_guard lock(Registry::Mutex());
@@ -100,6 +102,7 @@ void AllocationPool::ShareTable() {
       fb::RequestBody::ShareIdle, [](auto& b, uint64_t) { return fb::CreateShareIdle(b).Union(); });
   share.fd = file.get();
   connection.Tell(share);
+  shared_with_ = generation;
 }
 
 // False: the instance has it. REQUIRES: the registry's mutex is held; asked once.
@@ -127,12 +130,13 @@ void AllocationPool::BecomeInherited() {
   table_file_.Reset();
   free_slots_.clear();
   shared_with_ = 0;
-  used_ = idle_bytes_ = parts_ = 0;
+  used_ = idle_bytes_ = 0;
   paused_until_ = 0;
 }
 
 void AllocationPool::ForgetThread() {
   trimming = false;
+  all_parts = 0;
   SomethingIsIdle() = new std::condition_variable;
 }
 
@@ -205,7 +209,7 @@ std::byte* AllocationPool::TakeFresh(uint64_t size) {
   ShareTable();
   const std::lock_guard lock(Registry::Mutex());
   used_ += made->mapping.size();
-  parts_ += made->extent.parts.size();
+  all_parts += made->extent.parts.size();
   auto memory = AllocatedMemory::MakeLocked(shared_from_this(), impl_, std::move(*made), size);
   std::byte* block = memory->bytes().data();
   memory->HoldItself(memory);
@@ -217,8 +221,9 @@ bool AllocationPool::MakeRoom(uint64_t size) {
   const uint64_t limit = limit_;
   const uint64_t parts = MaxParts();
   if (size > limit || used_ > limit - size) return false;
-  GiveBackWhile([&](const Idle&) { return used_ + idle_bytes_ + size > limit || parts_ >= parts; });
-  return parts_ < parts;
+  GiveBackWhile(
+      [&](const Idle&) { return used_ + idle_bytes_ + size > limit || all_parts >= parts; });
+  return all_parts < parts;
 }
 
 Result<MappedReservation> AllocationPool::Reserve(uint64_t size) {
@@ -267,7 +272,7 @@ bool AllocationPool::TakeBack(MappedReservation* memory) {
 
 void AllocationPool::Lost(uint64_t bytes, size_t parts) {
   used_ -= bytes;
-  parts_ -= parts;
+  all_parts -= parts;
 }
 
 // From the longest idle on. `unwanted` is asked under the registry's mutex.
@@ -281,7 +286,7 @@ void AllocationPool::GiveBackWhile(Unwanted unwanted) {
       const std::lock_guard lock(Registry::Mutex());
       while (!idle_.empty() && unwanted(idle_.front())) {
         idle_bytes_ -= idle_.front().memory.mapping.size();
-        parts_ -= idle_.front().memory.extent.parts.size();
+        all_parts -= idle_.front().memory.extent.parts.size();
         if (idle_.front().slot != kClaimed) Claim(idle_.front());
         taken.splice(taken.end(), idle_, idle_.begin());
       }

@@ -6,9 +6,10 @@
 // Each allocation is an AllocatedMemory that holds itself until it is freed. What was never sealed then
 // stays here, mapped and with all its pages, for the next allocation of about its size; what nobody has
 // asked for in a while goes back to the instance, by a thread that sleeps as long as there is nothing to
-// give back; and the instance takes it without asking where it is short (layout/idle_table.h). Counted in bytes and in parts (each is a descriptor and a mapping, of which a process has
-// few): past its bounds, and whenever the instance does not answer soon, the pool has no memory, and
-// whoever asks goes to the ordinary allocator.
+// give back; and the instance takes it without asking where it is short (layout/idle_table.h). Counted in
+// bytes, and all pools together in parts (each is a descriptor and a mapping, of which a process has few):
+// past its bounds, and whenever the instance does not answer soon, the pool has no memory, and whoever asks
+// goes to the ordinary allocator.
 //
 // It has a connection of its own, with nothing to ask while it waits: callers may hold what anybody who
 // is asked would want (Python's lock). Any thread may call, before and after a fork.
@@ -81,7 +82,6 @@ class AllocationPool : public std::enable_shared_from_this<AllocationPool> {
   std::atomic<uint64_t> limit_{0};
   std::atomic<uint64_t> used_{0};  // bytes of allocations that are not stored objects
   std::atomic<uint64_t> idle_bytes_{0};
-  std::atomic<uint64_t> parts_{0};  // of both
   std::atomic<uint64_t> allocations_{0};
   std::atomic<uint64_t> reused_{0};
   std::atomic<uint64_t> declined_{0};

@@ -11,6 +11,7 @@
 #include "daemon/server.h"
 #include "layout/ring.h"
 #include "os/memfd.h"
+#include "os/processor.h"
 #include "wire/codec.h"
 
 namespace vineyard::daemon {
@@ -190,6 +191,11 @@ void Server::Dispatch(Call call, const fb::Request& request) {
 }
 
 void Server::HandleOpenRing(Call call) {
+  static const bool kMayStayAwake = os::UsableProcessors() > 1;
+  if (!kMayStayAwake) {
+    return call.reply.Fail(
+        Status::FailedPrecondition("this instance has too little of the processors for a ring"));
+  }
   const auto rings = std::ranges::count_if(connections_, [&](const auto& entry) {
     return entry.second->has_ring() && entry.second->volume() == call.volume.id();
   });

@@ -30,11 +30,4 @@ Result<uint64_t> ReadAvailableMemory(const std::string& root = "");
 /// MemTotal of /proc/meminfo in bytes.
 std::optional<uint64_t> ParseMemTotal(std::string_view meminfo);
 
-/// Where /proc/self/cgroup says that this process is, each a path that begins with "/".
-struct CgroupPaths {
-  std::optional<std::string> v1_memory;
-  std::optional<std::string> v2;
-};
-CgroupPaths ParseCgroupPaths(std::string_view self_cgroup);
-
 }  // namespace vineyard::os

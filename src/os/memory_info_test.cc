@@ -104,15 +104,7 @@ TEST(MemoryInfoParsing, JunkGivesNothing) {
         "MemTotal: 99999999999999999999 kB", "MemTotal: 18446744073709551615 kB"}) {
     EXPECT_EQ(ParseMemTotal(text), std::nullopt) << text;
   }
-  for (const char* text : {"", "::", "0::", "0::relative", "4:memory", "4:memory:", "\n\n"}) {
-    const CgroupPaths paths = ParseCgroupPaths(text);
-    EXPECT_EQ(paths.v2, std::nullopt) << text;
-    EXPECT_EQ(paths.v1_memory, std::nullopt) << text;
-  }
-  EXPECT_EQ(ParseCgroupPaths("4:memory_pressure:/x\n").v1_memory, std::nullopt);
 }
-
-TEST(MemoryInfoParsing, PathsMayHoldColons) { EXPECT_EQ(ParseCgroupPaths("0::/a:b\n").v2, "/a:b"); }
 
 TEST(MemoryInfo, ThisMachineHasSomeMemory) {
   const Result<MemoryInfo> info = ReadMemoryInfo();

@@ -13,16 +13,34 @@
 #include <thread>
 #include <utility>
 
+#include "os/control_group.h"
+
 namespace vineyard::os {
+
+std::optional<double> ReadProcessorQuota(const std::string& root) {
+  std::optional<double> least;
+  VisitControlGroups(root, "cpu", [&](const ControlGroup& group) {
+    const bool v1 = group.version() == 1;
+    const std::string both = v1 ? std::string() : group.Read("cpu.max");  // "quota period"
+    const std::optional<uint64_t> quota = ParseNumber(v1 ? group.Read("cpu.cfs_quota_us") : both);
+    const std::optional<uint64_t> period =
+        ParseNumber(v1 ? group.Read("cpu.cfs_period_us") : both.substr(both.find(' ') + 1));
+    if (!quota || !period || *period == 0) return;
+    const double share = static_cast<double>(*quota) / static_cast<double>(*period);
+    least = std::min(least.value_or(share), share);
+  });
+  return least;
+}
 
 int UsableProcessors() {
   cpu_set_t set;
   CPU_ZERO(&set);
   // More processors than the set has room for: the affinity can't be had in it.
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) {
-    return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  }
-  return std::max(1, CPU_COUNT(&set));
+  const int allowed = ::sched_getaffinity(0, sizeof set, &set) == 0
+                          ? CPU_COUNT(&set)
+                          : static_cast<int>(std::thread::hardware_concurrency());
+  const double quota = ReadProcessorQuota().value_or(allowed);
+  return std::max(1, static_cast<int>(std::min<double>(allowed, quota)));
 }
 
 namespace {

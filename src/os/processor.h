@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
@@ -13,8 +15,11 @@
 
 namespace vineyard::os {
 
-/// As the scheduler's affinity of this thread says; at least 1.
+/// As the scheduler's affinity of this thread says, or fewer where its control group may use less of them;
+/// at least 1.
 int UsableProcessors();
+/// Processors' worth of time that the control groups grant; nullopt: no limit. Reads below `root`.
+std::optional<double> ReadProcessorQuota(const std::string& root = "");
 
 /// The one this thread runs on now.
 int CurrentProcessor();

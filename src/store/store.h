@@ -152,7 +152,7 @@ class Store final : public VolumeHost {
 
   Status OpenLedger();
   // store_idle.cc
-  void ClaimIdle(uint64_t bytes, const Volume* volume);
+  uint64_t ClaimIdle(uint64_t bytes, const Volume* volume);
   void MakeRoom(const Volume& volume, uint64_t bytes);
   [[nodiscard]] bool MustWaitForQuota(const Volume& volume, uint64_t bytes) const;
   void Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,

@@ -43,7 +43,7 @@ uint64_t Store::IdleBytes(const Volume& volume) {
   return bytes;
 }
 
-void Store::ClaimIdle(uint64_t bytes, const Volume* volume) {
+uint64_t Store::ClaimIdle(uint64_t bytes, const Volume* volume) {
   uint64_t claimed = 0;
   std::vector<ObjectId> blobs;
   for (const auto& [key, client] : clients_->all()) {
@@ -60,11 +60,14 @@ void Store::ClaimIdle(uint64_t bytes, const Volume* volume) {
     }
   }
   for (const ObjectId blob : blobs) FreeExtent(blob);
+  return claimed;
 }
 
+// What is claimed is not free at once.
 void Store::MakeRoom(const Volume& volume, uint64_t bytes) {
-  if (bytes > volume.QuotaLeft()) ClaimIdle(bytes - volume.QuotaLeft(), &volume);
-  if (bytes > budget_.free()) ClaimIdle(bytes - budget_.free(), nullptr);
+  uint64_t coming = budget_.free();
+  if (bytes > volume.QuotaLeft()) coming += ClaimIdle(bytes - volume.QuotaLeft(), &volume);
+  if (bytes > coming) ClaimIdle(bytes - coming, nullptr);
 }
 
 }  // namespace vineyard::store
