@@ -67,7 +67,15 @@ Status Connection::WaitForChange(Lock& lock, os::TimePoint deadline) {
 // client has that one. A number whose place is still needed is passed over.
 Result<uint64_t> Connection::TakeNumber(Lock& lock, os::TimePoint deadline) {
   while (unanswered_.size() >= window_) {
-    VY_RETURN_IF_ERROR(WaitForChange(lock, deadline));
+    // Those whose answers these are may be busy with something else: who streams calls need not wait.
+    const Status s = broken_    ? Reconnect(lock, deadline)
+                     : reading_ ? WaitForChange(lock, deadline)
+                                : ReadOnce(lock, deadline);
+    if (s.Is(StatusCode::kUnavailable) && !broken_) {
+      broken_ = true;
+      continue;
+    }
+    VY_RETURN_IF_ERROR(s);
     VY_RETURN_IF_ERROR(CheckUsable());
   }
   const auto in_use = [this](uint64_t number) {
@@ -103,9 +111,9 @@ void Connection::List(Pending& pending) {
   pending.listed = true;
 }
 
-// Waits for the answer. `s`: how Begin ended.
+// Waits for the answer. `s`: how Begin ended; what it has not put on its way gets none.
 Result<Answer> Connection::Await(Lock& lock, Pending& pending, Status s, os::TimePoint deadline) {
-  while (!pending.done) {
+  while (pending.listed && !pending.done) {
     // Broken, perhaps, by another thread that gave up half-way.
     if (s.Is(StatusCode::kUnavailable) || (s.ok() && broken_)) {
       broken_ = true;
@@ -123,7 +131,7 @@ Result<Answer> Connection::Await(Lock& lock, Pending& pending, Status s, os::Tim
   changed_.notify_all();
   if (!pending.done) {
     if (s.Is(StatusCode::kProtocol) || s.Is(StatusCode::kIOError)) broken_ = true;
-    if (!broken_ && !closed_) SendCancel(pending.id);
+    if (pending.listed && !broken_ && !closed_) SendCancel(pending.id);
     return s;
   }
   if (!pending.status.ok()) return pending.status;

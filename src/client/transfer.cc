@@ -152,6 +152,7 @@ void Connection::Deliver(uint64_t id, Answer answer) {
     answer.socket = sockets_;
     (*it)->answer = std::move(answer);
     (*it)->done = true;
+    unanswered_.erase((*it)->number);
     return;
   }
   // Whoever asked has given up. Memory that was reserved for it goes back.

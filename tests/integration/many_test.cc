@@ -165,6 +165,23 @@ TEST(PutPipeline, GoesOnAcrossTheDeathOfAnEngineAndEndsWithItsClient) {
   EXPECT_CODE(kFailedPrecondition, puts.Finish().at(0));
 }
 
+// More than may be unanswered at a time are, and nobody waits for them.
+TEST(PutPipeline, ThoseThatPauseDoNotHoldUpOthers) {
+  TestDaemon daemon;
+  Client client = daemon.Connect();
+  const Batch batch(std::vector<size_t>(200, 10));
+  std::vector<PutPipeline> paused;
+  for (int i = 0; i < 5; ++i) {
+    paused.push_back(client.StartPuts());
+    for (const ObjectBuilder& builder : batch.builders) paused.back().Add(builder);
+    EXPECT_OK(client.Put(batch.builders[0]));
+  }
+  daemon.KillEngine();
+  EXPECT_OK(client.Put(batch.builders[0]));
+  for (PutPipeline& puts : paused) Values(puts.Finish());
+  EXPECT_EQ(client.GetStatus()->objects, 5 * 201 + 1);
+}
+
 TEST(PutPipeline, IsTheParentsInAForkedChild) {
   const TestDaemon daemon;
   Client client = daemon.Connect();
