@@ -21,7 +21,6 @@ namespace vineyard {
 namespace {
 
 using testing::Child;
-using testing::HoldsPattern;
 using testing::PutPattern;
 using testing::TestDaemon;
 
