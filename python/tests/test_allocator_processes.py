@@ -87,9 +87,11 @@ def test_children_free_what_they_inherit(client, memory):
 
 
 RAW_FORK = """
-    import ctypes, os, subprocess, sys, threading
+    import ctypes, os, subprocess, sys, threading, time
     import numpy as np, vineyard
     libc = ctypes.PyDLL(None)  # the child has the lock that its one thread needs
+    # Nobody asks for the lock: a child that inherited that would wait for a thread that it has not got.
+    sys.setswitchinterval(1000)
     client = vineyard.connect(sys.argv[1])
     stop = False
     refs = []
@@ -112,7 +114,7 @@ RAW_FORK = """
     thread.start()
     try:
         while len(refs) < 5 and thread.is_alive():
-            pass
+            time.sleep(0)
         for i in range(30):
             FORK
         assert thread.is_alive()
