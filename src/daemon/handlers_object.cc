@@ -174,11 +174,12 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
   }
   if (!answer.status().Is(StatusCode::kOutOfMemory)) return reply.Fail(answer.status());
   const uint64_t room = volume->arenas().ArenaSizeFor(need, volume->arenas().count());
-  if (need > store_.LimitOf(*volume) || os::Clock::now() >= deadline) {
+  const bool again = copy != nullptr;
+  if (need > store_.LimitOf(*volume) || (again && os::Clock::now() >= deadline)) {
     return reply.Fail(Status::OutOfMemory(store_.ExplainMemory(need)));
   }
   wire::Frame kept = frame;
-  if (copy == nullptr) {
+  if (!again) {
     const size_t body = wire::Pad8(frame.body.size());
     copy = std::make_shared<std::vector<uint64_t>>((body + frame.payload.size() + 7) / 8);
     auto* bytes = reinterpret_cast<std::byte*>(copy->data());

@@ -63,6 +63,7 @@ class Store final : public VolumeHost {
   // ---- extents
 
   /// Makes room for a blob of `size` bytes, for a client to fill; waits in order until the deadline.
+  /// What is free, or about to be, is waited for a moment whatever the deadline.
   /// Sizes up to inline_max get an id only: their bytes come with the put. `ready` may be called from
   /// within, where nothing is to be waited for. Returns a ticket for CancelReserve, if it is waiting.
   uint64_t Reserve(Volume& volume, uint64_t client, uint64_t size, os::TimePoint deadline,
@@ -153,7 +154,9 @@ class Store final : public VolumeHost {
   Status OpenLedger();
   // store_idle.cc
   uint64_t ClaimIdle(uint64_t bytes, const Volume* volume);
-  void MakeRoom(const Volume& volume, uint64_t bytes);
+  /// Has whoever can spare so many bytes give them up. Returns until when to wait for them: where all of
+  /// them come without anybody else's doing, for a moment at least.
+  os::TimePoint MakeRoom(const Volume& volume, uint64_t bytes, os::TimePoint deadline);
   [[nodiscard]] bool MustWaitForQuota(const Volume& volume, uint64_t bytes) const;
   void Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
              os::TimePoint deadline, std::function<void(Result<Extent*>)> ready);
@@ -192,6 +195,7 @@ class Store final : public VolumeHost {
   std::unordered_map<uint64_t, std::unique_ptr<Extent>> extents_;    // by blob
   std::unordered_map<uint64_t, std::unique_ptr<Extent>> lingering_;  // by blob
   uint64_t lingering_bytes_ = 0;
+  uint64_t freeing_bytes_ = 0;                                      // still held, and soon free
   std::unordered_map<uint64_t, std::shared_ptr<Waiting>> waiting_;  // by ticket
   std::list<QuotaWaiter> quota_waiters_;
   uint64_t next_ticket_ = 1;

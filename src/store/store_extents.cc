@@ -28,7 +28,7 @@ uint64_t Store::Reserve(Volume& volume, uint64_t client, uint64_t size, os::Time
         FormatSize(limit), FormatSize(std::min(budget_.free(), volume.QuotaLeft())))));
     return ticket;
   }
-  MakeRoom(volume, size);
+  deadline = MakeRoom(volume, size, deadline);
   waiting_[ticket] = std::make_shared<Waiting>();
   if (MustWaitForQuota(volume, size)) {
     quota_waiters_.push_back(
@@ -212,7 +212,7 @@ uint64_t Store::WaitForRoom(const Volume& volume, uint64_t bytes, os::TimePoint 
   const uint64_t ticket = next_ticket_++;
   auto waiting = std::make_shared<Waiting>();
   waiting_[ticket] = waiting;
-  MakeRoom(volume, bytes);
+  deadline = MakeRoom(volume, bytes, deadline);
   if (bytes > volume.QuotaLeft()) {
     quota_waiters_.push_back(
         {ticket, volume.id(), bytes, deadline, [this, ticket, ready](Status s) {
@@ -281,6 +281,7 @@ void Store::FreeExtent(ObjectId blob) {
   Extent* raw = extent.get();
   lingering_[blob.value()] = std::move(extent);
   raw->state = ExtentState::kMaking;  // a pool thread is at it
+  freeing_bytes_ += raw->pages;
   os::CrashPoint("free.begin");
   pool_(
       [raw, unused] {
@@ -296,6 +297,7 @@ void Store::FreeExtent(ObjectId blob) {
       [this, blob] {
         auto node = lingering_.extract(blob.value());
         lingering_bytes_ -= node.mapped()->pages;
+        freeing_bytes_ -= node.mapped()->pages;
         Retire(std::move(node.mapped()));
       });
 }
@@ -312,6 +314,7 @@ void Store::Close(std::unique_ptr<Extent> extent) {
   const uint64_t blob = extent->blob.value();
   const size_t count = extent->chunks.size();
   std::shared_ptr<Extent> shared = std::move(extent);
+  freeing_bytes_ += shared->pages;
   for (size_t i = 0; i < count; ++i) {
     std::function<void()> then;
     if (i + 1 == count) {
@@ -319,6 +322,7 @@ void Store::Close(std::unique_ptr<Extent> extent) {
         os::CrashPoint("free.keeper_dropped");
         pool_([shared] { shared->chunks.clear(); },
               [this, shared] {
+                freeing_bytes_ -= shared->pages;
                 budget_.Give(shared->pages);
                 ready_.Refill();
               });

@@ -2,6 +2,8 @@
 // Copyright The Vineyard Authors.
 //
 // Memory that clients keep for later: counted, and taken back when somebody needs it.
+#include <algorithm>
+#include <chrono>
 #include <unordered_set>
 
 #include "layout/idle_table.h"
@@ -63,11 +65,15 @@ uint64_t Store::ClaimIdle(uint64_t bytes, const Volume* volume) {
   return claimed;
 }
 
-// What is claimed is not free at once.
-void Store::MakeRoom(const Volume& volume, uint64_t bytes) {
-  uint64_t coming = budget_.free();
-  if (bytes > volume.QuotaLeft()) coming += ClaimIdle(bytes - volume.QuotaLeft(), &volume);
-  if (bytes > coming) ClaimIdle(bytes - coming, nullptr);
+// What is claimed is not free at once, and what is spare has to be closed first.
+os::TimePoint Store::MakeRoom(const Volume& volume, uint64_t bytes, os::TimePoint deadline) {
+  constexpr std::chrono::milliseconds kMoment{500};
+  const auto coming = [this] { return budget_.free() + freeing_bytes_; };
+  if (bytes > volume.QuotaLeft()) ClaimIdle(bytes - volume.QuotaLeft(), &volume);
+  if (bytes > coming()) CheckLingering();
+  if (bytes > coming()) ClaimIdle(bytes - coming(), nullptr);
+  const bool comes = bytes <= volume.QuotaLeft() && bytes <= coming();
+  return comes ? std::max(deadline, os::Clock::now() + kMoment) : deadline;
 }
 
 }  // namespace vineyard::store

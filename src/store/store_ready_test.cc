@@ -63,6 +63,29 @@ TEST_F(StoreReadyTest, ReadyChunksNeverKeepAnybodyFromMemoryWithinTheLimit) {
   EXPECT_LE(store().budget().held() + store().budget().spare(), store().budget().limit());
 }
 
+// As numpy's allocations do, which can't wait for others.
+TEST_F(StoreReadyTest, WhoDoesNotWaitGetsWhatIsSpareOrBeingFreedAllTheSame) {
+  const os::TimePoint past = os::Clock::now() - std::chrono::seconds(1);
+  ASSERT_OK_AND_ASSIGN(Extent * first, machine_.Reserve(client_, 24 * kMi));
+  const uint64_t all = store().budget().free() / (2 * kMi) * 2 * kMi;
+  for (const bool freed : {false, true}) {
+    // Ready for other sizes; then, free once the pool comes to it.
+    if (freed) store().Abort(*first);
+    const uint64_t size = freed ? 20 * kMi : all;
+    ASSERT_GT(size, store().budget().unused());
+    Waited waited;
+    store().Reserve(machine_.volume(), client_, size, past, waited.Callback());
+    store().Tick(os::Clock::now());
+    machine_.Run();
+    ASSERT_OK(waited.status);
+    EXPECT_EQ(waited.extent->pages, size);
+  }
+  Waited never;
+  store().Reserve(machine_.volume(), client_, 16 * kMi, past, never.Callback());
+  store().Tick(os::Clock::now());
+  EXPECT_TRUE(never.status.Is(StatusCode::kOutOfMemory)) << never.status.ToString();
+}
+
 TEST_F(StoreReadyTest, WhoWaitedUsesWhatIsReadyAndItIsCountedOnce) {
   ASSERT_OK_AND_ASSIGN(Extent * first, machine_.Reserve(client_, 40 * kMi));
   ASSERT_GT(store().budget().spare(), 0u);
