@@ -64,6 +64,7 @@ bool Connection::PollRing() {
   const bool had_some = !ring_->reader.Empty();  // left when answers piled up
   if (*available > 0) {
     ring_->in_use = true;
+    server_.NoteActivity();
     const std::span<std::byte> space = ring_->reader.Space();
     const auto to = space.first(std::min({space.size(), size_t{*available}, kBytesInARow}));
     layout::CopyOut(layout::RequestBytes(ring_->mapping.data()), ring_->requests.position(), to);
