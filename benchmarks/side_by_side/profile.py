@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
-"""Where the time of the most frequent operations goes, in the client and in the instance.
+"""Where the time of the most frequent operations goes, and of those that miss a goal.
 
 By `perf` and the processor's clock, which virtual machines have too. Shares are of the time in which
 either of the two ran.
@@ -13,19 +13,92 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from side_by_side import processes
+from side_by_side import processes, tasks
 from side_by_side.measuring import System
 from side_by_side.peers.peer import NotToBeHad
+from side_by_side.rows.family import GIB, MIB
+from side_by_side.session import Session, Worker
 
-#: What is done, by which step, with which arguments.
+#: Bytes of the instance.
+_STORE = 4 * GIB
+#: Objects deleted in one call.
+_AT_ONCE = 100_000
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is done again and again while the clock of the profile runs.
+
+    Attributes
+    ----------
+    title : str
+    step : str
+        One of those that a worker knows.
+    arguments : mapping
+    keys : str, optional
+        The value that the step gets: its keys are among the arguments.
+    by : int
+        So many processes do it.
+    before : mapping, optional
+        Arguments that differ when it is done once before, without the clock.
+    """
+
+    title: str
+    step: str
+    arguments: Mapping[str, Any]
+    keys: str | None = None
+    by: int = 1
+    before: Mapping[str, Any] | None = None
+
+
+def _get(title: str, value: str) -> Operation:
+    return Operation(title, "get", {"count": _WITHOUT_END, "batch": 100}, keys=value)
+
+
+def _work(task: str) -> list[Operation]:
+    title = tasks.TASKS[task][0]
+    how = {"numpy": "numpy's own allocator", "reused": "memory of the store, reused"}
+    arguments = {"task": task, "size": 100 * MIB, "count": _WITHOUT_END, "pause": 0.0}
+    return [
+        Operation(f"{title}: {name}", "work", arguments | {"way": way}, before={"count": 3})
+        for way, name in how.items()
+    ]
+
+
+_WITHOUT_END = 1 << 20  # a step stops when it has lasted a second
+
 OPERATIONS = (
-    ("get 100 bytes", "get", "bytes:100", 1 << 30),
-    ("get an array of 64 KiB", "get", "array:65536", 1 << 30),
-    ("put 100 bytes", "put", "bytes:100", 1 << 19),
-    ("put and delete an array of 1 MiB", "put_over", f"array:{1 << 20}", 1 << 20),
+    _get("get 100 bytes", "bytes:100"),
+    _get("get an array of 64 KiB", "array:65536"),
+    Operation("put 100 bytes", "put", {"value": "bytes:100", "count": 1 << 19, "batch": 100}),
+    Operation(
+        "put and delete an array of 1 MiB",
+        "put_over",
+        {"value": f"array:{MIB}", "count": _WITHOUT_END},
+    ),
+    Operation(
+        "put 100 bytes, one of 5,000 in a call",
+        "put_many",
+        {"value": "bytes:100", "count": 5000, "repeat": _WITHOUT_END},
+    ),
+    Operation(
+        "delete and put 1 GiB, back to back",
+        "put_over",
+        {"value": f"array:{GIB}", "count": _WITHOUT_END},
+    ),
+    Operation(
+        "puts of 100 bytes by 8 processes",
+        "throughput",
+        {"start": 0.0, "seconds": 1.2, "value": "bytes:100"},
+        by=8,
+    ),
+    *_work("zeros"),
+    *_work("group"),
 )
 
 _SECONDS = 0.7
@@ -59,29 +132,40 @@ def run() -> list[dict[str, Any]]:
     if shutil.which("perf") is None:
         raise NotToBeHad("no profile: perf is not installed")
     found = []
-    with System.of("ours").start(1 << 30) as session:
-        for operation, step, value, count in OPERATIONS:
-            worker = session.producer
-            arguments: dict[str, Any] = {"value": value, "count": count}
-            if step == "get":
-                _, keys = worker.run("put", value=value, count=20)
-                arguments = {"keys": keys, "count": count, "batch": 100}
-            if step == "put":
-                arguments |= {"batch": 100}
-            worker.begin(step, **arguments)
-            time.sleep(0.2)
-            roots = [worker.pid, *session.server.roots()]
-            samples = _record(processes.descendants(roots), worker.pid)
-            answer = worker.result(step)
-            if step == "put":
-                worker.run("delete", keys=answer[1])
-            found.append({"operation": operation} | _summary(samples))
+    with System.of("ours").start(_STORE) as session:
+        for operation in OPERATIONS:
+            # Processes of its own for each: how numpy allocates is a process's for good.
+            workers = [session.start_worker() for _ in range(operation.by)]
+            found.append({"operation": operation.title} | _profile(session, operation, workers))
+            for worker in workers:
+                worker.stop()
     return found
 
 
-def _record(pids: list[int], client: int) -> list[tuple[str, str, str, int]]:
+def _profile(session: Session, operation: Operation, workers: Sequence[Worker]) -> dict[str, Any]:
+    arguments = dict(operation.arguments)
+    if operation.keys is not None:
+        _, keys = session.producer.run("put", value=operation.keys, count=20)
+        arguments["keys"] = keys
+    for worker in workers:
+        if operation.before is not None:
+            worker.run(operation.step, **arguments | dict(operation.before))
+        worker.begin(operation.step, **arguments)
+    time.sleep(0.2)
+    clients = [worker.pid for worker in workers]
+    samples = _record(processes.descendants([*clients, *session.server.roots()]), clients)
+    for worker in workers:
+        answer = worker.result(operation.step)
+        if operation.step in ("put", "put_many"):
+            keys = answer[1]
+            for first in range(0, len(keys), _AT_ONCE):
+                worker.run("delete", keys=keys[first : first + _AT_ONCE])
+    return _summary(samples)
+
+
+def _record(pids: list[int], clients: Sequence[int]) -> list[tuple[str, str, str, int]]:
     """Watch the processes; returns (process, file, symbol, samples)."""
-    names = {str(client): "client"}
+    names = {str(client): "client" for client in clients}
     with tempfile.TemporaryDirectory(prefix="vybench-") as folder:
         data = Path(folder) / "perf.data"
         watched = ",".join(map(str, pids))
@@ -123,7 +207,8 @@ def _summary(samples: list[tuple[str, str, str, int]]) -> dict[str, Any]:
 
 
 def _place(dso: str) -> str:
-    return next((place for part, place in _PLACES if dso.startswith(part)), "other")
+    found = next((place for part, place in _PLACES if dso.startswith(part)), "other")
+    return "numpy, pandas" if found == "other" and ".cpython-" in dso else found
 
 
 def _most(symbols: dict[str, int]) -> list[str]:
