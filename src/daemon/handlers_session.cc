@@ -59,6 +59,7 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
                                          version, options_.generation, store_.options().inline_max,
                                          wire::kMaxPayload, layout::kAnswerWindow, segments);
   reply.Send(b, fb::ReplyBody::Welcome, welcome.Union(), {}, openings.numbers());
+  AfterChange();  // what it has not claimed was freed, and may be mapped by others still
 }
 
 Result<store::ClientState*> Server::IdentifyClient(Connection& connection, const fb::Hello& hello) {
