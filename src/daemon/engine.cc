@@ -104,6 +104,7 @@ class Engine {
     options.generation = inventory_.generation;
     options.reserve_memory = config_.reserve_memory;
     options.toucher = toucher_;
+    options.after_fault = inventory_.start == KeeperStart::kAfterFault;
     std::copy(std::begin(inventory_.instance), std::end(inventory_.instance), options.instance);
     VY_ASSIGN_OR_RETURN(store_, store::Store::Create(options, keeper_, PoolRunner()));
     std::vector<store::HeldMemory> held;

@@ -189,13 +189,14 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
     kept.payload = {bytes + body, frame.payload.size()};
   }
   auto waiting = std::make_shared<Reply>(std::move(reply));
-  const uint64_t ticket =
-      store_.WaitForRoom(*volume, need > volume->QuotaLeft() ? need : room, deadline,
-                         [this, connection, copy, kept, deadline, waiting](Status granted) {
-                           if (connection->closed()) return waiting->Drop();
-                           if (!granted.ok()) return waiting->Fail(granted);
-                           TryPut(connection, copy, kept, deadline, std::move(*waiting));
-                         });
+  const uint64_t ticket = store_.WaitForRoom(
+      *volume, need > volume->QuotaLeft() ? need : room, deadline,
+      [this, connection, copy, kept, deadline, waiting](Status granted) {
+        const Running running(store_.ledger(), connection->client(), waiting->request_id());
+        if (connection->closed()) return waiting->Drop();
+        if (!granted.ok()) return waiting->Fail(granted);
+        TryPut(connection, copy, kept, deadline, std::move(*waiting));
+      });
   TrackWait(*connection, ticket, waiting);
   ArmTimer();
 }
@@ -238,6 +239,7 @@ void Server::HandleReserve(Call call, const fb::Reserve& reserve) {
   const uint64_t ticket = store_.Reserve(
       call.volume, call.client.key, reserve.size(), DeadlineAfter(reserve.timeout_ms()),
       [this, connection = call.connection, reply](Result<Extent*> made) {
+        const Running running(store_.ledger(), connection->client(), reply->request_id());
         if (connection->closed()) {
           // Told nobody: the client, if it lives, does not claim it.
           if (made.ok()) store_.Abort(**made);

@@ -10,6 +10,7 @@
 #include "base/logging.h"
 #include "daemon/server.h"
 #include "layout/ring.h"
+#include "os/crash_point.h"
 #include "os/memfd.h"
 #include "os/processor.h"
 #include "wire/codec.h"
@@ -65,6 +66,12 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
 Result<store::ClientState*> Server::IdentifyClient(Connection& connection, const fb::Hello& hello) {
   const store::Token token{hello.token()->high(), hello.token()->low()};
   os::Peer& peer = connection.peer();
+  if (store_.clients().FaultsOf(static_cast<uint64_t>(peer.pid)) >= store::kMostFaults) {
+    return Status::PermissionDenied(
+        fmt::format("requests of process {} have ended the instance's engine {} times by a fault; "
+                    "it is not served any more",
+                    peer.pid, store::kMostFaults));
+  }
   if (store::ClientState* known = store_.clients().Find(token)) {
     if (known->pid != static_cast<uint64_t>(peer.pid) || known->volume != connection.volume()) {
       return Status::PermissionDenied("this client's token belongs to another process");
@@ -160,7 +167,8 @@ void Server::Dispatch(Call call, const fb::Request& request) {
       return HandleRemoveVolume(std::move(call), *request.body_as_RemoveVolume());
     case fb::RequestBody::Goodbye: {
       call.reply.Drop();
-      ForgetClient(call.client.key);
+      // What it has done is remembered until its process ends.
+      if (store_.clients().faults(call.client) == 0) ForgetClient(call.client.key);
       return;
     }
     case fb::RequestBody::CreateStream:
@@ -221,6 +229,7 @@ void Server::HandleShareIdle(Call call) {
 }
 
 void Server::HandleStatus(Call call) {
+  os::CrashPoint("status.begun");
   uint64_t overhead = 0;
   for (const auto& [raw, connection] : connections_) {
     if (connection->has_ring()) overhead += layout::kRingFile;

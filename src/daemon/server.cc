@@ -154,6 +154,7 @@ void Server::ForgetClient(uint64_t key) {
 
 bool Server::HandleFrame(const std::shared_ptr<Connection>& connection, const wire::Frame& frame,
                          std::vector<os::UniqueFd> fds) {
+  const Running running(store_.ledger(), connection->client(), frame.header.request_id);
   auto request = wire::DecodeRequest(frame.body);
   if (!request.ok()) {
     log::Warning("a client was dropped",
@@ -179,6 +180,13 @@ bool Server::HandleFrame(const std::shared_ptr<Connection>& connection, const wi
   if (connection->requests() > kMaxRequests) {
     reply.Fail(Status::LimitExceeded(
         "too many requests of this connection wait; take some answers first"));
+    return true;
+  }
+  if (store_.clients().WasFatal(*client, frame.header.request_id)) {
+    reply.Fail(
+        Status::Internal("the instance's engine ended by a fault while it was at this request, "
+                         "which is not run again; "
+                         "nothing of it has happened"));
     return true;
   }
   Dispatch({connection, *volume, *client, frame, fds, std::move(reply)}, **request);

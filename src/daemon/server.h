@@ -184,6 +184,21 @@ class Server {
   bool stopped_ = false;
 };
 
+/// While this lives the ledger says that the engine's thread is at a client's request, or until the
+/// request's change is committed: repeated, it would only be told. To be made wherever one goes on.
+class Running {
+ public:
+  Running(layout::Ledger ledger, uint64_t client, uint64_t request) : ledger_(ledger) {
+    if (client != 0) ledger_.BeginRequest(client, request);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() { ledger_.EndRequest(); }
+
+ private:
+  layout::Ledger ledger_;
+};
+
 /// Descriptors of one answer, closed once it is sent.
 struct Openings {
   std::vector<os::UniqueFd> fds;

@@ -39,6 +39,10 @@ struct LedgerHeader {
   uint64_t generation;
   std::atomic<uint64_t> intent;   // bytes of the published intent; 0: none
   std::atomic<uint64_t> next_id;  // ids below it may have been given out
+  // What the engine's thread is at, for whoever comes after its death: of which client, 0: of none, and
+  // that client's own number of the request.
+  std::atomic<uint64_t> running_client;
+  std::atomic<uint64_t> running_request;
 };
 static_assert(sizeof(LedgerHeader) <= kLedgerPage);
 
@@ -75,7 +79,8 @@ struct ClientRow {
   uint64_t pid;
   uint64_t volume;
   uint64_t acknowledged;
-  uint64_t padding[2];
+  uint64_t faults;                // engines that ended by a fault in a request of this client
+  uint64_t fatal_request;         // the last of these; 0: none
   Answer answers[kAnswerWindow];  // at number % kAnswerWindow
 };
 static_assert(sizeof(ClientRow) % 64 == 0);
@@ -101,7 +106,15 @@ class Ledger {
 
   /// Writes and publishes. REQUIRES: no intent is published, changes.size() <= kMaxChanges.
   void Publish(uint64_t client_key, const Answer& answer, std::span<const IntentChange> changes);
-  void Clear() { header().intent.store(0, std::memory_order_release); }
+  void Clear() {
+    EndRequest();  // what is left of it, others would do as well
+    header().intent.store(0, std::memory_order_release);
+  }
+  void BeginRequest(uint64_t client_key, uint64_t request) {
+    header().running_request.store(request, std::memory_order_relaxed);
+    header().running_client.store(client_key, std::memory_order_release);
+  }
+  void EndRequest() { header().running_client.store(0, std::memory_order_release); }
 
   struct Intent {
     uint64_t client_key;

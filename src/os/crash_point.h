@@ -4,7 +4,9 @@
 // Crash points: named places at which a test ends the engine with SIGKILL, as a power cut would.
 //
 // Off unless the environment has VINEYARD_CRASH_AT=name or name:N (the N-th time the place is passed)
-// and this is the engine of generation VINEYARD_CRASH_GENERATION (default 1: its successors then live).
+// and this is one of the first engines, of generation VINEYARD_CRASH_GENERATION alone (default 1: its
+// successors then live) or of generations a to b where that is a-b. With VINEYARD_CRASH_SIGNAL=number
+// it ends by that signal: SIGSEGV is a fault, as a bug's.
 // They are in the program that is shipped: what is tested is what runs. Off, one costs a load.
 #pragma once
 

@@ -39,6 +39,7 @@ Result<ClientState*> ClientTable::Add(const Token& token, uint64_t pid, uint64_t
   r.pid = pid;
   r.volume = volume;
   r.acknowledged = 0;
+  r.faults = r.fatal_request = 0;
   for (layout::Answer& a : r.answers) a = {};
   r.client_key.store(client->key, std::memory_order_release);
   ClientState* result = client.get();
@@ -85,6 +86,20 @@ void ClientTable::Note(const ClientState& client, const layout::Answer& answer) 
 void ClientTable::Acknowledge(const ClientState& client, uint64_t number) {
   layout::ClientRow& row = ledger_.row(client.row);
   row.acknowledged = std::max(row.acknowledged, number);
+}
+
+void ClientTable::NoteFault(const ClientState& client, uint64_t request, uint64_t faults) {
+  layout::ClientRow& row = ledger_.row(client.row);
+  row.faults = faults;
+  row.fatal_request = request;
+}
+
+uint64_t ClientTable::FaultsOf(uint64_t pid) const {
+  uint64_t faults = 0;
+  for (const auto& [key, client] : clients_) {
+    if (client->pid == pid) faults += this->faults(*client);
+  }
+  return faults;
 }
 
 std::string ClientTable::WhoHolds(const std::unordered_set<uint64_t>& blobs) const {

@@ -30,6 +30,9 @@ struct Token {
   auto operator<=>(const Token&) const = default;
 };
 
+/// A process whose requests have ended as many engines has no more served.
+inline constexpr uint64_t kMostFaults = 2;
+
 /// Of one client. Small ones cost no memory that admission counts, but some of the engine's own.
 inline constexpr size_t kMaxReservations = 16'384;
 
@@ -71,6 +74,16 @@ class ClientTable {
   [[nodiscard]] uint64_t acknowledged(const ClientState& client) const {
     return ledger_.row(client.row).acknowledged;
   }
+  /// An engine before has ended by a fault while it was at this request of the client.
+  void NoteFault(const ClientState& client, uint64_t request, uint64_t faults);
+  [[nodiscard]] bool WasFatal(const ClientState& client, uint64_t request) const {
+    return request != 0 && ledger_.row(client.row).fatal_request == request;
+  }
+  [[nodiscard]] uint64_t faults(const ClientState& client) const {
+    return ledger_.row(client.row).faults;
+  }
+  /// Of all clients that the process has.
+  [[nodiscard]] uint64_t FaultsOf(uint64_t pid) const;
 
   /// "python3 (pid 123)", the heaviest first, by what they have mapped or reserved among `blobs`.
   [[nodiscard]] std::string WhoHolds(const std::unordered_set<uint64_t>& blobs) const;

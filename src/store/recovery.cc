@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/logging.h"
 #include "os/crash_point.h"
 #include "os/memfd.h"
 #include "os/process.h"
@@ -112,11 +113,25 @@ void Recovery::AdoptClients() {
     if (!client.ok()) return;
     (*client)->claimed = false;
     store_.clients_->Acknowledge(**client, row.acknowledged);
+    AdoptFaults(**client, row);
     for (const layout::Answer& answer : row.answers) {
       if (answer.number != 0) store_.clients_->Note(**client, answer);
     }
     if (intent_ && intent_->client_key == key) store_.clients_->Note(**client, intent_->answer);
     ++report_.clients;
+  }
+}
+
+// What ended the engine before is not run again: it would end this one too.
+void Recovery::AdoptFaults(const ClientState& client, const layout::ClientRow& row) {
+  const layout::LedgerHeader& old = old_ledger_.header();
+  const bool committed = intent_ && intent_->client_key == client.key;
+  if (store_.options_.after_fault && old.running_client == client.key && !committed) {
+    store_.clients_->NoteFault(client, old.running_request, row.faults + 1);
+    log::Error("the engine before ended by a fault in a request of a client",
+               {{"pid", client.pid}, {"request", old.running_request.load()}});
+  } else if (row.faults > 0) {
+    store_.clients_->NoteFault(client, row.fatal_request, row.faults);
   }
 }
 

@@ -53,6 +53,7 @@ class Recovery {
 
   void FindGeneration();
   void AdoptClients();
+  void AdoptFaults(const ClientState& client, const layout::ClientRow& row);
   Status AdoptVolume(uint64_t id);
   void AdoptStream(Volume& volume, ObjectId id, layout::Ref place);
   void CollectEntries(OldVolume& old);

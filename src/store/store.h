@@ -36,6 +36,7 @@ struct StoreOptions {
   uint64_t instance[2] = {0, 0};
   bool reserve_memory = false;                 // see ReadyChunks
   std::shared_ptr<os::PageToucher> toucher{};  // likewise; may be null
+  bool after_fault = false;                    // of the engine before
 };
 
 class Store final : public VolumeHost {
