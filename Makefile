@@ -21,6 +21,9 @@ ROWS_OF ?=
 SYSTEMS ?=
 ROUNDS ?=
 QUICK ?=
+# How long the soak is, and more arguments for it.
+OPERATIONS ?= 300000
+SOAK_ARGS ?=
 # How long each fuzzer runs.
 FUZZ_SECONDS ?= 60
 
@@ -42,6 +45,8 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make test-oldest  the Python tests with the oldest supported numpy, pandas and pyarrow
   make test-mutants breaks each codec on purpose, and sees that its tests notice
   make test-allocator  tests of numpy's and pandas' own, with their arrays in the store
+  make soak     random operations by several processes, engines and clients killed meanwhile, against
+                a model  [OPERATIONS=300000] [SOAK_ARGS="--size 64Mi --clients 8 --seed 7"]
   make test-torch   what needs torch, which the first run installs below build/ (gigabytes)
 
   make check    what a change must also pass: format, layers, lint, types, thread safety
@@ -106,6 +111,10 @@ test-allocator: build
 .PHONY: test-oldest
 test-oldest: build
 	@scripts/test_oldest.sh $(VENV)/python $(PYTEST_ARGS)
+
+.PHONY: soak
+soak: build
+	@$(VENV)/python tests/soak/run.py --operations $(OPERATIONS) $(SOAK_ARGS)
 
 .PHONY: test-mutants
 test-mutants: build
