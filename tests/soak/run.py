@@ -147,7 +147,7 @@ class Soak:
             each = min(self.options.round, -(-left // len(self.workers)))
             left -= each * len(self.workers)
             self.check(self.round(each))
-            if time.monotonic() - shown > 10:
+            if left > 0 and time.monotonic() - shown > 10:
                 shown = time.monotonic()
                 self.report(self.options.operations - left, shown - begin)
         self.report(self.options.operations, time.monotonic() - begin)
