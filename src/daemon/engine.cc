@@ -247,8 +247,7 @@ void ReportStart(const Config& config, const os::HugePageState& pages,
   if (!config.sandbox) {
     log::Warning("the engine runs without its sandbox", {{"mend", "leave out --sandbox=off"}});
   } else if (!sandbox.missing.empty()) {
-    log::Info("the sandbox lacks something that this kernel does not give us",
-              {{"what", sandbox.missing}});
+    log::Info("a part of the sandbox is missing", {{"what", sandbox.missing}});
   }
 }
 

@@ -32,6 +32,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -126,7 +127,7 @@ void AllowSocketsAndEvents(SyscallFilter* filter) {
   filter->Allow({__NR_epoll_wait, __NR_pipe});
 #endif
   // Not those that type into a terminal, nor F_SETOWN, by which the kernel signals other processes.
-  filter->AllowWhere(__NR_ioctl, {{1, Kind::kIsOneOf, {FIONBIO, TCGETS}}});
+  filter->AllowWhere(__NR_ioctl, {{1, Kind::kIsOneOf, {FIONBIO, SIOCOUTQ, TCGETS}}});
   filter->AllowWhere(__NR_fcntl, {{1,
                                    Kind::kIsOneOf,
                                    {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC,

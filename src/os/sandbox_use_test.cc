@@ -107,6 +107,22 @@ TEST_F(Inside, AnAbortEndsTheProcessAsEver) {
   EXPECT_EQ(RunInside([] { return ::kill(::getpid(), SIGKILL); }), -SIGKILL);
 }
 
+TEST_F(Inside, APageToucherOpensMakesAndKillsNothing) {
+  if (!HasCalls()) GTEST_SKIP() << "this kernel has no seccomp";
+  const auto toucher = [](const std::function<int()>& run) {
+    return RunForked([&] {
+      SandboxReport report;
+      if (!GiveUpRights({}, &report).ok()) return kCannotEnter;
+      return RestrictCallsOfPageToucher(&report).ok() ? run() : kCannotEnter + 1;
+    });
+  };
+  EXPECT_EQ(toucher([] { return ErrorOf(::open("/dev/null", O_RDONLY)); }), EPERM);
+  EXPECT_EQ(toucher([] { return CreateMemfd("x", PageSize()).ok() ? 1 : 0; }), 0);
+  EXPECT_EQ(toucher([] { return ErrorOf(::kill(::getpid(), 0)); }), EPERM);
+  EXPECT_EQ(toucher([] { return ErrorOf(::fork()); }), EPERM);
+  EXPECT_EQ(toucher([] { return ErrorOf(::accept4(0, nullptr, nullptr, 0)); }), EPERM);
+}
+
 TEST_F(Inside, APageToucherStartedBetweenTheStepsWorksAndCanBeEnded) {
   EXPECT_EQ(RunForked([] {
               SandboxReport report;
