@@ -60,6 +60,7 @@ struct Config {
   uint64_t memory_bytes = 0;  ///< What control group and machine allow; 0 where nobody knows.
   bool reserve_memory = false;
   os::HugePageMode huge_pages = os::HugePageMode::kAuto;
+  bool sandbox = true;
   std::string deployment = "local";
   bool coredump = false;
   std::optional<pid_t> exit_with_parent;  ///< The instance ends when this process does.

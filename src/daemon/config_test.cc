@@ -231,6 +231,17 @@ TEST_F(ConfigTest, ASwitchStandsAloneOrHasAValue) {
   EXPECT_TRUE(Loaded({"--reserve_memory", "--size", "1Gi"}).reserve_memory);
 }
 
+TEST_F(ConfigTest, TheSandboxIsOnUnlessItIsSwitchedOff) {
+  EXPECT_TRUE(Loaded({}).sandbox);
+  EXPECT_FALSE(Loaded({"--sandbox=off"}).sandbox);
+  EXPECT_FALSE(Loaded({"--sandbox", "off"}).sandbox);
+  EXPECT_TRUE(Loaded({"--sandbox", "on"}).sandbox);
+  variables_["VINEYARD_SANDBOX"] = "off";
+  EXPECT_FALSE(Loaded({}).sandbox);
+  EXPECT_TRUE(Loaded({"--sandbox=on"}).sandbox);
+  EXPECT_THAT(Refused({"--sandbox=maybe"}), HasSubstr("is neither true nor false"));
+}
+
 TEST_F(ConfigTest, DashesAndUnderscoresAreOne) {
   EXPECT_EQ(Loaded({"--log-level", "debug"}).log_level, log::Level::kDebug);
   EXPECT_EQ(Loaded({"--log_level", "debug"}).log_level, log::Level::kDebug);

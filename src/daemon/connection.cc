@@ -17,6 +17,7 @@ namespace vineyard::daemon {
 namespace {
 
 constexpr std::chrono::milliseconds kDescriptorsPause{20};
+constexpr std::chrono::milliseconds kUntakenPause{1};
 constexpr int kReceivesInARow = 16;  // then the other connections get their turn
 }  // namespace
 
@@ -81,7 +82,7 @@ void Connection::Close() {
   asio::error_code ignored;
   watched_.close(ignored);
   if (ring_ != nullptr) ring_->bell.close(ignored);
-  socket_.Reset();
+  server_.descriptors_under_way().Close(std::move(socket_), volume_, fds_under_way_);
   queue_.clear();
   received_fds_.clear();
   server_.ConnectionClosed(*this);
@@ -190,10 +191,12 @@ void Connection::SendNow(uint64_t request_id, const Outgoing& out) {
   for (const iovec& part : parts) total += part.iov_len;
   if (ring_ != nullptr && out.fds.empty() && SendByRing(parts, total)) return;
   size_t sent = 0;
-  if (queue_.empty() && out.fds.size() <= os::kMaxFdsPerMessage && parts.size() < 512) {
+  if (queue_.empty() && out.fds.size() <= os::kMaxFdsPerMessage && parts.size() < 512 &&
+      MaySend(out.fds.size())) {
     auto result = os::SendSome(socket_, parts, out.fds);
     if (!result.ok() && !result.status().Is(StatusCode::kLimitExceeded)) return FailToSend();
     sent = result.ok() ? *result : 0;
+    if (sent > 0) NoteSent(out.fds.size());
     if (sent == total) return NoteSentBySocket();
   }
   Enqueue(parts, sent, sent > 0 ? std::span<const int>() : std::span(out.fds));
@@ -217,6 +220,21 @@ void Connection::Enqueue(std::span<const iovec> parts, size_t already_sent,
   queue_.push_back(std::move(queued));
 }
 
+// Note [Descriptors that nobody takes]
+bool Connection::MaySend(size_t fds) {
+  if (fds == 0) return true;
+  if (fds_under_way_ > 0 && os::AllIsTaken(socket_)) {
+    server_.descriptors_under_way().Taken(volume_, std::exchange(fds_under_way_, 0));
+  }
+  return server_.descriptors_under_way().MayGo(volume_, fds_under_way_, fds);
+}
+
+void Connection::NoteSent(size_t fds) {
+  if (fds == 0) return;
+  fds_under_way_ += fds;
+  server_.descriptors_under_way().Sent(volume_, fds);
+}
+
 void Connection::WaitWritable() {
   if (closed() || waiting_to_write_) return;
   waiting_to_write_ = true;
@@ -228,9 +246,9 @@ void Connection::WaitWritable() {
 }
 
 // The socket has room, and yet takes nothing: waiting for it would spin.
-void Connection::PauseSending() {
+void Connection::PauseSending(std::chrono::milliseconds how_long) {
   waiting_to_write_ = true;
-  auto pause = std::make_shared<asio::steady_timer>(server_.io(), kDescriptorsPause);
+  auto pause = std::make_shared<asio::steady_timer>(server_.io(), how_long);
   pause->async_wait([self = shared_from_this(), pause](const asio::error_code&) {
     self->waiting_to_write_ = false;
     self->Flush();
@@ -245,11 +263,15 @@ void Connection::Flush() {
     std::vector<int> fds;
     const size_t count = std::min(first.fds.size(), os::kMaxFdsPerMessage);
     for (size_t i = 0; i < count; ++i) fds.push_back(first.fds[i].get());
+    if (!MaySend(count)) {
+      PauseSending(kUntakenPause);
+      break;
+    }
     const auto left = std::span(first.bytes).subspan(first.sent);
     const iovec part{left.data(), first.fds.size() > count ? 1 : left.size()};
     auto result = os::SendSome(socket_, std::span(&part, 1), fds);
     if (result.status().Is(StatusCode::kLimitExceeded)) {
-      PauseSending();
+      PauseSending(kDescriptorsPause);
       break;
     }
     if (!result.ok()) return Close();
@@ -258,6 +280,7 @@ void Connection::Flush() {
       break;
     }
     first.sent += *result;
+    NoteSent(count);
     first.fds.erase(first.fds.begin(), first.fds.begin() + static_cast<ptrdiff_t>(count));
     if (first.sent < first.bytes.size()) continue;
     queued_bytes_ -= first.bytes.size();

@@ -11,6 +11,7 @@
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -126,7 +127,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Resume();
   bool HandleFrames(wire::FrameReader& reader);
   void WaitWritable();
-  void PauseSending();
+  void PauseSending(std::chrono::milliseconds how_long);
+  bool MaySend(size_t fds);
+  void NoteSent(size_t fds);
   void Flush();
   void SendNow(uint64_t request_id, const Outgoing& out);
   void WaitForBell();
@@ -154,6 +157,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::vector<os::UniqueFd> received_fds_;
   std::deque<Queued> queue_;
   size_t queued_bytes_ = 0;
+  uint64_t fds_under_way_ = 0;  // sent since all was last known to be taken
   size_t requests_ = 0;
   bool waiting_to_read_ = false;
   bool waiting_to_write_ = false;

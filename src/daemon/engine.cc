@@ -23,6 +23,7 @@
 #include "os/memfd.h"
 #include "os/page_toucher.h"
 #include "os/process.h"
+#include "os/sandbox.h"
 #include "store/recovery.h"
 #include "store/store.h"
 
@@ -211,35 +212,71 @@ class Engine {
   int exit_code_ = 0;
 };
 
+// What the engine gives up, and the process that touches pages for it, which is started in between.
+struct Confinement {
+  std::shared_ptr<os::PageToucher> toucher;  // null: there is none
+  os::SandboxReport report;
+};
+
+Result<Confinement> EnterSandbox(const Config& config) {
+  const os::ReachableFiles files;
+  const auto confined = config.sandbox ? os::Confined::kYes : os::Confined::kNo;
+  Confinement made;
+  if (config.sandbox) VY_RETURN_IF_ERROR(os::GiveUpRights(files, &made.report));
+  // Before there are threads, or descriptors that it should not have for a moment.
+  auto toucher = os::PageToucher::Start(confined);
+  if (toucher.ok()) {
+    made.toucher = std::move(*toucher);
+  } else {
+    log::Warning("pages are touched without haste by no process of their own",
+                 {{"why", toucher.status().ToString()}});
+  }
+  if (config.sandbox) {
+    const pid_t child = made.toucher ? made.toucher->pid() : -1;
+    VY_RETURN_IF_ERROR(os::RestrictCallsOfEngine(files, child, &made.report));
+  }
+  return made;
+}
+
+void ReportStart(const Config& config, const os::HugePageState& pages,
+                 const os::SandboxReport& sandbox) {
+  if (pages.changed) log::Info("switched on huge pages for shared memory");
+  if (!pages.large && config.huge_pages != os::HugePageMode::kOff) {
+    log::Warning("no huge pages for shared memory: large objects are slower",
+                 {{"mend", pages.hint}});
+  }
+  if (!config.sandbox) {
+    log::Warning("the engine runs without its sandbox", {{"mend", "leave out --sandbox=off"}});
+  } else if (!sandbox.missing.empty()) {
+    log::Info("a part of the sandbox is missing", {{"what", sandbox.missing}});
+  }
+}
+
 }  // namespace
 
 int RunEngine(const Config& config, os::UniqueFd keeper_socket) {
   os::DieWithParent();
   os::IgnoreLeaseSignals();
-  // Before there are threads, or descriptors that it should not have for a moment.
-  auto toucher = os::PageToucher::Start();
-  if (!toucher.ok()) {
-    log::Warning("pages are touched without haste by no process of their own",
-                 {{"why", toucher.status().ToString()}});
-  }
   os::RaiseFdLimit();
+  const os::HugePageState pages = os::PrepareHugePages(config.huge_pages);
+  // From here on this process does not trust itself: even what the keeper sends was made by an engine before.
+  auto confinement = EnterSandbox(config);
+  if (!confinement.ok()) {
+    log::Error("the engine can't enter its sandbox",
+               {{"why", confinement.status().ToString()},
+                {"mend", "report this; --sandbox=off does without"}});
+    return 1;
+  }
   auto inventory = KeeperLink::ReceiveInventory(keeper_socket);
   if (!inventory.ok()) {
     log::Error("the keeper does not answer", {{"why", inventory.status().ToString()}});
     return 1;
   }
   os::LoadCrashPoint(inventory->generation);
-  const os::HugePageState pages = os::PrepareHugePages(config.huge_pages);
-  if (inventory->generation <= 1) {
-    if (pages.changed) log::Info("switched on huge pages for shared memory");
-    if (!pages.large && config.huge_pages != os::HugePageMode::kOff) {
-      log::Warning("no huge pages for shared memory: large objects are slower",
-                   {{"mend", pages.hint}});
-    }
-  }
-  std::shared_ptr<os::PageToucher> touching;
-  if (toucher.ok()) touching = std::move(*toucher);
-  return Engine(config, std::move(*inventory), std::move(keeper_socket), std::move(touching)).Run();
+  if (inventory->generation <= 1) ReportStart(config, pages, confinement->report);
+  return Engine(config, std::move(*inventory), std::move(keeper_socket),
+                std::move(confinement->toucher))
+      .Run();
 }
 
 }  // namespace vineyard::daemon

@@ -37,6 +37,9 @@ constexpr std::array kFlags = {
     Flag{"huge_pages", kValue, kEverywhere, "auto|on|off",
          "auto and on switch huge pages on for shared memory where this process may, as root may; "
          "off leaves the kernel's switches alone (default: auto)"},
+    Flag{
+        "sandbox", kSwitch, kEverywhere, "on|off",
+        "off: the engine keeps its rights and may make any system call, to debug it (default: on)"},
     Flag{"spill_path", kValue, kEverywhere, "DIR", "does nothing yet"},
     Flag{"spill_lower_rate", kValue, kEverywhere, "RATE", "does nothing yet (default: 0.3)"},
     Flag{"spill_upper_rate", kValue, kEverywhere, "RATE", "does nothing yet (default: 0.8)"},

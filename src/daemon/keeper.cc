@@ -24,6 +24,7 @@
 #include "os/packet.h"
 #include "os/process.h"
 #include "os/random.h"
+#include "os/sandbox.h"
 #include "os/socket.h"
 
 namespace vineyard::daemon {
@@ -134,6 +135,7 @@ Status Keeper::Begin() {
   VY_RETURN_IF_ERROR(WatchParent());
   VY_ASSIGN_OR_RETURN(uuid_, os::MakeUuid());
   VY_RETURN_IF_ERROR(OpenSocket());
+  if (options_.sandbox) VY_RETURN_IF_ERROR(os::GiveUpKeepersRights());
   return StartEngine();
 }
 

@@ -26,6 +26,8 @@ struct KeeperOptions {
   std::vector<std::string> engine_command;
   /// The instance ends when this process does.
   std::optional<pid_t> exit_with_parent;
+  /// Gives up what it does not need, and what no engine may have (os::GiveUpKeepersRights).
+  bool sandbox = true;
 };
 
 /// In the engine's environment: the number of its end of the socket to the keeper.

@@ -69,7 +69,8 @@ int RunAsKeeper(const Config& config, std::span<const char* const> args) {
   KeeperOptions options{.socket = config.socket,
                         .socket_mode = config.socket_mode,
                         .engine_command = {std::move(program).value()},
-                        .exit_with_parent = config.exit_with_parent};
+                        .exit_with_parent = config.exit_with_parent,
+                        .sandbox = config.sandbox};
   options.engine_command.insert(options.engine_command.end(), args.begin(), args.end());
   return RunKeeper(options);
 }

@@ -33,7 +33,8 @@ std::unique_ptr<asio::posix::stream_descriptor> Watch(asio::io_context& io,
 
 Server::Server(asio::io_context& io, RingWatch& rings, store::Store& store, KeeperLink& link,
                ServerOptions options)
-    : io_(io), rings_(rings), store_(store), link_(link), options_(std::move(options)), timer_(io) {
+    : io_(io), rings_(rings), store_(store), link_(link), options_(std::move(options)),
+      descriptors_under_way_(io, os::FdLimit()), timer_(io) {
   store_.on_name = [this](store::Volume& volume, const std::string& name) {
     NameChanged(volume, name);
   };
@@ -56,6 +57,7 @@ void Server::Stop() {
   timer_.cancel();
   const auto connections = std::exchange(connections_, {});
   for (const auto& [raw, connection] : connections) connection->Close();
+  descriptors_under_way_.Stop();
 }
 
 // ---- listening

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "daemon/connection.h"
+#include "daemon/descriptors_under_way.h"
 #include "daemon/keeper_link.h"
 #include "daemon/ring_watch.h"
 #include "store/store.h"
@@ -55,6 +56,7 @@ class Server {
   [[nodiscard]] bool KeeperIsUpToDate() const { return link_.Flushed(); }
   void WhenKeeperIsUpToDate(std::function<void()> then) { link_.WhenFlushed(std::move(then)); }
   asio::io_context& io() { return io_; }
+  DescriptorsUnderWay& descriptors_under_way() { return descriptors_under_way_; }
   void NoteActivity() { store_.NoteActivity(); }
   void WatchRing(const std::shared_ptr<Connection>& connection) { rings_.Add(connection); }
 
@@ -174,6 +176,7 @@ class Server {
   store::Store& store_;
   KeeperLink& link_;
   ServerOptions options_;
+  DescriptorsUnderWay descriptors_under_way_;
   std::map<uint64_t, Listener> listeners_;
   std::map<const Connection*, std::shared_ptr<Connection>> connections_;
   std::map<uint64_t, std::unique_ptr<asio::posix::stream_descriptor>> pidfds_;  // by client key

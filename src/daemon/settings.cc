@@ -146,6 +146,12 @@ constexpr std::array kSettings = {
             },
             [](const Config& c) -> json { return c.reserve_memory; }},
     Setting{"huge_pages", ReadHugePages, ShowHugePages},
+    Setting{"sandbox",
+            [](const std::string& text, const Env&, Config& c) {
+              VY_ASSIGN_OR_RETURN(c.sandbox, ReadSwitch(text));
+              return Status::OK();
+            },
+            [](const Config& c) -> json { return c.sandbox; }},
     Setting{"meta", ReadMeta, [](const Config&) -> json { return "local"; }},
     Setting{"deployment",
             [](const std::string& text, const Env&, Config& c) {

@@ -32,6 +32,7 @@
 #include "os/memfd.h"
 #include "os/packet.h"
 #include "os/process.h"
+#include "os/sandbox.h"
 #include "os/socket.h"
 
 namespace vineyard::os {
@@ -106,7 +107,7 @@ void PageToucher::Serve(const UniqueFd& socket, const Activity& activity) {
   }
 }
 
-Result<std::unique_ptr<PageToucher>> PageToucher::Start() {
+Result<std::unique_ptr<PageToucher>> PageToucher::Start(Confined confined) {
   VY_ASSIGN_OR_RETURN(auto pair, PacketPair());
   VY_ASSIGN_OR_RETURN(const UniqueFd file, CreateMemfd("vineyard-activity", PageSize()));
   VY_ASSIGN_OR_RETURN(Mapping shared, Mapping::Open(file, PageSize(), Access::kReadWrite));
@@ -123,6 +124,8 @@ Result<std::unique_ptr<PageToucher>> PageToucher::Start() {
     std::signal(SIGTERM, SIG_IGN);
     const sched_param none{};
     ::sched_setscheduler(0, SCHED_IDLE, &none);
+    SandboxReport report;
+    if (confined == Confined::kYes && !RestrictCallsOfPageToucher(&report).ok()) ::_exit(1);
     Serve(pair.second, *activity);
   }
   return std::unique_ptr<PageToucher>(

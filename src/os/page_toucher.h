@@ -20,10 +20,13 @@
 
 namespace vineyard::os {
 
+/// Whether the process gives up its system calls too (sandbox.h); the rest it inherits.
+enum class Confined { kNo, kYes };
+
 class PageToucher {
  public:
   /// REQUIRES: this process has one thread. The child closes every descriptor but its own socket.
-  static Result<std::unique_ptr<PageToucher>> Start();
+  static Result<std::unique_ptr<PageToucher>> Start(Confined confined = Confined::kNo);
   /// Ends the process and waits for its end.
   ~PageToucher();
   PageToucher(const PageToucher&) = delete;

@@ -3,7 +3,9 @@
 #include "os/socket.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -247,6 +249,11 @@ Result<Received> ReceiveSome(const UniqueFd& socket, std::span<std::byte> buffer
 bool HasHungUp(const UniqueFd& socket) {
   pollfd entry{.fd = socket.get(), .events = 0, .revents = 0};
   return ::poll(&entry, 1, 0) > 0;
+}
+
+bool AllIsTaken(const UniqueFd& socket) {
+  int unread = 0;
+  return ::ioctl(socket.get(), SIOCOUTQ, &unread) != 0 || unread == 0;
 }
 
 void Shutdown(const UniqueFd& socket) { ::shutdown(socket.get(), SHUT_RDWR); }

@@ -87,6 +87,8 @@ inline Status WaitReady(const UniqueFd& fd, Readiness readiness, TimePoint deadl
 }
 /// True when the other side has closed, or is dead. Does not block.
 bool HasHungUp(const UniqueFd& socket);
+/// True when the other side has read all that was sent here, or is gone.
+bool AllIsTaken(const UniqueFd& socket);
 /// Ends the connection for both sides and wakes whoever waits for it; the descriptor stays open.
 void Shutdown(const UniqueFd& socket);
 

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <filesystem>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -50,6 +52,55 @@ TEST_F(Hostile, AReaderThatNeverDrainsItsSocketHoldsUpNobody) {
     ASSERT_TRUE(reply);
     ASSERT_EQ(reply->code(), StatusCode::kOk);
   }
+}
+
+// Each connection, and each volume, has two descriptors of its socket.
+uint64_t SocketsOf(pid_t pid) {
+  uint64_t count = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+    std::error_code gone;
+    const auto target = std::filesystem::read_symlink(entry.path(), gone);
+    if (target.string().starts_with("socket:")) ++count;
+  }
+  return count;
+}
+
+// Each of these clients asks for thousands of descriptors, and reads none. What the kernel lets lie unread is for all
+// of the user's processes together.
+TEST_F(Hostile, DescriptorsThatNobodyTakesKeepNobodyFromTheirs) {
+  std::vector<uint64_t> blobs;
+  for (uint64_t i = 0; i < 200; ++i) {
+    ASSERT_OK_AND_ASSIGN(const ObjectId id, PutPattern(client_, i, size_t{300} << 10));
+    blobs.push_back(id.own_blob().value());
+  }
+  const Bytes open = MakeFrame(fb::RequestBody::OpenExtents, [&](Builder& b) {
+    return fb::CreateOpenExtents(b, b.CreateVector(blobs)).Union();
+  });
+  const auto ask_in_vain = [&](std::vector<RawClient>* greedy, int clients) {
+    for (int i = 0; i < clients; ++i) {
+      RawClient& raw = greedy->emplace_back(Raw());
+      for (int j = 0; j < 100; ++j) raw.SendSome(open);
+    }
+  };
+  const uint64_t before =
+      SocketsOf(daemon_.engine());  // then one more volume listens, with one client
+  std::vector<RawClient> greedy;
+  ask_in_vain(&greedy, 120);
+  // Those who say that they have nothing more to ask are closed here, unread: they count all the same.
+  for (RawClient& raw : greedy) raw.EndSending();
+  ask_in_vain(&greedy, 10);
+  ExpectUnharmed();
+  const std::string path = daemon_.folder() + "/other";
+  ASSERT_OK(client_.CreateVolume("other", path, 0));
+  ASSERT_OK_AND_ASSIGN(Client other, Client::Connect(path + "/vineyard.sock"));
+  for (uint64_t i = 0; i < 20; ++i) {
+    ASSERT_OK_AND_ASSIGN(const ObjectId id, PutPattern(other, i, kLarge));
+    EXPECT_TRUE(HoldsPattern(other.Get(id), i, kLarge));
+  }
+  greedy.clear();
+  EXPECT_TRUE(Eventually([&] { return SocketsOf(daemon_.engine()) == before + 4; }));
+  ExpectUnharmed();
 }
 
 // The answer to its wait, which its own put ends, is what shows that it has gone: in the midst of the put.

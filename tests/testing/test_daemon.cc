@@ -54,15 +54,6 @@ pid_t ParentOf(const std::string& pid) {
   return state == "Z" ? 0 : parent;
 }
 
-pid_t ChildOf(pid_t parent) {
-  for (const auto& entry : fs::directory_iterator("/proc")) {
-    const std::string name = entry.path().filename().string();
-    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    if (ParentOf(name) == parent) return static_cast<pid_t>(std::stol(name));
-  }
-  return 0;
-}
-
 // Not our child: its pidfd says when it has ended.
 void AwaitEnd(const os::UniqueFd& pidfd) {
   pollfd p{pidfd.get(), POLLIN, 0};
@@ -163,6 +154,15 @@ bool Eventually(const std::function<bool()>& condition) {
   return condition();
 }
 
+pid_t ChildOf(pid_t parent) {
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (ParentOf(name) == parent) return static_cast<pid_t>(std::stol(name));
+  }
+  return 0;
+}
+
 uint64_t Settled(const std::function<uint64_t()>& ask) {
   uint64_t last = 0;
   int same = 0;
@@ -184,8 +184,19 @@ uint64_t OpenDescriptors(pid_t pid) {
 
 TestDaemon::TestDaemon(DaemonOptions options) : options_(std::move(options)) {
   socket_ = folder_.path() + "/vineyard.sock";
+  if (options_.user) {
+    EXPECT_EQ(::chown(folder_.path().c_str(), *options_.user, gid_t(-1)), 0);
+  }
   ::alarm(kWatchdogSeconds * static_cast<unsigned>(Scale()));
   Start();
+}
+
+bool TestDaemon::UserMayRunIt(uid_t user) {
+  Child tries([user] {
+    if (::setresuid(user, user, user) != 0) return 1;
+    return ::access(VINEYARDD_PATH, X_OK) == 0 ? 0 : 2;
+  });
+  return tries.Wait() == 0;
 }
 
 TestDaemon::~TestDaemon() {
@@ -202,6 +213,8 @@ void TestDaemon::Launch() {
   const std::string log_path = folder_.path() + "/log";
   keeper_ = ::fork();
   if (keeper_ != 0) return;
+  if (options_.user && ::setresuid(*options_.user, *options_.user, *options_.user) != 0)
+    ::_exit(126);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::setpgid(0, 0);
   for (const auto& [name, value] : options_.environment) ::setenv(name.c_str(), value.c_str(), 1);

@@ -84,16 +84,22 @@ uint64_t Settled(const std::function<uint64_t()>& ask);
 /// How many descriptors a process has.
 uint64_t OpenDescriptors(pid_t pid);
 
+/// The process that it started first and that has not ended; 0: there is none.
+pid_t ChildOf(pid_t parent);
+
 struct DaemonOptions {
   std::string size = "256Mi";
   std::vector<std::string> flags;
   std::vector<std::pair<std::string, std::string>> environment;
+  std::optional<uid_t> user;  ///< Another than the test's: root only. See UserMayRunIt.
 };
 
 class TestDaemon {
  public:
   /// Starts it, and waits until it answers.
   explicit TestDaemon(DaemonOptions options = {});
+  /// Whether that user can reach the program, wherever this tree lies.
+  static bool UserMayRunIt(uid_t user);
   TestDaemon(const TestDaemon&) = delete;
   TestDaemon& operator=(const TestDaemon&) = delete;
   /// Ends it however it is. Shows what it has logged if the test has failed, and fails it where an
