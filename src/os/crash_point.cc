@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <string>
@@ -14,7 +15,7 @@ bool g_crash_point_set = false;
 
 namespace {
 std::string* g_crash_point_name = nullptr;  // set once, before threads start
-long g_crash_point_left = 1;
+std::atomic<long> g_crash_point_left = 1;
 }  // namespace
 
 void LoadCrashPoint(uint64_t generation) {
