@@ -22,12 +22,15 @@ enum class DiskCall : uint8_t {
   kRename,
   kRemove,
   kList,
+  kGarble,  // no failure: a read that returns other bytes
 };
-inline constexpr uint8_t kDiskCalls = 9;
+inline constexpr uint8_t kFailingDiskCalls = 9;
 
-/// The `n`-th call of that kind from now on (1: the next one), and all after it, fail with `error` (an
-/// errno). REQUIRES: no thread is in such a call.
-void SetDiskFault(DiskCall call, int error, int64_t n = 1);
+enum class FaultLasts : uint8_t { kOnce, kFromThenOn };
+/// The `n`-th call of that kind from now on (1: the next one) fails with `error` (an errno), and those after
+/// it if it lasts. REQUIRES: no thread is in such a call.
+void SetDiskFault(DiskCall call, int error, int64_t n = 1,
+                  FaultLasts lasts = FaultLasts::kFromThenOn);
 /// No call fails any more. Returns whether one did since SetDiskFault.
 bool ClearDiskFault();
 

@@ -99,6 +99,7 @@ Result<uint64_t> DiskFile::ReadAt(uint64_t offset, std::span<std::byte> bytes) c
     if (n == 0) break;
     got += static_cast<uint64_t>(n);
   }
+  if (got > 0 && DiskFault(DiskCall::kGarble) != 0) bytes[got / 2] ^= std::byte{1};
   if (!cached_ && !direct()) {
     ::posix_fadvise(fd_.get(), static_cast<off_t>(begin), static_cast<off_t>(got),
                     POSIX_FADV_DONTNEED);

@@ -119,6 +119,11 @@ TEST_P(DiskFileTest, InjectedFaultsComeAtTheirPlaceAndEnd) {
   EXPECT_TRUE(ClearDiskFault());
   EXPECT_FALSE(ClearDiskFault());
   EXPECT_OK(file_.WriteAt(0, bytes.bytes()));
+  SetDiskFault(DiskCall::kWrite, EIO, 2, FaultLasts::kOnce);
+  EXPECT_OK(file_.WriteAt(0, bytes.bytes()));
+  EXPECT_CODE(kIOError, file_.WriteAt(0, bytes.bytes()));
+  EXPECT_OK(file_.WriteAt(0, bytes.bytes()));
+  EXPECT_TRUE(ClearDiskFault());
   SetDiskFault(DiskCall::kReserve, ENOSPC);
   EXPECT_CODE(kOutOfMemory, file_.Reserve(kMiB));
 }

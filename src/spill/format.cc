@@ -35,7 +35,7 @@ struct FixedHead {
   uint32_t block = kBlock;
   uint32_t description = 0;
   int64_t written_ns = 0;
-  uint64_t seed = 0;
+  uint64_t reserved = 0;
   uint64_t checksum = 0;  // of all of the head but this
 };
 static_assert(sizeof(FixedHead) == kFixedHead, "lies in files");
@@ -79,7 +79,7 @@ Result<FixedHead> ReadFixed(std::span<const std::byte> bytes, uint64_t file_leng
         "the file says format {}, and this program reads format {}", fixed.version, kVersion));
   }
   if (fixed.block != kBlock || fixed.kind == 0 || fixed.kind > 0xff || fixed.size > kMostData ||
-      fixed.description > kMostDescription) {
+      fixed.description > kMostDescription || fixed.reserved != 0) {
     return Status::Corrupted("the head says what no head says");
   }
   const uint64_t head = HeadLength(fixed.description, fixed.size);
@@ -138,9 +138,7 @@ uint64_t PaddedBlockLength(uint64_t size, uint64_t block) {
   return os::RoundToDisk(BlockLength(size, block));
 }
 
-uint64_t BlockChecksum(std::span<const std::byte> padded, uint64_t seed, uint64_t block) {
-  return HashLongBytes(padded, seed ^ Mix64(block + 1));
-}
+uint64_t BlockChecksum(std::span<const std::byte> padded) { return HashLongBytes(padded); }
 
 uint64_t HeadChecksum(std::span<const std::byte> head) {
   return HashBytes(head.subspan(kFixedHead), HashBytes(head.first(kFixedHead - 8)));
@@ -156,7 +154,6 @@ void EncodeHead(const Head& head, std::span<std::byte> out) {
   fixed.head_length = HeadLength(head.description.size(), head.size);
   fixed.description = static_cast<uint32_t>(head.description.size());
   fixed.written_ns = head.written_ns;
-  fixed.seed = head.seed;
   VY_CHECK(out.size() == fixed.head_length && head.checksums.size() == BlocksOf(head.size));
   std::ranges::fill(out, std::byte{0});
   std::memcpy(out.data(), &fixed, sizeof fixed);
@@ -188,7 +185,6 @@ Result<Head> DecodeHead(std::span<const std::byte> bytes, uint64_t file_length) 
   head.place = fixed.place;
   head.size = fixed.size;
   head.written_ns = fixed.written_ns;
-  head.seed = fixed.seed;
   const auto description = bytes.subspan(kFixedHead, fixed.description);
   head.description.assign(description.begin(), description.end());
   const uint64_t sums_at = kFixedHead + Pad8(fixed.description);

@@ -58,7 +58,6 @@ struct Head {
   Uuid place{};            // of the folder it was written in
   uint64_t size = 0;       // bytes of data
   int64_t written_ns = 0;  // since 1970
-  uint64_t seed = 0;       // of the blocks' checksums, another one for each file
   std::vector<std::byte> description;
   std::vector<uint64_t> checksums;  // one for each block
 };
@@ -74,9 +73,8 @@ inline constexpr uint64_t kMostData = uint64_t{1} << 60;
 uint64_t BlockLength(uint64_t size, uint64_t block);
 uint64_t PaddedBlockLength(uint64_t size, uint64_t block);
 
-/// Of a block as it lies in the file, with its zeros. Two files, or two places in one, have different sums
-/// for the same bytes: a block that was lost, so that an older one shows, is found.
-uint64_t BlockChecksum(std::span<const std::byte> padded, uint64_t seed, uint64_t block);
+/// Of a block as it lies in the file, with its zeros.
+uint64_t BlockChecksum(std::span<const std::byte> padded);
 
 /// Fills `out`. REQUIRES: out.size() is the head's length; a checksum for each block; the limits above.
 void EncodeHead(const Head& head, std::span<std::byte> out);

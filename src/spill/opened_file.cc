@@ -73,7 +73,7 @@ Status OpenedFile::FetchOnce(uint64_t block, std::span<std::byte> padded) const 
     return Status::Corrupted(fmt::format("block {} of {} is short: it has {} of {} bytes",
                                          block + 1, blocks, got, padded.size()));
   }
-  if (BlockChecksum(padded, head_.seed, block) == head_.checksums[block]) return {};
+  if (BlockChecksum(padded) == head_.checksums[block]) return {};
   return Status::Corrupted(
       fmt::format("block {} of {} is damaged (bytes {} to {} of the file): its checksum is another "
                   "one",

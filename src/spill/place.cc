@@ -73,7 +73,7 @@ Status Place::Admit(uint64_t bytes) const {
         FormatSize(figures_.damaged_bytes)));
   }
   VY_ASSIGN_OR_RETURN(const os::DiskSpace space, folder_.Space());
-  const uint64_t taken = options_.limits.leave_free + unreserved_;
+  const uint64_t taken = options_.limits.leave_free + figures_.promised_bytes;
   if (space.free < taken || bytes > space.free - taken) {
     return Status::OutOfMemory(fmt::format(
         "disk full: {} more are to be spilled to '{}', where {} of {} are free, of which {} are to "
@@ -98,7 +98,7 @@ Result<std::unique_ptr<Part>> Place::Make(const Key& key, uint64_t bytes, IfTher
     VY_RETURN_IF_ERROR(Admit(bytes));
     making_.insert(key);
     figures_.making_bytes += bytes;
-    unreserved_ += bytes;
+    figures_.promised_bytes += bytes;
     part->done_ = false;
   }
   VY_ASSIGN_OR_RETURN(part->file_, folder_.Create(PartName(key), os::Caching::kAround));
@@ -107,7 +107,7 @@ Result<std::unique_ptr<Part>> Place::Make(const Key& key, uint64_t bytes, IfTher
   }
   {
     const std::lock_guard lock(mutex_);
-    unreserved_ -= bytes;
+    figures_.promised_bytes -= bytes;
     part->reserved_ = true;
   }
   os::CrashPoint("spill.made");
@@ -162,7 +162,7 @@ void Place::Abandon(Part& part) {
   if (part.file_.valid()) folder_.Remove(PartName(part.key_)).IgnoreError();
   const std::lock_guard lock(mutex_);
   figures_.making_bytes -= part.bytes_;
-  if (!part.reserved_) unreserved_ -= part.bytes_;
+  if (!part.reserved_) figures_.promised_bytes -= part.bytes_;
   making_.erase(part.key_);
 }
 

@@ -59,9 +59,10 @@ struct Survey {
 
 struct Figures {
   uint64_t files = 0;
-  uint64_t bytes = 0;          // of these
-  uint64_t making_bytes = 0;   // reserved for files that are being written
-  uint64_t damaged_files = 0;  // set aside
+  uint64_t bytes = 0;           // of these
+  uint64_t making_bytes = 0;    // of files that are being written
+  uint64_t promised_bytes = 0;  // of these, what the disk has not reserved yet
+  uint64_t damaged_files = 0;   // set aside
   uint64_t damaged_bytes = 0;
 };
 
@@ -132,7 +133,6 @@ class Place : public std::enable_shared_from_this<Place> {
   std::unordered_set<Key> in_hand_;  // whose name is being given, moved or removed
   std::unordered_map<Key, Entry> entries_;
   std::unordered_set<Key> making_;
-  uint64_t unreserved_ = 0;  // of figures_.making_bytes, what the disk has not reserved yet
   Figures figures_;
 };
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/disk_fault.h"
 #include "spill/test_place.h"
 
 namespace vineyard::spill {
@@ -152,6 +153,32 @@ TEST_F(SpillDamageTest, BlocksThatChangedPlacesAreFound) {
   second.replace(data, kBlock, first.substr(data, kBlock));
   WriteAll(PathOf(KeyOf(2)), second);
   EXPECT_CODE(kCorrupted, CheckNow(2));
+}
+
+TEST_F(SpillDamageTest, DamageOnTheWayIsReadOnceMore) {
+  Enter();
+  os::SetDiskFault(os::DiskCall::kGarble, 1, 2, os::FaultLasts::kOnce);  // behind the head
+  EXPECT_EQ(ReadNow(1, 0, kSize).value(), bytes_);
+  EXPECT_TRUE(os::ClearDiskFault());
+  os::SetDiskFault(os::DiskCall::kGarble, 1, 2);
+  EXPECT_CODE(kCorrupted, ReadNow(1, 0, kSize));
+  EXPECT_TRUE(os::ClearDiskFault());
+  EXPECT_FALSE(place().Contains(KeyOf(1)));
+}
+
+TEST_F(SpillDamageTest, DamageOfAFileThatWasReplacedLeavesTheNewOne) {
+  Enter();
+  fs::create_hard_link(PathOf(KeyOf(1)), outside_ + "/old");
+  ASSERT_OK_AND_ASSIGN(const auto opened, OpenedFile::Open(place_, KeyOf(1)));
+  const Bytes other = RandomBytes(3000, 5);
+  ASSERT_OK(WriteNow({.key = KeyOf(1), .source = SourceOf(other), .if_there = IfThere::kReplace}));
+  std::string bad = ReadAll(outside_ + "/old");
+  bad[5000] ^= 1;
+  WriteAll(outside_ + "/old", bad);
+  Bytes back(kSize);
+  EXPECT_CODE(kCorrupted, opened->Read(0, back, scratch_.bytes()));
+  EXPECT_EQ(ReadNow(1, 0, other.size()).value(), other);
+  EXPECT_EQ(place().figures().damaged_files, 0U);
 }
 
 TEST_F(SpillDamageTest, AFileThatShrinksWhileItIsOpenIsAnErrorAndNoCrash) {

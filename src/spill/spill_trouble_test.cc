@@ -28,6 +28,7 @@ const char* NameOf(DiskCall call) {
     case DiskCall::kRename: return "Rename";
     case DiskCall::kRemove: return "Remove";
     case DiskCall::kList: return "List";
+    case DiskCall::kGarble: return "Garble";
   }
   return "?";
 }
@@ -36,22 +37,24 @@ StatusCode CodeOf(int error) {
   return error == ENOSPC || error == EDQUOT ? StatusCode::kOutOfMemory : StatusCode::kIOError;
 }
 
-class SpillTrouble : public PlaceTest,
-                     public ::testing::WithParamInterface<std::tuple<uint8_t, int>> {
+class SpillTrouble
+    : public PlaceTest,
+      public ::testing::WithParamInterface<std::tuple<uint8_t, int, os::FaultLasts>> {
  protected:
   [[nodiscard]] DiskCall call() const { return static_cast<DiskCall>(std::get<0>(GetParam())); }
   [[nodiscard]] int error() const { return std::get<1>(GetParam()); }
+  void Break(int64_t n = 1) { os::SetDiskFault(call(), error(), n, std::get<2>(GetParam())); }
   void TearDown() override {
     os::ClearDiskFault();
     PlaceTest::TearDown();
   }
-  /// Calls `act` with the first call (and all after it) failing, then from the second on, … until none
-  /// fails any more; `after` with what it said, when the disk is well again.
+  /// Calls `act` with the first call failing, then with the second, … until none fails any more; `after`
+  /// with what it said, when the disk is well again.
   template <typename Act, typename After>
   void AtEveryPlace(Act act, After after) {
     bool failed = true;
     for (int n = 1; failed && n < 200; ++n) {
-      os::SetDiskFault(call(), error(), n);
+      Break(n);
       const Status status = act();
       failed = os::ClearDiskFault();
       if (!status.ok()) {
@@ -78,6 +81,7 @@ TEST_P(SpillTrouble, AWriteThatFailsLeavesNothing) {
                [&](const Status& status) {
                  EXPECT_EQ(place().Contains(KeyOf(2)), status.ok());
                  EXPECT_EQ(place().figures().making_bytes, 0U);
+                 EXPECT_EQ(place().figures().promised_bytes, 0U);
                  EXPECT_EQ(Names().size(), status.ok() ? 4U : 3U);
                });
   EXPECT_TRUE(ReadNow(2, 0, bytes.size()).value() == bytes);
@@ -143,7 +147,7 @@ TEST_P(SpillTrouble, ARemovalThatFailsCanBeRepeated) {
   Enter();
   const Bytes bytes = RandomBytes(5000, 2);
   ASSERT_OK(WriteNow(1, bytes));
-  os::SetDiskFault(call(), error());
+  Break();
   const Status first = place().Remove(KeyOf(1), Durability::kDisk);
   os::ClearDiskFault();
   const Status again = place().Remove(KeyOf(1), Durability::kDisk);
@@ -158,20 +162,22 @@ TEST_P(SpillTrouble, ADamagedFileIsNotServedWhateverFails) {
   std::string bad = ReadAll(PathOf(KeyOf(1)));
   bad[5000] ^= 1;
   WriteAll(PathOf(KeyOf(1)), bad);
-  os::SetDiskFault(call(), error());
+  Break();
   EXPECT_FALSE(ReadNow(1, 0, 5000).ok());
   os::ClearDiskFault();
   EXPECT_FALSE(ReadNow(1, 0, 5000).ok());
 }
 
-INSTANTIATE_TEST_SUITE_P(Everywhere, SpillTrouble,
-                         ::testing::Combine(::testing::Range(uint8_t{0}, os::kDiskCalls),
-                                            ::testing::Values(EIO, ENOSPC)),
-                         [](const auto& test) {
-                           return std::string(
-                                      NameOf(static_cast<DiskCall>(std::get<0>(test.param)))) +
-                                  (std::get<1>(test.param) == EIO ? "_EIO" : "_ENOSPC");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Everywhere, SpillTrouble,
+    ::testing::Combine(::testing::Range(uint8_t{0}, os::kFailingDiskCalls),
+                       ::testing::Values(EIO, ENOSPC),
+                       ::testing::Values(os::FaultLasts::kOnce, os::FaultLasts::kFromThenOn)),
+    [](const auto& test) {
+      return std::string(NameOf(static_cast<DiskCall>(std::get<0>(test.param)))) +
+             (std::get<1>(test.param) == EIO ? "_EIO" : "_ENOSPC") +
+             (std::get<2>(test.param) == os::FaultLasts::kOnce ? "_Once" : "_FromThenOn");
+    });
 
 constexpr int kCannotMount = 77;
 

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "os/crash_point.h"
-#include "os/random.h"
 #include "spill/transfers.h"
 
 namespace vineyard::spill {
@@ -54,8 +53,6 @@ Result<uint64_t> Writing::Begin() {
            .written_ns = Now(),
            .description = std::move(request_.description),
            .checksums = std::vector<uint64_t>(BlocksOf(size))};
-  VY_ASSIGN_OR_RETURN(const Uuid random, os::MakeUuid());
-  head_.seed = random[0] ^ random[1];
   VY_ASSIGN_OR_RETURN(head_bytes_, os::DiskBuffer::Make(HeadLength(description, size)));
   VY_ASSIGN_OR_RETURN(part_,
                       place_->Make(request_.key, FileLength(description, size), request_.if_there));
@@ -78,7 +75,7 @@ Status Writing::Do(uint64_t block, std::span<std::byte> scratch) {
     std::memset(to, 0, padded - length);
     bytes = scratch.first(padded);
   }
-  head_.checksums[block] = BlockChecksum(bytes, head_.seed, block);
+  head_.checksums[block] = BlockChecksum(bytes);
   Status written = part_->file().WriteAt(head_bytes_.bytes().size() + at, bytes);
   os::CrashPoint("spill.block_written");
   return written;

@@ -198,12 +198,11 @@ TEST(Formats, TheSpillFilePageShowsWhatIsWritten) {
                    .place = {0x1111111111111111, 0x2222222222222222},
                    .size = data.size(),
                    .written_ns = 1'767'225'600'000'000'000,
-                   .seed = 7,
                    .description = {described.begin(), described.end()}};
   Bytes bytes(spill::FileLength(description.size(), data.size()));
   const auto block = std::span(bytes).subspan(spill::HeadLength(description.size(), data.size()));
   std::memcpy(block.data(), data.data(), data.size());
-  head.checksums = {spill::BlockChecksum(block, head.seed, 0)};
+  head.checksums = {spill::BlockChecksum(block)};
   spill::EncodeHead(head, std::span(bytes).first(bytes.size() - block.size()));
   ExpectPageShows("spill-file", bytes);
   EXPECT_EQ(spill::FileName(head.key), "01-0000000000000001-800000000000002b.spill");

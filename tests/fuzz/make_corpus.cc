@@ -205,7 +205,7 @@ void AddSpillFiles(Corpus& corpus) {
     head.checksums.resize(BlocksOf(size), 6);
     std::vector<std::byte> bytes(HeadLength(head.description.size(), size));
     EncodeHead(head, bytes);
-    for (const char mend : {0, 1, 2, 3}) add(mend, bytes);
+    for (char mend = 0; mend < 4; ++mend) add(mend, bytes);
   }
   for (const std::string& name : {FileName({1, 2, 3}), PartName({~uint64_t{0}, 0xab, 255})}) {
     add(0, std::as_bytes(std::span(name)));
