@@ -73,13 +73,14 @@ Status Place::Admit(uint64_t bytes) const {
         FormatSize(figures_.damaged_bytes)));
   }
   VY_ASSIGN_OR_RETURN(const os::DiskSpace space, folder_.Space());
-  const uint64_t taken = options_.limits.leave_free + figures_.promised_bytes;
-  if (space.free < taken || bytes > space.free - taken) {
+  const uint64_t leave = options_.limits.leave_free;
+  const uint64_t left = space.free - std::min(space.free, leave);
+  if (left < figures_.promised_bytes || bytes > left - figures_.promised_bytes) {
     return Status::OutOfMemory(fmt::format(
         "disk full: {} more are to be spilled to '{}', where {} of {} are free, of which {} are to "
         "stay free; delete objects or other files there, or name another disk",
         FormatSize(bytes), path(), FormatSize(space.free), FormatSize(space.total),
-        FormatSize(options_.limits.leave_free)));
+        FormatSize(leave)));
   }
   return {};
 }
@@ -103,7 +104,8 @@ Result<std::unique_ptr<Part>> Place::Make(const Key& key, uint64_t bytes, IfTher
   }
   VY_ASSIGN_OR_RETURN(part->file_, folder_.Create(PartName(key), os::Caching::kAround));
   if (Status s = part->file_.Reserve(bytes); !s.ok()) {
-    return s.WithContext(fmt::format("cannot spill to '{}'", path()));
+    const char* what = s.Is(StatusCode::kOutOfMemory) ? "disk full" : "cannot make a file";
+    return s.WithContext(fmt::format("{}: spilling {} to '{}'", what, FormatSize(bytes), path()));
   }
   {
     const std::lock_guard lock(mutex_);
@@ -128,10 +130,11 @@ Status Place::Commit(Part& part, Durability durability) {
     VY_RETURN_IF_ERROR(part.file_.SyncData());
     os::CrashPoint("spill.synced");
   }
+  bool replace = false;
   {
     const Hold hold(*this, part.key_);
     // What was ours is replaced; what has come there by itself is not.
-    const bool replace = part.if_there_ == IfThere::kReplace && Contains(part.key_);
+    replace = part.if_there_ == IfThere::kReplace && Contains(part.key_);
     VY_RETURN_IF_ERROR(folder_.Rename(
         PartName(part.key_), folder_, FileName(part.key_),
         replace ? os::Directory::IfTaken::kReplace : os::Directory::IfTaken::kRefuse));
@@ -148,9 +151,9 @@ Status Place::Commit(Part& part, Durability durability) {
   if (durability == Durability::kInstance) return {};
   Status synced = folder_.Sync();
   if (!synced.ok()) {
-    // Whoever asked is told that it is not kept, so it must not come back. (One that was to be replaced is
-    // gone by then.)
-    Remove(part.key_, Durability::kInstance).IgnoreError();
+    // Whoever asked is told that it is not kept, so it must not come back; but where it has replaced another
+    // one, it is all there is.
+    if (!replace) Remove(part.key_, Durability::kInstance).IgnoreError();
     return synced;
   }
   os::CrashPoint("spill.kept");
@@ -205,7 +208,7 @@ Status Place::Remove(const Key& key, Durability durability) {
     if (!Contains(key)) {
       return Status::NotFound(fmt::format("'{}' holds no file '{}'", path(), FileName(key)));
     }
-    const Status removed = folder_.Remove(FileName(key));
+    Status removed = folder_.Remove(FileName(key));
     // Somebody else's hand was faster: it is not there, as it should be.
     if (!removed.ok() && !removed.Is(StatusCode::kNotFound)) return removed;
     const std::lock_guard lock(mutex_);

@@ -108,8 +108,8 @@ class Place : public std::enable_shared_from_this<Place> {
       : options_(std::move(options)), folder_(std::move(folder)) {}
   Status CheckOwner();
   Status CheckOurs() const;
-  Status TakeIdentity();
-  Status WriteIdentity();
+  Status TakeIdentity(const os::Directory& outside);
+  Status WriteIdentity(const os::Directory& outside);
   Status LookAround();
   Status LookAtEntry(const std::string& name, uint32_t owner);
   void AddForeign(const std::string& name, const char* why);
@@ -145,7 +145,8 @@ class Part {
 
   [[nodiscard]] os::DiskFile& file() { return file_; }
   /// Gives it its name: from now on it is found, also after this process. With kDisk its contents and its
-  /// name are on the disk when it returns. Where it fails nothing of it is left.
+  /// name are on the disk when it returns. Where it fails nothing of it is left; where it was to replace
+  /// another one, that or the new one is there.
   Status Commit(Durability durability);
 
  private:

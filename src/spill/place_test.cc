@@ -238,7 +238,10 @@ TEST_F(PlaceTest, TheLimitIsKeptToTheByteAndSaysWhatIsThere) {
 }
 
 TEST_F(PlaceTest, SpaceThatIsToStayFreeStays) {
-  Enter({.leave_free = ~uint64_t{0} / 2});
+  for (const uint64_t leave : {~uint64_t{0}, ~uint64_t{0} / 2}) {
+    Enter({.leave_free = leave});
+    EXPECT_CODE(kOutOfMemory, WriteNow(1, Bytes(1)));
+  }
   const Status full = WriteNow(1, Bytes(1));
   EXPECT_CODE(kOutOfMemory, full);
   EXPECT_NE(full.message().find("stay free"), std::string::npos);

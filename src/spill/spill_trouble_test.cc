@@ -90,6 +90,28 @@ TEST_P(SpillTrouble, AWriteThatFailsLeavesNothing) {
   EXPECT_EQ(place().figures().files, 2U);
 }
 
+TEST_P(SpillTrouble, AReplacementThatFailsLeavesTheOldOrTheNew) {
+  Enter();
+  const Bytes old = RandomBytes(5000, 1);
+  const Bytes fresh = RandomBytes(kBlock + 5000, 2);
+  ASSERT_OK(WriteNow(1, old, Durability::kDisk));
+  AtEveryPlace(
+      [&] {
+        return WriteNow({.key = KeyOf(1),
+                         .source = SourceOf(fresh),
+                         .durability = Durability::kDisk,
+                         .if_there = IfThere::kReplace});
+      },
+      [&](const Status& status) {
+        ASSERT_OK_AND_ASSIGN(const auto opened, OpenedFile::Open(place_, KeyOf(1)));
+        const uint64_t size = opened->head().size;
+        EXPECT_EQ(place().figures().files, 1U);
+        EXPECT_EQ(place().figures().bytes, FileLength(0, size));
+        EXPECT_TRUE(size == fresh.size() || (size == old.size() && !status.ok()));
+        EXPECT_TRUE(ReadNow(1, 0, size).value() == (size == old.size() ? old : fresh));
+      });
+}
+
 TEST_P(SpillTrouble, AReadThatFailsIsAnErrorAndDamagesNothing) {
   Enter();
   const Bytes bytes = RandomBytes(5 * kBlock + 1, 2);

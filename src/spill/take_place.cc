@@ -36,7 +36,7 @@ Result<std::shared_ptr<Place>> Place::Take(PlaceOptions options) {
         "another instance spills to '{}'; end it, or give this one another folder", place->path()));
   }
   place->lock_ = std::move(lock).value();
-  VY_RETURN_IF_ERROR(place->TakeIdentity());
+  VY_RETURN_IF_ERROR(place->TakeIdentity(outside));
   VY_RETURN_IF_ERROR(place->LookAround());
   return place;
 }
@@ -71,11 +71,11 @@ Status Place::CheckOurs() const {
       path(), other, kIdentityName));
 }
 
-Status Place::TakeIdentity() {
+Status Place::TakeIdentity(const os::Directory& outside) {
   auto file = folder_.OpenFile(kIdentityName, os::Directory::Rights::kRead, os::Caching::kThrough);
   if (file.status().Is(StatusCode::kNotFound)) {
     VY_RETURN_IF_ERROR(CheckOurs());
-    return WriteIdentity();
+    return WriteIdentity(outside);
   }
   VY_RETURN_IF_ERROR(file.status());
   std::byte bytes[kIdentityLength + 1];
@@ -91,11 +91,11 @@ Status Place::TakeIdentity() {
   return {};
 }
 
-Status Place::WriteIdentity() {
+Status Place::WriteIdentity(const os::Directory& outside) {
   VY_ASSIGN_OR_RETURN(uuid_, os::MakeUuid());
   std::byte bytes[kIdentityLength];
   EncodeIdentity(uuid_, bytes);
-  const Status before = folder_.Remove(kIdentityPartName);  // of one that ended while it was here
+  Status before = folder_.Remove(kIdentityPartName);  // of one that ended while it was here
   if (!before.ok() && !before.Is(StatusCode::kNotFound)) return before;
   VY_ASSIGN_OR_RETURN(os::DiskFile file, folder_.Create(kIdentityPartName, os::Caching::kThrough));
   VY_RETURN_IF_ERROR(file.WriteAt(0, bytes));
@@ -104,7 +104,8 @@ Status Place::WriteIdentity() {
   VY_RETURN_IF_ERROR(
       folder_.Rename(kIdentityPartName, folder_, kIdentityName, os::Directory::IfTaken::kRefuse));
   os::CrashPoint("spill.identity_named");
-  return folder_.Sync();
+  VY_RETURN_IF_ERROR(folder_.Sync());
+  return outside.Sync();
 }
 
 void Place::AddForeign(const std::string& name, const char* why) {

@@ -30,7 +30,8 @@ struct WriteRequest {
   Durability durability = Durability::kInstance;
   IfThere if_there = IfThere::kRefuse;
 };
-/// A file that is called off, or whose writing fails, leaves nothing. kOutOfMemory: the disk is full.
+/// A file that is called off, or whose writing fails, leaves nothing (one that was to be replaced stays, or
+/// is the new one). kOutOfMemory: the disk is full.
 std::shared_ptr<Job> Write(std::shared_ptr<Place> place, Crew& crew, WriteRequest request,
                            std::function<void(Status)> done);
 
