@@ -23,6 +23,7 @@ enum class DiskCall : uint8_t {
   kRemove,
   kList,
   kGarble,  // no failure: a read that returns other bytes
+  kDirect,  // no failure: a file system that knows no O_DIRECT
 };
 inline constexpr uint8_t kFailingDiskCalls = 9;
 

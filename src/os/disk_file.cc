@@ -28,7 +28,7 @@ DiskFile& DiskFile::operator=(DiskFile&& other) noexcept {
 // The flag is set after opening: an open that makes a file and then refuses O_DIRECT leaves the file.
 DiskFile::DiskFile(UniqueFd fd, Caching caching)
     : fd_(std::move(fd)), cached_(caching == Caching::kThrough) {
-  if (cached_) return;
+  if (cached_ || DiskFault(DiskCall::kDirect) != 0) return;
   const int flags = ::fcntl(fd_.get(), F_GETFL);
   direct_ = flags >= 0 && ::fcntl(fd_.get(), F_SETFL, flags | O_DIRECT) == 0;
 }

@@ -29,6 +29,7 @@ const char* NameOf(DiskCall call) {
     case DiskCall::kRemove: return "Remove";
     case DiskCall::kList: return "List";
     case DiskCall::kGarble: return "Garble";
+    case DiskCall::kDirect: return "Direct";
   }
   return "?";
 }
@@ -205,9 +206,19 @@ constexpr int kCannotMount = 77;
 
 // In a child, which has the mount to itself: the disk is full when it is.
 int FillASmallDisk(const std::string& folder) {
-  const int namespaces = ::geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER;
-  if (::unshare(namespaces) != 0 ||
-      ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+  const uid_t user = ::geteuid();
+  const gid_t group = ::getegid();
+  if (::unshare(user == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) return kCannotMount;
+  if (user != 0) {
+    // Who has no number in the new namespace can make nothing there.
+    const auto same = [](uint32_t id) {
+      return std::to_string(id) + " " + std::to_string(id) + " 1";
+    };
+    WriteAll("/proc/self/setgroups", "deny");
+    WriteAll("/proc/self/uid_map", same(user));
+    WriteAll("/proc/self/gid_map", same(group));
+  }
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
       ::mount("tmpfs", folder.c_str(), "tmpfs", 0, "size=8m") != 0) {
     return kCannotMount;
   }

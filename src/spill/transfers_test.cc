@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "os/disk_fault.h"
 #include "os/memfd.h"
 #include "spill/test_place.h"
 
@@ -147,6 +148,15 @@ TEST_F(TransfersTest, SealedMemoryFilesGoToDiskAndComeBackIntoNewOnes) {
   ASSERT_OK_AND_ASSIGN(const Source back, MapSource(fresh_files, size));
   EXPECT_TRUE(std::ranges::equal(back.spans[0], bytes));
   EXPECT_CODE(kInvalid, MapSource(fresh_files, 7 * kBlock));
+}
+
+TEST_F(TransfersTest, AFileSystemWithoutDirectAccessDoesAsWell) {
+  os::SetDiskFault(os::DiskCall::kDirect, 1);
+  const Bytes bytes = RandomBytes(5 * kBlock + 77, 1);
+  ASSERT_OK(WriteNow(1, bytes, Durability::kDisk));
+  EXPECT_TRUE(ReadNow(1, 0, bytes.size()).value() == bytes);
+  EXPECT_TRUE(os::ClearDiskFault());
+  EXPECT_TRUE(ReadNow(1, 0, bytes.size()).value() == bytes);
 }
 
 TEST_F(TransfersTest, AKeyIsWrittenOnceUnlessItIsToBeReplaced) {
