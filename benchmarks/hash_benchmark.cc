@@ -5,6 +5,7 @@
 #include <benchmark/benchmark.h>
 
 #include <string>
+#include <vector>
 
 #include "base/hash.h"
 
@@ -23,6 +24,13 @@ void HashBytesOfThatMany(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(HashBytesOfThatMany)->Arg(16)->Arg(100)->Arg(1024)->Arg(1 << 20);
+
+void HashLongBytesOfThatMany(benchmark::State& state) {
+  const std::vector<std::byte> bytes(static_cast<size_t>(state.range(0)));
+  for (auto _ : state) benchmark::DoNotOptimize(HashLongBytes(bytes, 7));
+  state.SetBytesProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(HashLongBytesOfThatMany)->Arg(4096)->Arg(1 << 20);
 
 }  // namespace
 }  // namespace vineyard

@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # A folder of src/ includes only itself and folders before it ...
-ORDER = ["base", "os", "wire", "layout", "store", "daemon", "client", "types", "cli"]
+ORDER = ["base", "os", "wire", "layout", "spill", "store", "daemon", "client", "types", "cli"]
 
-# ... and never these: a program that uses the store knows nothing of how the instance is built.
+# ... and never these: a program that uses the store knows nothing of how the instance is built, and
+# what lies on disk nothing of what it describes.
 NEVER = {
-    "client": {"store", "daemon"},
-    "types": {"store", "daemon"},
-    "cli": {"store", "daemon"},
+    "client": {"spill", "store", "daemon"},
+    "types": {"spill", "store", "daemon"},
+    "cli": {"spill", "store", "daemon"},
+    "spill": {"wire", "layout"},
 }
 
 # Headers of the kernel and of POSIX. Only src/os/ calls the kernel; tests may do as they like.

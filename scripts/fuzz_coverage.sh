@@ -11,8 +11,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 learned="${1:-build/fuzz}/corpus"
 build="${2:-build/coverage}"
 least=90
-fuzzers=(frame_fuzz descriptor_fuzz record_fuzz ledger_fuzz types_fuzz)
-decoders=(src/wire/codec.cc src/wire/frame.cc src/layout/record.cc src/layout/ledger.cc src/types/tree.cc
+fuzzers=(frame_fuzz descriptor_fuzz record_fuzz ledger_fuzz spill_fuzz types_fuzz)
+decoders=(src/wire/codec.cc src/wire/frame.cc src/layout/record.cc src/layout/ledger.cc src/spill/format.cc src/types/tree.cc
   src/types/arrow_type_json.cc src/types/arrow_json.cc src/types/arrow_check.cc src/types/table_json.cc
   src/types/tensor_reader.cc src/types/pandas_values.cc src/types/pandas_columns.cc)
 

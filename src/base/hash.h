@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 //
-// Hashes whose values lie in shared memory and so never change: Mix64 for ids, HashBytes for names
-// and for the checksum of records.
+// Hashes whose values lie in shared memory or in files and so never change: Mix64 for ids, HashBytes for
+// names and for the checksum of records, HashLongBytes for the checksum of what lies on disk.
 #pragma once
 
 #include <cstddef>
@@ -28,5 +28,9 @@ uint64_t HashBytes(std::span<const std::byte> bytes, uint64_t seed = 0);
 inline uint64_t HashBytes(std::string_view text, uint64_t seed = 0) {
   return HashBytes(std::as_bytes(std::span(text.data(), text.size())), seed);
 }
+
+/// The same for long ones, several times as fast: four hashes side by side, of every fourth pair of words.
+/// Its values lie in files. Another function: not HashBytes of the same bytes.
+uint64_t HashLongBytes(std::span<const std::byte> bytes, uint64_t seed = 0);
 
 }  // namespace vineyard

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <string>
@@ -15,7 +16,7 @@ bool g_crash_point_set = false;
 
 namespace {
 std::string* g_crash_point_name = nullptr;  // set once, before threads start
-long g_crash_point_left = 1;
+std::atomic<long> g_crash_point_left = 1;
 int g_crash_point_signal = SIGKILL;
 
 // "3", or "1-3".

@@ -38,7 +38,8 @@ Status ErrnoStatus(std::string_view what, int error) {
     case EMFILE:
     case ENFILE: return Status::LimitExceeded(std::move(message));
     case ENOMEM:
-    case ENOSPC: return Status::OutOfMemory(std::move(message));
+    case ENOSPC:
+    case EDQUOT: return Status::OutOfMemory(std::move(message));
     default: return Status::IOError(std::move(message));
   }
 }

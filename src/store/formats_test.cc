@@ -18,6 +18,7 @@
 #include "layout/ring.h"
 #include "layout/stream_state.h"
 #include "os/mapping.h"
+#include "spill/format.h"
 #include "store/test_machine.h"
 #include "wire/codec.h"
 #include "wire/frame.h"
@@ -187,6 +188,31 @@ TEST(Formats, TheRingPageShowsWhatIsWritten) {
   page.partners = 2;
   page.client_processor = 3;
   ExpectPageShows("ring", mapping.bytes());
+}
+
+TEST(Formats, TheSpillFilePageShowsWhatIsWritten) {
+  const std::string_view data = "five!";
+  const std::string_view description = "what the store knows";
+  const auto described = std::as_bytes(std::span(description));
+  spill::Head head{.key = {.volume = 1, .id = 0x800000000000002b, .kind = 1},
+                   .place = {0x1111111111111111, 0x2222222222222222},
+                   .size = data.size(),
+                   .written_ns = 1'767'225'600'000'000'000,
+                   .description = {described.begin(), described.end()}};
+  Bytes bytes(spill::FileLength(description.size(), data.size()));
+  const auto block = std::span(bytes).subspan(spill::HeadLength(description.size(), data.size()));
+  std::memcpy(block.data(), data.data(), data.size());
+  head.checksums = {spill::BlockChecksum(block)};
+  spill::EncodeHead(head, std::span(bytes).first(bytes.size() - block.size()));
+  ExpectPageShows("spill-file", bytes);
+  EXPECT_EQ(spill::FileName(head.key), "01-0000000000000001-800000000000002b.spill");
+}
+
+TEST(Formats, TheSpillFolderPageShowsWhatIsWritten) {
+  Bytes bytes(spill::kIdentityLength);
+  spill::EncodeIdentity({0x1111111111111111, 0x2222222222222222},
+                        std::span(bytes).first<spill::kIdentityLength>());
+  ExpectPageShows("spill-folder", bytes);
 }
 
 TEST(Formats, TheProtocolPageShowsWhatIsSent) {

@@ -3,6 +3,7 @@
 //
 // Writes what the fuzzers begin with: one well-formed input of each kind.
 // Usage: make_corpus FOLDER; each fuzzer's inputs go to FOLDER/NAME.
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include "layout/record.h"
 #include "os/mapping.h"
 #include "os/memfd.h"
+#include "spill/format.h"
 #include "wire/codec.h"
 #include "wire/frame.h"
 #include "wire/test_object.h"
@@ -189,6 +191,31 @@ void AddLedgers(Corpus& corpus) {
   }
 }
 
+// After the byte that says what the fuzzer makes right: heads, names, identities.
+void AddSpillFiles(Corpus& corpus) {
+  using namespace spill;
+  const auto add = [&corpus](char mend, std::span<const std::byte> bytes) {
+    std::string input(1, mend);
+    input.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    corpus.Add("spill_fuzz", input);
+  };
+  for (const uint64_t size : {uint64_t{0}, uint64_t{1}, 3 * kBlock + 1}) {
+    Head head{.key = {.volume = 1, .id = 2, .kind = 3}, .place = {4, 5}, .size = size};
+    head.description.resize(size % 100, std::byte{'d'});
+    head.checksums.resize(BlocksOf(size), 6);
+    std::vector<std::byte> bytes(HeadLength(head.description.size(), size));
+    EncodeHead(head, bytes);
+    for (char mend = 0; mend < 4; ++mend) add(mend, bytes);
+  }
+  for (const std::string& name : {FileName({1, 2, 3}), PartName({~uint64_t{0}, 0xab, 255})}) {
+    add(0, std::as_bytes(std::span(name)));
+  }
+  std::array<std::byte, kIdentityLength> identity{};
+  EncodeIdentity({1, 2}, identity);
+  add(0, identity);
+  add(1, identity);
+}
+
 // Stored values: metadata, and buffers by their bytes.
 void AddValues(Corpus& corpus) {
   using namespace std::string_literals;
@@ -299,6 +326,7 @@ int Main(const fs::path& folder) {
   corpus.Add("frame_fuzz", all);
   AddRecords(corpus);
   AddLedgers(corpus);
+  AddSpillFiles(corpus);
   AddValues(corpus);
   AddSeries(corpus);
   // Changes to memory: which, how the checksum is treated, where (2 bytes), what (4 bytes).

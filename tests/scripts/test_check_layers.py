@@ -45,6 +45,7 @@ def test_a_folder_includes_itself_and_the_ones_before_it(tree):
     [
         ("src/base/size.h", '#include "os/fd.h"', "base/ must not include os/"),
         ("src/wire/frame.cc", '#include "layout/record.h"', "wire/ must not include layout/"),
+        ("src/spill/place.cc", '#include "layout/record.h"', "spill/ must not include layout/"),
         ("src/client/client.cc", '#include "store/volume.h"', "client/ must not include store/"),
         ("src/cli/main.cc", '  # include "daemon/config.h"', "cli/ must not include daemon/"),
         ("src/daemon/main.cc", '#include "client/client.h"', "daemon/ must not include client/"),
