@@ -63,9 +63,12 @@ Status TakeExtents(Connection& connection, Answer& answer, std::vector<SharedExt
   return {};
 }
 
-Outgoing OpenRequest(const std::vector<uint64_t>& blobs) {
-  return Question(fb::RequestBody::OpenExtents, [&blobs](FlatBufferBuilder& b, uint64_t) {
-    return fb::CreateOpenExtents(b, b.CreateVector(blobs)).Union();
+// So few that their descriptors fit into one message, unless they are of many GiB.
+constexpr size_t kExtentsAtOnce = 64;
+
+Outgoing OpenRequest(std::span<const uint64_t> blobs) {
+  return Question(fb::RequestBody::OpenExtents, [blobs](FlatBufferBuilder& b, uint64_t) {
+    return fb::CreateOpenExtents(b, b.CreateVector(blobs.data(), blobs.size())).Union();
   });
 }
 
@@ -118,7 +121,7 @@ Result<Asked> AskByName(Connection& connection, std::string_view name, bool wait
   return ReadAnswer(connection, std::move(answer));
 }
 
-// Mappings of these extents: those we have, and with one request those we have not. Deleted ones are
+// Mappings of these extents: those we have, and from the instance those we have not. Deleted ones are
 // missing from the result.
 Result<std::vector<SharedExtent>> OpenExtents(Connection& connection,
                                               const std::vector<ObjectId>& blobs,
@@ -133,8 +136,12 @@ Result<std::vector<SharedExtent>> OpenExtents(Connection& connection,
     }
   }
   if (missing.empty()) return extents;
-  VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(OpenRequest(missing), deadline));
-  VY_RETURN_IF_ERROR(TakeExtents(connection, answer, &extents));
+  for (std::span<const uint64_t> left(missing); !left.empty();) {
+    const std::span<const uint64_t> now = left.first(std::min(left.size(), kExtentsAtOnce));
+    left = left.subspan(now.size());
+    VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(OpenRequest(now), deadline));
+    VY_RETURN_IF_ERROR(TakeExtents(connection, answer, &extents));
+  }
   return extents;
 }
 

@@ -19,6 +19,14 @@ namespace {
 constexpr std::chrono::milliseconds kDescriptorsPause{20};
 constexpr std::chrono::milliseconds kUntakenPause{1};
 constexpr int kReceivesInARow = 16;  // then the other connections get their turn
+
+std::vector<int> NumbersOf(std::span<const os::UniqueFd> fds) {
+  std::vector<int> numbers;
+  numbers.reserve(fds.size());
+  for (const os::UniqueFd& fd : fds) numbers.push_back(fd.get());
+  return numbers;
+}
+
 }  // namespace
 
 // ---- Reply
@@ -52,7 +60,7 @@ void Reply::Fail(const Status& status) {
 
 void Reply::Send(flatbuffers::FlatBufferBuilder& builder, fb::ReplyBody type,
                  flatbuffers::Offset<void> body, std::vector<std::span<const std::byte>> payload,
-                 std::vector<int> fds) {
+                 std::vector<os::UniqueFd> fds) {
   builder.Finish(fb::CreateReply(builder, 0, 0, type, body));
   const uint64_t id = std::exchange(request_id_, 0);
   if (const auto connection = TakeConnection(); connection && id != 0) {
@@ -82,6 +90,7 @@ void Connection::Close() {
   asio::error_code ignored;
   watched_.close(ignored);
   if (ring_ != nullptr) ring_->bell.close(ignored);
+  NoteWaitingNoMore(fds_waiting_);
   server_.descriptors_under_way().Close(std::move(socket_), volume_, fds_under_way_);
   queue_.clear();
   received_fds_.clear();
@@ -153,24 +162,21 @@ bool Connection::HandleFrames(wire::FrameReader& reader) {
 
 void Connection::Send(uint64_t request_id, Outgoing out) {
   if (closed()) return;
-  if (server_.KeeperIsUpToDate()) return SendNow(request_id, out);
+  if (server_.KeeperIsUpToDate()) return SendNow(request_id, std::move(out));
   // What this answers may live in memory whose descriptor has not gone to the keeper yet: until it
   // has, a crash would lose what the client believes to be safe.
   std::vector<std::byte> body(out.body.begin(), out.body.end());
   std::vector<std::byte> payload;
   for (const auto& part : out.payload) payload.insert(payload.end(), part.begin(), part.end());
-  auto fds = std::make_shared<std::vector<os::UniqueFd>>();
-  for (const int fd : out.fds) {
-    auto copy = os::DuplicateFd(fd);
-    if (!copy.ok()) return FailToSend();
-    fds->push_back(std::move(*copy));
-  }
+  NoteWaiting(out.fds.size());
+  auto fds = std::make_shared<std::vector<os::UniqueFd>>(std::move(out.fds));
   server_.WhenKeeperIsUpToDate([self = shared_from_this(), request_id, body = std::move(body),
                                 payload = std::move(payload), fds] {
     if (self->closed()) return;
-    Outgoing later{.body = body, .payload = {payload}, .fds = {}};
-    for (const os::UniqueFd& fd : *fds) later.fds.push_back(fd.get());
-    self->SendNow(request_id, later);
+    const bool was_congested = self->Congested();
+    self->NoteWaitingNoMore(fds->size());
+    self->SendNow(request_id, {.body = body, .payload = {payload}, .fds = std::move(*fds)});
+    if (was_congested && !self->Congested() && !self->closed()) self->Resume();
   });
 }
 
@@ -182,7 +188,7 @@ void Connection::SendFailure(uint64_t request_id, const Status& status) {
   Send(request_id, {.body = {data, builder.GetSize()}, .payload = {}, .fds = {}});
 }
 
-void Connection::SendNow(uint64_t request_id, const Outgoing& out) {
+void Connection::SendNow(uint64_t request_id, Outgoing out) {
   wire::FrameHeader header;
   header.request_id = request_id;
   header.fd_count = static_cast<uint32_t>(out.fds.size());
@@ -193,29 +199,27 @@ void Connection::SendNow(uint64_t request_id, const Outgoing& out) {
   size_t sent = 0;
   if (queue_.empty() && out.fds.size() <= os::kMaxFdsPerMessage && parts.size() < 512 &&
       MaySend(out.fds.size())) {
-    auto result = os::SendSome(socket_, parts, out.fds);
+    auto result = os::SendSome(socket_, parts, NumbersOf(out.fds));
     if (!result.ok() && !result.status().Is(StatusCode::kLimitExceeded)) return FailToSend();
     sent = result.ok() ? *result : 0;
     if (sent > 0) NoteSent(out.fds.size());
     if (sent == total) return NoteSentBySocket();
+    if (sent > 0) out.fds.clear();
   }
-  Enqueue(parts, sent, sent > 0 ? std::span<const int>() : std::span(out.fds));
+  Enqueue(parts, sent, std::move(out.fds));
   WaitWritable();
 }
 
 void Connection::Enqueue(std::span<const iovec> parts, size_t already_sent,
-                         std::span<const int> fds) {
+                         std::vector<os::UniqueFd> fds) {
+  NoteWaiting(fds.size());
   Queued queued;
   for (const iovec& part : parts) {
     const auto* data = static_cast<const std::byte*>(part.iov_base);
     queued.bytes.insert(queued.bytes.end(), data, data + part.iov_len);
   }
   queued.sent = already_sent;
-  for (const int fd : fds) {
-    auto copy = os::DuplicateFd(fd);
-    if (!copy.ok()) return FailToSend();
-    queued.fds.push_back(std::move(*copy));
-  }
+  queued.fds = std::move(fds);
   queued_bytes_ += queued.bytes.size();
   queue_.push_back(std::move(queued));
 }
@@ -227,6 +231,23 @@ bool Connection::MaySend(size_t fds) {
     server_.descriptors_under_way().Taken(volume_, std::exchange(fds_under_way_, 0));
   }
   return server_.descriptors_under_way().MayGo(volume_, fds_under_way_, fds);
+}
+
+Status Connection::MayAnswerWith(size_t fds) {
+  if (queue_.empty() && fds <= os::kMaxFdsPerMessage && MaySend(fds)) return {};
+  return server_.descriptors_under_way().MayWait(volume_, fds_waiting_, fds);
+}
+
+void Connection::NoteWaiting(size_t fds) {
+  if (fds == 0) return;
+  fds_waiting_ += fds;
+  server_.descriptors_under_way().Waits(volume_, fds);
+}
+
+void Connection::NoteWaitingNoMore(size_t fds) {
+  if (fds == 0) return;
+  fds_waiting_ -= fds;
+  server_.descriptors_under_way().WaitsNoMore(volume_, fds);
 }
 
 void Connection::NoteSent(size_t fds) {
@@ -260,9 +281,8 @@ void Connection::Flush() {
   while (!queue_.empty() && !closed()) {
     Queued& first = queue_.front();
     // More descriptors than one message carries go in several, each with some of the bytes.
-    std::vector<int> fds;
     const size_t count = std::min(first.fds.size(), os::kMaxFdsPerMessage);
-    for (size_t i = 0; i < count; ++i) fds.push_back(first.fds[i].get());
+    const std::vector<int> fds = NumbersOf(std::span(first.fds).first(count));
     if (!MaySend(count)) {
       PauseSending(kUntakenPause);
       break;
@@ -281,6 +301,7 @@ void Connection::Flush() {
     }
     first.sent += *result;
     NoteSent(count);
+    NoteWaitingNoMore(count);
     first.fds.erase(first.fds.begin(), first.fds.begin() + static_cast<ptrdiff_t>(count));
     if (first.sent < first.bytes.size()) continue;
     queued_bytes_ -= first.bytes.size();

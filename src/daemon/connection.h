@@ -34,7 +34,7 @@ struct Ring;
 struct Outgoing {
   std::span<const std::byte> body;
   std::vector<std::span<const std::byte>> payload;
-  std::vector<int> fds;
+  std::vector<os::UniqueFd> fds;  // closed once sent
 };
 
 /// The answer a request is owed. Moved into whatever will give it; destroyed without an answer it
@@ -53,7 +53,7 @@ class Reply {
   /// `body`: of the type, made with `builder`. Payload and descriptors as far as the message has them.
   void Send(flatbuffers::FlatBufferBuilder& builder, fb::ReplyBody type,
             flatbuffers::Offset<void> body, std::vector<std::span<const std::byte>> payload = {},
-            std::vector<int> fds = {});
+            std::vector<os::UniqueFd> fds = {});
   /// The other side is gone, or has asked for no answer.
   void Drop() { request_id_ = 0; }
   [[nodiscard]] std::shared_ptr<Connection> connection() const { return connection_.lock(); }
@@ -75,6 +75,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Ends it: nothing more is read or sent.
   void Close();
   void Send(uint64_t request_id, Outgoing out);
+  /// OK: an answer with so many descriptors goes out now, or may wait for that. Else kLimitExceeded; see
+  /// Note [Descriptors that nobody takes].
+  Status MayAnswerWith(size_t fds);
   void SendFailure(uint64_t request_id, const Status& status);
 
   // ---- the ring (layout/ring.h), watched by RingWatch
@@ -131,7 +134,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool MaySend(size_t fds);
   void NoteSent(size_t fds);
   void Flush();
-  void SendNow(uint64_t request_id, const Outgoing& out);
+  void SendNow(uint64_t request_id, Outgoing out);
+  void NoteWaiting(size_t fds);
+  void NoteWaitingNoMore(size_t fds);
   void WaitForBell();
   void PublishRing();
   void FinishRing();
@@ -141,8 +146,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Nothing goes out any more; Close follows. An answer may be what a request causes, even another one of
   /// this very client, and who carries that out goes on using the client.
   void FailToSend();
-  void Enqueue(std::span<const iovec> parts, size_t already_sent, std::span<const int> fds);
-  [[nodiscard]] bool Congested() const { return queued_bytes_ > kCongested; }
+  void Enqueue(std::span<const iovec> parts, size_t already_sent, std::vector<os::UniqueFd> fds);
+  [[nodiscard]] bool Congested() const { return queued_bytes_ > kCongested || fds_waiting_ > 0; }
 
   static constexpr size_t kCongested = size_t{8} << 20;
 
@@ -158,6 +163,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::deque<Queued> queue_;
   size_t queued_bytes_ = 0;
   uint64_t fds_under_way_ = 0;  // sent since all was last known to be taken
+  uint64_t fds_waiting_ = 0;    // opened, and not sent yet
   size_t requests_ = 0;
   bool waiting_to_read_ = false;
   bool waiting_to_write_ = false;

@@ -32,11 +32,8 @@ flatbuffers::Offset<fb::Extent> Describe(FlatBufferBuilder& b, const Extent& ext
   return fb::CreateExtent(b, extent.blob.value(), extent.size, b.CreateVector(sizes));
 }
 
-Status OpenChunks(const Extent& extent, os::Access access, Openings& openings) {
-  for (const store::Chunk& chunk : extent.chunks) {
-    VY_RETURN_IF_ERROR(openings.Add(chunk.fd, access));
-  }
-  return {};
+void AddChunks(const Extent& extent, os::Access access, Openings* openings) {
+  for (const store::Chunk& chunk : extent.chunks) openings->Add(chunk.fd, access);
 }
 
 // Reserved by the client that puts, or by one of the siblings that it names: whoever knows a client's
@@ -247,13 +244,15 @@ void Server::HandleReserve(Call call, const fb::Reserve& reserve) {
         }
         if (!made.ok()) return reply->Fail(made.status());
         Openings openings;
-        if (Status s = OpenChunks(**made, os::Access::kReadWrite, openings); !s.ok()) {
+        AddChunks(**made, os::Access::kReadWrite, &openings);
+        auto fds = openings.Open(*connection);
+        if (!fds.ok()) {
           store_.Abort(**made);
-          return reply->Fail(s);
+          return reply->Fail(fds.status());
         }
         FlatBufferBuilder b(256);
         const auto reserved = fb::CreateReserved(b, Describe(b, **made));
-        reply->Send(b, fb::ReplyBody::Reserved, reserved.Union(), {}, openings.numbers());
+        reply->Send(b, fb::ReplyBody::Reserved, reserved.Union(), {}, std::move(*fds));
       });
   if (store_.IsWaiting(ticket)) TrackWait(*call.connection, ticket, reply);
   ArmTimer();
@@ -292,20 +291,26 @@ void Server::SendObject(store::Volume& volume, store::ClientState& client, Objec
         Status::NotFound(fmt::format("no {} {} in volume '{}'", id.is_blob() ? "blob" : "object",
                                      id.ToString(), volume.name())));
   }
+  const std::shared_ptr<Connection> connection = reply.connection();
+  if (connection == nullptr) return reply.Drop();
   FlatBufferBuilder b(512);
   Openings openings;
   std::vector<flatbuffers::Offset<fb::Extent>> extents;
+  std::vector<uint64_t> opened;
   if (open_extents) {
     for (const ObjectId blob : volume.ExtentsOf(*entry)) {
       const Extent* extent = store_.FindExtent(blob);
       if (extent == nullptr || extent->state != store::ExtentState::kSealed) continue;
-      if (Status s = OpenChunks(*extent, os::Access::kRead, openings); !s.ok()) {
-        return reply.Fail(s);
-      }
+      // The client asks for those that are missing.
+      if (openings.size() + extent->chunks.size() > os::kMaxFdsPerMessage) break;
+      AddChunks(*extent, os::Access::kRead, &openings);
       extents.push_back(Describe(b, *extent));
-      client.mapped.insert(blob.value());
+      opened.push_back(blob.value());
     }
   }
+  auto fds = openings.Open(*connection);
+  if (!fds.ok()) return reply.Fail(fds.status());
+  client.mapped.insert(opened.begin(), opened.end());
   const auto got = fb::CreateGot(b, b.CreateVector(extents), name ? name->version : 0, id.value(),
                                  name ? TimeLeft(name->ends) : 0);
   // The record as it lies in the arena, without its sequence.
@@ -315,13 +320,14 @@ void Server::SendObject(store::Volume& volume, store::ClientState& client, Objec
   std::vector<std::span<const std::byte>> payload{
       {record + 8, sizeof(layout::RecordFields)},
       {record + layout::kRecordHeader, length - sizeof(layout::RecordFields)}};
-  reply.Send(b, fb::ReplyBody::Got, got.Union(), std::move(payload), openings.numbers());
+  reply.Send(b, fb::ReplyBody::Got, got.Union(), std::move(payload), std::move(*fds));
 }
 
 void Server::HandleOpenExtents(Call call, const fb::OpenExtents& open) {
   FlatBufferBuilder b(512);
   Openings openings;
   std::vector<flatbuffers::Offset<fb::Extent>> extents;
+  std::vector<uint64_t> opened;
   if (open.blobs() != nullptr && open.blobs()->size() > kMaxExtentsAtOnce) {
     return call.reply.Fail(Status::LimitExceeded("too many blobs are asked for at once"));
   }
@@ -330,15 +336,16 @@ void Server::HandleOpenExtents(Call call, const fb::OpenExtents& open) {
       const Extent* extent =
           call.volume.Find(ObjectId(blob)) ? store_.FindExtent(ObjectId(blob)) : nullptr;
       if (extent == nullptr || extent->state != store::ExtentState::kSealed) continue;  // deleted
-      if (Status s = OpenChunks(*extent, os::Access::kRead, openings); !s.ok()) {
-        return call.reply.Fail(s);
-      }
+      AddChunks(*extent, os::Access::kRead, &openings);
       extents.push_back(Describe(b, *extent));
-      call.client.mapped.insert(blob);
+      opened.push_back(blob);
     }
   }
+  auto fds = openings.Open(*call.connection);
+  if (!fds.ok()) return call.reply.Fail(fds.status());
+  call.client.mapped.insert(opened.begin(), opened.end());
   const auto got = fb::CreateGot(b, b.CreateVector(extents));
-  call.reply.Send(b, fb::ReplyBody::Got, got.Union(), {}, openings.numbers());
+  call.reply.Send(b, fb::ReplyBody::Got, got.Union(), {}, std::move(*fds));
 }
 
 void Server::HandleOpenCatalog(Call call, const fb::OpenCatalog& open) {
@@ -346,26 +353,26 @@ void Server::HandleOpenCatalog(Call call, const fb::OpenCatalog& open) {
   Openings openings;
   std::vector<fb::ArenaSize> arenas;
   std::vector<uint64_t> segments;
-  Status opened;
   if (open.arenas() != nullptr) {
     for (const uint32_t number : *open.arenas()) {
       const auto arena = call.volume.arenas().Find(number);
-      if (!arena || !opened.ok()) continue;
-      opened = openings.Add(*arena->fd, os::Access::kRead);
+      if (!arena) continue;
+      openings.Add(*arena->fd, os::Access::kRead);
       arenas.emplace_back(number, arena->size);
     }
   }
   if (open.segments() != nullptr) {
     for (const auto& segment : call.volume.catalog().segments()) {
       if (std::ranges::find(*open.segments(), segment.number) == open.segments()->end()) continue;
-      if (opened.ok()) opened = openings.Add(*segment.fd, os::Access::kRead);
+      openings.Add(*segment.fd, os::Access::kRead);
       segments.push_back(segment.number);
     }
   }
-  if (!opened.ok()) return call.reply.Fail(opened);
+  auto fds = openings.Open(*call.connection);
+  if (!fds.ok()) return call.reply.Fail(fds.status());
   const auto list = b.CreateVectorOfStructs(arenas);
   const auto parts = fb::CreateCatalogParts(b, list, b.CreateVector(segments));
-  call.reply.Send(b, fb::ReplyBody::CatalogParts, parts.Union(), {}, openings.numbers());
+  call.reply.Send(b, fb::ReplyBody::CatalogParts, parts.Union(), {}, std::move(*fds));
 }
 
 void Server::HandleReleased(Call call, const fb::Released& released) {

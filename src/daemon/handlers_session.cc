@@ -44,13 +44,14 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   if (hello.first_number() > 0) store_.clients().Acknowledge(**client, hello.first_number() - 1);
 
   Openings openings;
-  Status opened = openings.Add(volume->catalog().first_file(), os::Access::kRead);
+  openings.Add(volume->catalog().first_file(), os::Access::kRead);
   std::vector<uint64_t> numbers;
   for (const auto& segment : volume->catalog().segments()) {
-    if (opened.ok()) opened = openings.Add(*segment.fd, os::Access::kRead);
+    openings.Add(*segment.fd, os::Access::kRead);
     numbers.push_back(segment.number);
   }
-  if (!opened.ok()) return reply.Fail(opened);
+  auto fds = openings.Open(*connection);
+  if (!fds.ok()) return reply.Fail(fds.status());
   flatbuffers::FlatBufferBuilder b(512);
   const auto name = b.CreateString(volume->name());
   const auto uuid = b.CreateString(options_.instance_uuid);
@@ -59,7 +60,7 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   const auto welcome = fb::CreateWelcome(b, wire::kProtocolVersion, name, volume->id(), uuid, 0,
                                          version, options_.generation, store_.options().inline_max,
                                          wire::kMaxPayload, layout::kAnswerWindow, segments);
-  reply.Send(b, fb::ReplyBody::Welcome, welcome.Union(), {}, openings.numbers());
+  reply.Send(b, fb::ReplyBody::Welcome, welcome.Union(), {}, std::move(*fds));
   AfterChange();  // what it has not claimed was freed, and may be mapped by others still
 }
 
@@ -216,8 +217,10 @@ void Server::HandleOpenRing(Call call) {
   if (!files.ok()) return call.reply.Fail(files.status());
   flatbuffers::FlatBufferBuilder b(64);
   const auto opened = fb::CreateRingOpened(b);
-  call.reply.Send(b, fb::ReplyBody::RingOpened, opened.Union(), {},
-                  {files->memory.get(), files->bell.get()});
+  std::vector<os::UniqueFd> fds;
+  fds.push_back(std::move(files->memory));
+  fds.push_back(std::move(files->bell));
+  call.reply.Send(b, fb::ReplyBody::RingOpened, opened.Union(), {}, std::move(fds));
   WatchRing(call.connection);
 }
 

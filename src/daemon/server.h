@@ -202,19 +202,30 @@ class Running {
   layout::Ledger ledger_;
 };
 
-/// Descriptors of one answer, closed once it is sent.
-struct Openings {
-  std::vector<os::UniqueFd> fds;
-  Status Add(const os::UniqueFd& fd, os::Access access) {
-    VY_ASSIGN_OR_RETURN(os::UniqueFd fresh, os::Reopen(fd, access));
-    fds.push_back(std::move(fresh));
-    return {};
+/// What one answer gives the client openings of.
+class Openings {
+ public:
+  /// `fd` stays open until Open.
+  void Add(const os::UniqueFd& fd, os::Access access) { wanted_.push_back({&fd, access}); }
+  [[nodiscard]] size_t size() const { return wanted_.size(); }
+  /// kLimitExceeded: too many are open, here or in answers that clients do not take.
+  Result<std::vector<os::UniqueFd>> Open(Connection& connection) const {
+    VY_RETURN_IF_ERROR(connection.MayAnswerWith(wanted_.size()));
+    std::vector<os::UniqueFd> fds;
+    fds.reserve(wanted_.size());
+    for (const Wanted& wanted : wanted_) {
+      VY_ASSIGN_OR_RETURN(os::UniqueFd fresh, os::Reopen(*wanted.fd, wanted.access));
+      fds.push_back(std::move(fresh));
+    }
+    return fds;
   }
-  [[nodiscard]] std::vector<int> numbers() const {
-    std::vector<int> result;
-    for (const os::UniqueFd& fd : fds) result.push_back(fd.get());
-    return result;
-  }
+
+ private:
+  struct Wanted {
+    const os::UniqueFd* fd;
+    os::Access access;
+  };
+  std::vector<Wanted> wanted_;
 };
 
 }  // namespace vineyard::daemon
