@@ -127,9 +127,9 @@ Result<std::vector<std::string>> LabelsOfColumn(const ChunkedArray& column) {
   for (const Array& chunk : column.chunks()) {
     for (int64_t i = 0; i < chunk.length(); ++i) {
       if (chunk.IsNull(i)) return Status::NotSupported("a label that is missing");
-      const auto text = chunk.Text(i);
-      if (text.ok()) {
-        labels.emplace_back(**text);
+      if (chunk.type()->text) {
+        VY_ASSIGN_OR_RETURN(const auto text, chunk.Text(i));
+        labels.emplace_back(*text);
       } else {
         VY_ASSIGN_OR_RETURN(labels.emplace_back(), NumberAt(chunk, i));
       }

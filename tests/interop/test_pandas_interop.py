@@ -117,6 +117,9 @@ def test_a_series_is_a_chunked_array(client, bridge):
     assert got.to_pylist() == frame["f2"].tolist()
 
 
+BYTES = pd.ArrowDtype(pa.binary())
+
+
 @pytest.mark.parametrize(
     "frame, why",
     [
@@ -136,10 +139,12 @@ def test_a_series_is_a_chunked_array(client, bridge):
         ),
         (pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([(1, 2)])), "one text"),
         (pd.DataFrame([[1]], columns=[1.5]), "labels"),
+        (pd.DataFrame([[1]], columns=[b"a"]), "items"),
+        (pd.DataFrame([[1]], columns=pd.Index([b"\x80"], dtype=BYTES)), "labels of type 'z'"),
     ],
     ids=[
         *("pickled", "object", "complex", "big-endian", "period", "sparse", "interval"),
-        *("multiindex", "multicolumns", "floats"),
+        *("multiindex", "multicolumns", "floats", "bytes", "arrow-bytes"),
     ],
 )
 def test_what_arrow_does_not_express_is_refused_and_named(client, bridge, frame, why):
