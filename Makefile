@@ -84,20 +84,22 @@ demo: build
 	@scripts/setup.sh demo
 	@$(VENV)/python examples/flights/run.py $(if $(ROWS),--rows $(ROWS))
 
-.PHONY: test
-test:
+.PHONY: build-tests
+build-tests:
 	@scripts/setup.sh build demo test
 	@$(CMAKE) --preset release -DVINEYARD_TESTS=ON $(PYTHON_OPTIONS) >/dev/null
 	@cmake --build --preset release -j $(JOBS)
 	@cmake --install $(RELEASE) --component python --prefix python >/dev/null
+
+.PHONY: test
+test: build-tests
 	@ctest --preset release $(if $(TESTS),-R '$(TESTS)')
 	@tests/install/check.sh $(RELEASE)
 	@$(VENV)/python -m pytest python/tests tests $(PYTEST_ARGS)
 
 .PHONY: test-long
-test-long: build
-	@scripts/setup.sh test
-	@$(VENV)/python -m pytest python/tests --hypothesis-profile=long $(PYTEST_ARGS)
+test-long: build-tests
+	@$(VENV)/python -m pytest python/tests tests/interop --hypothesis-profile=long $(PYTEST_ARGS)
 
 .PHONY: test-torch
 test-torch: build

@@ -2,7 +2,8 @@
 # Copyright The Vineyard Authors.
 """Fixtures: a real instance of the tests' own, and clients of it.
 
-Property tests run few examples here; ``--hypothesis-profile=long`` runs many.
+Property tests run a few examples here, the same each time; ``--hypothesis-profile=long`` runs
+many, and others each time.
 """
 
 import contextlib
@@ -21,7 +22,12 @@ from vineyard.launching import Instance
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 for _name, _examples in (("default", 100), ("long", 2000)):
     settings.register_profile(
-        _name, deadline=None, database=None, max_examples=_examples, suppress_health_check=_QUIET
+        _name,
+        deadline=None,
+        database=None,
+        derandomize=_name == "default",
+        max_examples=_examples,
+        suppress_health_check=_QUIET,
     )
 settings.load_profile("default")
 

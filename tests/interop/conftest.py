@@ -21,7 +21,12 @@ collect_ignore_glob = [] if hasattr(pa, "uuid") else ["test_*.py"]
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 for _name, _examples in (("default", 100), ("long", 2000)):
     settings.register_profile(
-        _name, deadline=None, database=None, max_examples=_examples, suppress_health_check=_QUIET
+        _name,
+        deadline=None,
+        database=None,
+        derandomize=_name == "default",
+        max_examples=_examples,
+        suppress_health_check=_QUIET,
     )
 settings.load_profile("default")
 
