@@ -187,7 +187,9 @@ def _assert_same_items(series, column):
     elif not isinstance(series.dtype, (pd.ArrowDtype, pd.CategoricalDtype)):
         assert column.is_null().to_pylist() == list(series.isna())
     if isinstance(series.dtype, pd.ArrowDtype):
-        assert column.equals(pa.chunked_array([pa.array(series)]).cast(column.type))
+        # pa.array(series) asks each item, and a list that is missing has no length.
+        items = pa.chunked_array([series.array.__arrow_array__()])
+        assert column.equals(items.cast(column.type))
     elif series.dtype.kind in "mM":
         items = column.cast(pa.int64(), safe=False)
         assert items.fill_null(-(2**63)).to_pylist() == _integers(series)
