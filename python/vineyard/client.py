@@ -19,7 +19,7 @@ from vineyard.calls.names import NameCalls
 from vineyard.calls.noting import NotingCore
 from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.refs import Ref, to_id, to_name
-from vineyard.calls.sharing import PutOptions, note, store
+from vineyard.calls.sharing import NO_OPTIONS, PutOptions, note, store
 from vineyard.calls.streams import StreamCalls
 from vineyard.codecs import NotEncoded, decode, encode
 from vineyard.codecs.tree import corrupted, type_name
@@ -169,7 +169,9 @@ class Client(
         elif if_version is not None or ttl is not None:
             what = f"if_version={if_version}" if ttl is None else f"ttl={ttl}"
             raise InvalidException(f"{what} is about a name, and there is no name")
-        options = PutOptions(name, if_version, ttl, copy, progress)
+        options = NO_OPTIONS
+        if name is not None or copy is not None or progress is not None:
+            options = PutOptions(name, if_version, ttl, copy, progress)
         if builder is not None or contexts.customised or kwargs:
             built = self._put_by_builder(value, builder, timeout, options, kwargs)
             if built is not None:
