@@ -85,6 +85,11 @@ Status AllocationPool::MakeTable() {
   return {};
 }
 
+void AllocationPool::ExpectMany() {
+  const std::lock_guard lock(Registry::Mutex());
+  if (table_file_.valid()) os::MakeRoomForFds(MaxParts(), table_file_);
+}
+
 // Each engine is told, again if that failed.
 void AllocationPool::ShareTable() {
   client::Connection& connection = impl_->connection();

@@ -33,6 +33,8 @@ class AllocationPool : public std::enable_shared_from_this<AllocationPool> {
   AllocationPool(const AllocationPool&) = delete;
   AllocationPool& operator=(const AllocationPool&) = delete;
 
+  /// Many arrays will have their descriptors open: makes room for these now.
+  void ExpectMany();
   /// Null where the store has none to give now. REQUIRES: size > 0.
   std::byte* Allocate(uint64_t size, AllocatedBytes content) noexcept;
   /// Of any pool; false if the address is none's.

@@ -205,6 +205,7 @@ Result<Allocator> Client::MakeAllocator(const AllocatorOptions& options) {
     VY_ASSIGN_OR_RETURN(const InstanceStatus status, GetStatus());
     pool->SetLimit(status.memory_limit / 2);
   }
+  pool->ExpectMany();
   return Allocator(std::move(pool), options.threshold);
 }
 

@@ -23,6 +23,8 @@ using store::Store;
 namespace {
 
 constexpr size_t kMaxExtentsAtOnce = 4096;
+// Of an object's extents, so many are opened with it; clients ask for the others, in requests as small.
+constexpr size_t kFdsWithObject = 32;
 constexpr size_t kMaxSiblings = 64;
 
 flatbuffers::Offset<fb::Extent> Describe(FlatBufferBuilder& b, const Extent& extent) {
@@ -301,8 +303,7 @@ void Server::SendObject(store::Volume& volume, store::ClientState& client, Objec
     for (const ObjectId blob : volume.ExtentsOf(*entry)) {
       const Extent* extent = store_.FindExtent(blob);
       if (extent == nullptr || extent->state != store::ExtentState::kSealed) continue;
-      // The client asks for those that are missing.
-      if (openings.size() + extent->chunks.size() > os::kMaxFdsPerMessage) break;
+      if (!extents.empty() && openings.size() + extent->chunks.size() > kFdsWithObject) break;
       AddChunks(*extent, os::Access::kRead, &openings);
       extents.push_back(Describe(b, *extent));
       opened.push_back(blob.value());

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -45,6 +46,11 @@ Status ErrnoStatus(std::string_view what, int error) {
 }
 
 Status ErrnoStatus(std::string_view what) { return ErrnoStatus(what, errno); }
+
+void MakeRoomForFds(uint64_t count, const UniqueFd& any) {
+  const UniqueFd last(
+      ::fcntl(any.get(), F_DUPFD_CLOEXEC, static_cast<int>(std::min(count, FdLimit()) - 1)));
+}
 
 uint64_t FdLimit() {
   rlimit limit{};

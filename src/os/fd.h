@@ -55,5 +55,9 @@ Status ErrnoStatus(std::string_view what);
 uint64_t RaiseFdLimit();
 /// The same, as it is.
 uint64_t FdLimit();
+/// Has the kernel make its table of this process's descriptors large enough for `count`. It begins with 64 and
+/// is doubled when one more is opened, which in a process with threads waits for an RCU grace period each time
+/// (fs/file.c, expand_fdtable): 10 ms or so. `any`: one that is open.
+void MakeRoomForFds(uint64_t count, const UniqueFd& any);
 
 }  // namespace vineyard::os

@@ -2,6 +2,10 @@
 // Copyright The Vineyard Authors.
 //
 // Many objects in one call.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <set>
 #include <thread>
 
@@ -9,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "base/testing.h"
+#include "os/fd.h"
 #include "testing/test_daemon.h"
 
 namespace vineyard {
@@ -64,6 +69,46 @@ TEST(Many, AreStoredAndFoundInTheirOrder) {
   }
   EXPECT_TRUE(client.PutMany({}).empty());
   EXPECT_TRUE(client.GetMany({}).empty());
+}
+
+// Whose extents are opened a few at a time: what they take is never more than a process has from its start.
+TEST(Many, ExtentsOfOneObjectNeedFewDescriptors) {
+  constexpr size_t kExtents = 150;
+  const TestDaemon daemon;
+  Client client = daemon.Connect();
+  ObjectBuilder table("table");
+  for (size_t i = 0; i < kExtents; ++i) {
+    auto id = testing::PutPattern(client, i, kLarge);
+    ASSERT_OK(id);
+    auto column = client.Get(*id);
+    ASSERT_OK(column);
+    table.AddBuffer(column->buffers().front());
+  }
+  auto id = client.Put(table);
+  ASSERT_OK(id);
+  for (const bool by_name : {false, true}) {
+    if (by_name) {
+      ASSERT_OK(client.PutName("table", *id));
+    }
+    Child reader([&] {
+      Client own = daemon.Connect();
+      if (!own.GetStatus().ok()) return 1;
+      const os::UniqueFd next(::dup(0));
+      rlimit few{};
+      ::getrlimit(RLIMIT_NOFILE, &few);
+      few.rlim_cur = static_cast<rlim_t>(next.get()) + 40;
+      if (::setrlimit(RLIMIT_NOFILE, &few) != 0) return 2;
+      auto object = by_name ? own.Get("table") : own.Get(*id);
+      EXPECT_OK(object);
+      if (!object.ok() || object->buffers().size() != kExtents) return 3;
+      for (size_t i = 0; i < kExtents; ++i) {
+        const auto bytes = object->buffers()[i].bytes();
+        if (!std::ranges::equal(bytes, Pattern(i, kLarge))) return 4;
+      }
+      return 0;
+    });
+    EXPECT_EQ(reader.Wait(), 0);
+  }
 }
 
 TEST(Many, OneThatFailsFailsAlone) {
