@@ -181,12 +181,10 @@ class Client(
         typename, metadata, buffers, members = encode(value, pickle=self._pickle)
         if kwargs:
             metadata = with_place(typename, metadata, kwargs)
-        if progress is None and self._bars:
-            bar = bar_over(buffers, "put")
-            if bar is not None:
-                with bar:
-                    options = options._replace(progress=bar)
-                    return store(self._core, typename, metadata, buffers, members, timeout, options)
+        if progress is None and self._bars and (bar := bar_over(buffers, "put")) is not None:
+            with bar:
+                options = options._replace(progress=bar)
+                return store(self._core, typename, metadata, buffers, members, timeout, options)
         return store(self._core, typename, metadata, buffers, members, timeout, options)
 
     def _put_with_parts(
