@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
 """Checks that the Markdown files render: links and anchors lead somewhere, images are there, tables
-have as many cells in each row, code fences are closed, and those of Python compile.
+have as many cells in each row, code fences are closed, those of Python compile, and a link that names a test
+leads to the file that has it.
 
 Usage: check_docs.py [ROOT]. Prints one line for each mistake, and exits 1.
 """
@@ -22,6 +23,7 @@ LINK = re.compile(
 )  # of images too, which may stand in links
 REFERENCE = re.compile(r"^ {0,3}\[[^\]^]+\]:\s*<?([^\s>]+)")
 TAG = re.compile(r"<(?:img|a)\b[^>]*\b(?:src|href)=[\"']([^\"']+)")
+TEST = re.compile(r"\[`(\w+)\.(\w+)`\]\(([^)\s#]+)\)")  # [`Suite.Name`](file)
 ANCHOR = re.compile(r"<a\b[^>]*\b(?:id|name)=[\"']([^\"']+)")
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})\s*([\w+-]*)")
 HEADING = re.compile(r"^ {0,3}#{1,6}\s+(.*?)\s*#*\s*$")
@@ -74,6 +76,9 @@ def check_page(root: Path, path: Path, page: Page, pages: dict[Path, Page]) -> I
             if not re.match(r"[a-z][a-z0-9+.-]*:", target):
                 for why in check_link(root, path, unquote(target), pages):
                     yield f"{where}:{number}: {why}"
+        for suite, name, target in TEST.findall(line):
+            if why := check_test(path.parent / unquote(target), suite, name):
+                yield f"{where}:{number}: {why}"
     yield from (f"{where}:{number}: {why}" for number, why in check_tables(page))
     for number, language, text in page.fences:
         if language in ("python", "py", "pycon") and (why := check_python(text)):
@@ -91,6 +96,14 @@ def check_link(root: Path, path: Path, target: str, pages: dict[Path, Page]) -> 
         yield f"{target!r}: {to.name} has no heading for it"
     elif anchor and to not in pages and not re.fullmatch(r"L\d+(-L\d+)?", anchor):
         yield f"{target!r}: {to.name} has no headings"
+
+
+def check_test(file: Path, suite: str, name: str) -> str | None:
+    if not re.search(r"_test\.cc$|^test_.*\.py$", file.name) or not file.is_file():
+        return None
+    if re.search(rf"\b{suite}, {name}\)|^def {name}\(", file.read_text(encoding="utf-8"), re.M):
+        return None
+    return f"{file.name} has no test {suite}.{name}"
 
 
 def check_tables(page: Page) -> Iterator[tuple[int, str]]:

@@ -23,6 +23,9 @@ def complaints(tmp_path):
         "# Other\n\n## What `it` is: a_b [link](x)\n\n## Twice\n## Twice\n"
     )
 
+    (tmp_path / "sub/a_test.cc").write_text("TEST_F(Suite, Holds) {}\n")
+    (tmp_path / "sub/test_b.py").write_text("def holds():\n    def inner(): ...\n")
+
     def check(text):
         page = tmp_path / "page.md"
         page.write_text(text)
@@ -47,6 +50,7 @@ def complaints(tmp_path):
         "- item\n\n  ```python\n  if x:\n      y\n  ```\n",
         "````\n```\n````",
         "~~~python\nx = 1\n~~~",
+        "[`Suite.Holds`](sub/a_test.cc) [`test_b.holds`](sub/test_b.py) [`a.b`](sub/other.md)",
     ],
 )
 def test_what_renders_has_no_complaints(complaints, text):
@@ -76,6 +80,9 @@ def test_what_renders_has_no_complaints(complaints, text):
         ("text\n```python\nx = (\n```", 2, "does not compile"),
         ("```python\n>>> x = (\n```", 1, "does not compile"),
         ("```pycon\n>>> return = 1\n```", 1, "does not compile"),
+        ("\n[`Suite.Hold`](sub/a_test.cc)", 2, "a_test.cc has no test Suite.Hold"),
+        ("[`Suit.Holds`](sub/a_test.cc)", 1, "has no test Suit.Holds"),
+        ("[`test_b.inner`](sub/test_b.py)", 1, "test_b.py has no test test_b.inner"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(complaints, text, line, why):
