@@ -19,6 +19,7 @@ namespace {
 constexpr std::chrono::milliseconds kDescriptorsPause{20};
 constexpr std::chrono::milliseconds kUntakenPause{1};
 constexpr int kReceivesInARow = 16;  // then the other connections get their turn
+constexpr size_t kUsualFrame = size_t{1} << 20;
 
 std::vector<int> NumbersOf(std::span<const os::UniqueFd> fds) {
   std::vector<int> numbers;
@@ -139,9 +140,10 @@ bool Connection::HandleFrames(wire::FrameReader& reader) {
   while (!closed() && !Congested()) {
     auto next = reader.Next();
     if (!next.ok()) {
-      log::Warning("a client was dropped", {{"pid", peer_.pid}, {"why", next.status().message()}});
+      server_.LogDropped(*this, next.status().message());
       return false;
     }
+    if (!MayArrive(reader)) return false;
     if (!next->has_value()) break;
     const wire::Frame& frame = **next;
     std::vector<os::UniqueFd> fds;
@@ -158,6 +160,27 @@ bool Connection::HandleFrames(wire::FrameReader& reader) {
   // has begun belong to none: nobody asked for them.
   if (reader_.Empty()) received_fds_.clear();
   return received_fds_.size() <= os::kMaxFdsPerMessage;
+}
+
+// What has come of a frame is kept until the rest has.
+bool Connection::MayArrive(const wire::FrameReader& reader) {
+  HeapShares::Claim& claim = &reader == &reader_ ? arriving_ : arriving_by_ring_;
+  if (reader.wanted() <= kUsualFrame) {
+    claim.Release();
+    return true;
+  }
+  if (claim.bytes() >= reader.wanted()) return true;
+  if (client_ == 0) {
+    server_.LogDropped(*this, "a frame that large comes from clients only");
+    return false;
+  }
+  auto taken = server_.heap_shares().Take(volume_, reader.wanted(), "large requests on their way");
+  if (!taken.ok()) {
+    server_.LogDropped(*this, taken.status().message());
+    return false;
+  }
+  claim = std::move(*taken);
+  return true;
 }
 
 void Connection::Send(uint64_t request_id, Outgoing out) {

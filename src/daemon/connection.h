@@ -18,6 +18,7 @@
 #include <span>
 #include <vector>
 
+#include "daemon/heap_shares.h"
 #include "messages_generated.h"
 #include "os/fd.h"
 #include "os/socket.h"
@@ -71,7 +72,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(Server& server, os::UniqueFd socket, uint64_t volume, os::Peer peer);
   ~Connection();
 
-  void Start() { WaitReadable(); }
+  /// Reads at once what has come already.
+  void Start() { OnReadable(); }
   /// Ends it: nothing more is read or sent.
   void Close();
   void Send(uint64_t request_id, Outgoing out);
@@ -129,6 +131,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void OnReadable();
   void Resume();
   bool HandleFrames(wire::FrameReader& reader);
+  bool MayArrive(const wire::FrameReader& reader);
   void WaitWritable();
   void PauseSending(std::chrono::milliseconds how_long);
   bool MaySend(size_t fds);
@@ -159,6 +162,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   uint64_t client_ = 0;  // key; 0 before Hello
   wire::FrameReader reader_;
   std::unique_ptr<Ring> ring_;
+  HeapShares::Claim arriving_;  // a large frame that has come in part
+  HeapShares::Claim arriving_by_ring_;
   std::vector<os::UniqueFd> received_fds_;
   std::deque<Queued> queue_;
   size_t queued_bytes_ = 0;

@@ -8,6 +8,7 @@
 #include <asio/signal_set.hpp>
 #include <asio/thread_pool.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <random>
@@ -168,6 +169,10 @@ class Engine {
     options.instance_uuid =
         fmt::format("{:016x}{:016x}", inventory_.instance[0], inventory_.instance[1]);
     options.generation = inventory_.generation;
+    options.descriptors = os::FdLimit();
+    if (inventory_.keeper_descriptors != 0) {
+      options.descriptors = std::min(options.descriptors, inventory_.keeper_descriptors);
+    }
     server_ = std::make_unique<Server>(io_, rings_, *store_, link_, options);
     for (auto& [volume, listener] : listeners_) {
       if (store_->FindVolume(volume) == nullptr) {

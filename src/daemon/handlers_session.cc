@@ -38,6 +38,7 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   auto client = IdentifyClient(*connection, hello);
   if (!client.ok()) return reply.Fail(client.status());
   connection->set_client((*client)->key);
+  ForgetSilent(*connection);
   (*client)->connected = true;
   ReconcileClaims(**client, hello);
   (*client)->claimed = true;
@@ -88,6 +89,7 @@ Result<store::ClientState*> Server::IdentifyClient(Connection& connection, const
     known->uid = peer.uid;
     return known;
   }
+  VY_RETURN_IF_ERROR(MayServe(connection));
   VY_ASSIGN_OR_RETURN(os::UniqueFd pidfd, peer.pidfd.Duplicate());
   VY_ASSIGN_OR_RETURN(store::ClientState * client,
                       store_.clients().Add(token, static_cast<uint64_t>(peer.pid), peer.uid,
@@ -242,7 +244,7 @@ void Server::HandleStatus(Call call) {
                 volume->arenas().bytes_live();
   }
   const uint64_t idle = store_.IdleBytes(call.volume);
-  overhead += idle;
+  overhead += idle + heap_shares_.bytes();
   flatbuffers::FlatBufferBuilder b(256);
   const auto deployment = b.CreateString(options_.deployment);
   const auto status = fb::CreateStatusInfo(

@@ -67,6 +67,10 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
       return SendDone(std::move(call.reply), layout::Answer{create.number(), 0, same->id(), 0});
     }
   }
+  constexpr uint64_t kFilesOfVolume = 8;  // its catalog, its first arena, its socket
+  Status may =
+      shares_.MayMake(kFilesOfVolume, *files_promised_, os::LowestFreeDescriptor(listener->get()));
+  if (!may.ok()) return call.reply.Fail(may);
   auto held = link_.Hold({.kind = KeptKind::kListener, .a = id}, listener->get());
   if (!held.ok()) return call.reply.Fail(held.status());
   auto reply = std::make_shared<Reply>(std::move(call.reply));

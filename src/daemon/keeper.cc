@@ -195,6 +195,7 @@ Status Keeper::StartEngine() {
   hello.b = static_cast<uint64_t>(start_);
   hello.c = uuid_[0];
   hello.d = uuid_[1];
+  hello.e = os::FdLimit();
   engine.outgoing.push_back(hello);
   for (const KeeperMessage& item : items_.Inventory()) engine.outgoing.push_back(item);
   engine.outgoing.push_back({.op = KeeperOp::kInventoryEnd});
