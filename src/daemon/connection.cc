@@ -74,8 +74,8 @@ void Reply::Send(flatbuffers::FlatBufferBuilder& builder, fb::ReplyBody type,
 
 // ---- Connection
 
-Connection::Connection(Server& server, os::UniqueFd socket, uint64_t volume, os::Peer peer)
-    : server_(server), socket_(std::move(socket)), watched_(server.io()), volume_(volume),
+Connection::Connection(Server& server, os::UniqueFd socket, Door door, os::Peer peer)
+    : server_(server), socket_(std::move(socket)), watched_(server.io()), door_(door),
       peer_(std::move(peer)) {
   if (auto copy = socket_.Duplicate(); copy.ok()) {
     watched_.assign(copy->Release());
@@ -92,7 +92,7 @@ void Connection::Close() {
   watched_.close(ignored);
   if (ring_ != nullptr) ring_->bell.close(ignored);
   NoteWaitingNoMore(fds_waiting_);
-  server_.descriptors_under_way().Close(std::move(socket_), volume_, fds_under_way_);
+  server_.descriptors_under_way().Close(std::move(socket_), volume(), fds_under_way_);
   queue_.clear();
   received_fds_.clear();
   server_.ConnectionClosed(*this);
@@ -174,7 +174,7 @@ bool Connection::MayArrive(const wire::FrameReader& reader) {
     server_.LogDropped(*this, "a frame that large comes from clients only");
     return false;
   }
-  auto taken = server_.heap_shares().Take(volume_, reader.wanted(), "large requests on their way");
+  auto taken = server_.heap_shares().Take(volume(), reader.wanted(), "large requests on their way");
   if (!taken.ok()) {
     server_.LogDropped(*this, taken.status().message());
     return false;
@@ -251,32 +251,32 @@ void Connection::Enqueue(std::span<const iovec> parts, size_t already_sent,
 bool Connection::MaySend(size_t fds) {
   if (fds == 0) return true;
   if (fds_under_way_ > 0 && os::AllIsTaken(socket_)) {
-    server_.descriptors_under_way().Taken(volume_, std::exchange(fds_under_way_, 0));
+    server_.descriptors_under_way().Taken(volume(), std::exchange(fds_under_way_, 0));
   }
-  return server_.descriptors_under_way().MayGo(volume_, fds_under_way_, fds);
+  return server_.descriptors_under_way().MayGo(volume(), fds_under_way_, fds);
 }
 
 Status Connection::MayAnswerWith(size_t fds) {
   if (queue_.empty() && fds <= os::kMaxFdsPerMessage && MaySend(fds)) return {};
-  return server_.descriptors_under_way().MayWait(volume_, fds_waiting_, fds);
+  return server_.descriptors_under_way().MayWait(volume(), fds_waiting_, fds);
 }
 
 void Connection::NoteWaiting(size_t fds) {
   if (fds == 0) return;
   fds_waiting_ += fds;
-  server_.descriptors_under_way().Waits(volume_, fds);
+  server_.descriptors_under_way().Waits(volume(), fds);
 }
 
 void Connection::NoteWaitingNoMore(size_t fds) {
   if (fds == 0) return;
   fds_waiting_ -= fds;
-  server_.descriptors_under_way().WaitsNoMore(volume_, fds);
+  server_.descriptors_under_way().WaitsNoMore(volume(), fds);
 }
 
 void Connection::NoteSent(size_t fds) {
   if (fds == 0) return;
   fds_under_way_ += fds;
-  server_.descriptors_under_way().Sent(volume_, fds);
+  server_.descriptors_under_way().Sent(volume(), fds);
 }
 
 void Connection::WaitWritable() {

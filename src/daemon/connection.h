@@ -18,6 +18,7 @@
 #include <span>
 #include <vector>
 
+#include "daemon/door.h"
 #include "daemon/heap_shares.h"
 #include "messages_generated.h"
 #include "os/fd.h"
@@ -69,7 +70,7 @@ class Reply {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Server& server, os::UniqueFd socket, uint64_t volume, os::Peer peer);
+  Connection(Server& server, os::UniqueFd socket, Door door, os::Peer peer);
   ~Connection();
 
   /// Reads at once what has come already.
@@ -102,7 +103,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Tells it how many are in a burst, the engine included.
   void NotePartners(int partners);
 
-  [[nodiscard]] uint64_t volume() const { return volume_; }
+  [[nodiscard]] uint64_t volume() const { return door_.volume; }
+  [[nodiscard]] Rights rights() const { return door_.rights; }
   [[nodiscard]] os::Peer& peer() { return peer_; }
   [[nodiscard]] uint64_t client() const { return client_; }
   void set_client(uint64_t key) { client_ = key; }
@@ -157,7 +159,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Server& server_;
   os::UniqueFd socket_;
   asio::posix::stream_descriptor watched_;  // a duplicate of it, to wait on
-  uint64_t volume_;
+  Door door_;
   os::Peer peer_;
   uint64_t client_ = 0;  // key; 0 before Hello
   wire::FrameReader reader_;

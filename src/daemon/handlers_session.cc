@@ -40,6 +40,8 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   connection->set_client((*client)->key);
   ForgetSilent(*connection);
   (*client)->connected = true;
+  // Who only reads gets no reservation, by claiming one either.
+  if (connection->rights() == Rights::kRead) (*client)->claimed = true;
   ReconcileClaims(**client, hello);
   (*client)->claimed = true;
   if (hello.first_number() > 0) store_.clients().Acknowledge(**client, hello.first_number() - 1);
@@ -58,9 +60,10 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   const auto uuid = b.CreateString(options_.instance_uuid);
   const auto version = b.CreateString(VINEYARD_VERSION);
   const auto segments = b.CreateVector(numbers);
-  const auto welcome = fb::CreateWelcome(b, wire::kProtocolVersion, name, volume->id(), uuid, 0,
-                                         version, options_.generation, store_.options().inline_max,
-                                         wire::kMaxPayload, layout::kAnswerWindow, segments);
+  const auto welcome =
+      fb::CreateWelcome(b, wire::kProtocolVersion, name, volume->id(), uuid, 0, version,
+                        options_.generation, store_.options().inline_max, wire::kMaxPayload,
+                        layout::kAnswerWindow, segments, connection->rights() == Rights::kRead);
   reply.Send(b, fb::ReplyBody::Welcome, welcome.Union(), {}, std::move(*fds));
   AfterChange();  // what it has not claimed was freed, and may be mapped by others still
 }
@@ -139,6 +142,12 @@ void Server::Dispatch(Call call, const fb::Request& request) {
   log::Debug("request", {{"kind", fb::EnumNameRequestBody(request.body_type())},
                          {"pid", call.client.pid},
                          {"volume", call.volume.name()}});
+  if (call.connection->rights() == Rights::kRead && !OnlyReads(request.body_type())) {
+    return call.reply.Fail(Status::PermissionDenied(fmt::format(
+        "this socket of volume '{}' is for reading only, and {} is more; use the volume's other "
+        "socket, if you may",
+        call.volume.name(), fb::EnumNameRequestBody(request.body_type()))));
+  }
   switch (request.body_type()) {
     case fb::RequestBody::Put: return HandlePut(std::move(call), *request.body_as_Put());
     case fb::RequestBody::Reserve:

@@ -49,8 +49,8 @@ class Server {
          ServerOptions options);
   ~Server();
 
-  /// Begins to accept for the volume. The socket listens already.
-  Status Listen(uint64_t volume, os::UniqueFd listener);
+  /// Begins to accept there. The socket listens already.
+  Status Listen(Door door, os::UniqueFd listener);
   /// Ends all connections.
   void Stop();
 
@@ -96,9 +96,9 @@ class Server {
   struct KeptFrame;
 
   // server_accept.cc
-  void WaitToAccept(uint64_t volume);
-  void WaitToAcceptLater(uint64_t volume);
-  void AcceptAll(uint64_t volume);
+  void WaitToAccept(Door door);
+  void WaitToAcceptLater(Door door);
+  void AcceptAll(Door door);
   void NoteSilent(Connection& connection);
   void ForgetSilent(const Connection& connection);
   void CloseSilent(os::TimePoint now);
@@ -171,6 +171,8 @@ class Server {
   void HandleCreateVolume(Call call, const fb::CreateVolume& create);
   void HandleListVolumes(Call call);
   void HandleRemoveVolume(Call call, const fb::RemoveVolume& remove);
+  void DropListeners(uint64_t volume);
+  [[nodiscard]] std::string SocketOf(Door door) const;
   [[nodiscard]] Status CheckMayManageVolumes(const Connection& connection,
                                              const os::Peer& peer) const;
 
@@ -188,7 +190,7 @@ class Server {
   HeapShares heap_shares_;
   // Memory files that reservations on their way are about to take. Their promises may outlive this.
   std::shared_ptr<uint64_t> files_promised_ = std::make_shared<uint64_t>(0);
-  std::map<uint64_t, Listener> listeners_;
+  std::map<Door, Listener> listeners_;
   std::map<const Connection*, std::shared_ptr<Connection>> connections_;
   std::map<uint64_t, std::unique_ptr<asio::posix::stream_descriptor>> pidfds_;  // by client key
   std::list<Silent> silent_;  // those that came first in front

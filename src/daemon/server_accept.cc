@@ -28,37 +28,37 @@ std::unique_ptr<asio::posix::stream_descriptor> Watch(asio::io_context& io,
   return std::make_unique<asio::posix::stream_descriptor>(io, copy->Release());
 }
 
-Status Server::Listen(uint64_t volume, os::UniqueFd listener) {
+Status Server::Listen(Door door, os::UniqueFd listener) {
   Listener entry;
   entry.watched = Watch(io_, listener);
   if (entry.watched == nullptr) return Status::LimitExceeded("too many descriptors are open");
   entry.fd = std::move(listener);
-  listeners_[volume] = std::move(entry);
-  WaitToAccept(volume);
+  listeners_[door] = std::move(entry);
+  WaitToAccept(door);
   return {};
 }
 
-void Server::WaitToAccept(uint64_t volume) {
-  const auto it = listeners_.find(volume);
+void Server::WaitToAccept(Door door) {
+  const auto it = listeners_.find(door);
   if (it == listeners_.end()) return;
   it->second.watched->async_wait(asio::posix::stream_descriptor::wait_read,
-                                 [this, volume](const asio::error_code& error) {
-                                   if (!error && !stopped_) AcceptAll(volume);
+                                 [this, door](const asio::error_code& error) {
+                                   if (!error && !stopped_) AcceptAll(door);
                                  });
 }
 
 // Out of descriptors: trying again at once would spin.
-void Server::WaitToAcceptLater(uint64_t volume) {
+void Server::WaitToAcceptLater(Door door) {
   auto pause = std::make_shared<asio::steady_timer>(io_, kNoDescriptorPause);
-  pause->async_wait([this, volume, pause](const asio::error_code& error) {
-    if (!error && !stopped_) WaitToAccept(volume);
+  pause->async_wait([this, door, pause](const asio::error_code& error) {
+    if (!error && !stopped_) WaitToAccept(door);
   });
 }
 
-void Server::AcceptAll(uint64_t volume) {
+void Server::AcceptAll(Door door) {
   constexpr int kAtOnce = 64;
   for (int i = 0; i < kAtOnce; ++i) {
-    const auto it = listeners_.find(volume);
+    const auto it = listeners_.find(door);
     if (it == listeners_.end()) return;
     auto socket = os::Accept(it->second.fd);
     if (!socket.ok()) {
@@ -67,18 +67,18 @@ void Server::AcceptAll(uint64_t volume) {
         log::Warning("connections could not be accepted",
                      {{"why", socket.status().message()}, {"times", times}});
       }
-      return WaitToAcceptLater(volume);
+      return WaitToAcceptLater(door);
     }
     auto peer = os::GetPeer(*socket);
     if (!peer.ok()) continue;  // gone already
     auto connection =
-        std::make_shared<Connection>(*this, std::move(*socket), volume, std::move(*peer));
+        std::make_shared<Connection>(*this, std::move(*socket), door, std::move(*peer));
     if (connection->closed()) continue;  // no descriptor was left for it
     connections_[connection.get()] = connection;
     NoteSilent(*connection);
     connection->Start();
   }
-  WaitToAccept(volume);
+  WaitToAccept(door);
 }
 
 // ---- who has not said who it is
