@@ -148,6 +148,7 @@ struct InstanceStatus {
   std::string version;
   std::string deployment;
   std::string volume;
+  bool read_only = false;         ///< This client's socket is for reading only.
   uint64_t generation = 0;        ///< Grows by one with each start of the engine.
   uint64_t memory_usage = 0;      ///< Bytes of this volume's live objects and reservations.
   uint64_t memory_limit = 0;      ///< What memory_usage may reach: the volume's share of the size.
@@ -163,10 +164,26 @@ struct InstanceStatus {
   uint64_t waiting = 0;  ///< Requests that wait for memory or a name.
 };
 
+/// Who may open a socket, as far as its own file says it; the folders above it count too.
+struct SocketRights {
+  uint32_t mode = 0660;
+  std::optional<uint32_t> owner;  ///< A user's number; nullopt: who makes it. Others need root.
+  std::optional<uint32_t> group;
+};
+
+struct VolumeOptions {
+  uint64_t quota = 0;  ///< Bytes; 0: only the instance's size bounds it.
+  SocketRights rights;
+  /// A second socket, at this path: who comes through it can get and list, and change nothing. Empty: none.
+  std::string read_only_socket;
+  SocketRights read_only_rights;
+};
+
 struct VolumeInfo {
   std::string name;
   std::string socket;
-  uint64_t quota = 0;  ///< Bytes; 0: only the instance's size bounds it.
+  std::string read_only_socket;  ///< Empty: it has none.
+  uint64_t quota = 0;            ///< Bytes; 0: only the instance's size bounds it.
   uint64_t memory_usage = 0;
   uint64_t objects = 0;
   uint64_t names = 0;
@@ -282,6 +299,8 @@ class Client {
   /// it is made if absent. `quota` in bytes, 0 = only the instance's size bounds it.
   Result<VolumeInfo> CreateVolume(std::string_view name, std::string_view directory, uint64_t quota,
                                   const CallOptions& options = {});
+  Result<VolumeInfo> CreateVolume(std::string_view name, std::string_view directory,
+                                  const VolumeOptions& volume, const CallOptions& options = {});
   Result<std::vector<VolumeInfo>> ListVolumes(const CallOptions& options = {});
   /// Drops all its objects and names; what readers have mapped stays readable for them.
   Status RemoveVolume(std::string_view name, const CallOptions& options = {});

@@ -358,13 +358,19 @@ void BindInstance(nb::class_<PyClient>& c) {
       .def(
           "create_volume",
           [](PyClient& self, std::string name, std::string directory, uint64_t quota,
-             Seconds timeout) {
+             Seconds timeout, std::string read_only_socket, uint32_t mode,
+             uint32_t read_only_mode) {
             CallOptions options{ToTimeout(timeout)};
+            const VolumeOptions volume{quota,
+                                       {.mode = mode, .owner = {}, .group = {}},
+                                       read_only_socket,
+                                       {.mode = read_only_mode, .owner = {}, .group = {}}};
             return Unwrap(Unlocked(
-                [&] { return self.client->CreateVolume(name, directory, quota, options); }));
+                [&] { return self.client->CreateVolume(name, directory, volume, options); }));
           },
           nb::arg("name"), nb::arg("directory"), nb::arg("quota") = 0,
-          nb::arg("timeout") = nb::none())
+          nb::arg("timeout") = nb::none(), nb::arg("read_only_socket") = "", nb::arg("mode") = 0660,
+          nb::arg("read_only_mode") = 0660)
       .def(
           "list_volumes",
           [](PyClient& self, Seconds timeout) {

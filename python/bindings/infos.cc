@@ -69,6 +69,8 @@ void BindInfos(nb::module_& m) {
   nb::class_<VolumeInfo>(m, "VolumeInfo")
       .def_prop_ro("name", [](const VolumeInfo& self) { return ToStr(self.name); })
       .def_prop_ro("socket", [](const VolumeInfo& self) { return ToStr(self.socket); })
+      .def_prop_ro("read_only_socket",
+                   [](const VolumeInfo& self) { return ToStr(self.read_only_socket); })
       .def_ro("quota", &VolumeInfo::quota)
       .def_ro("memory_usage", &VolumeInfo::memory_usage)
       .def_ro("objects", &VolumeInfo::objects)
@@ -87,6 +89,7 @@ void BindInfos(nb::module_& m) {
       .def_ro("version", &InstanceStatus::version)
       .def_ro("deployment", &InstanceStatus::deployment)
       .def_ro("volume", &InstanceStatus::volume)
+      .def_ro("read_only", &InstanceStatus::read_only)
       .def_ro("generation", &InstanceStatus::generation)
       .def_ro("memory_usage", &InstanceStatus::memory_usage)
       .def_ro("memory_limit", &InstanceStatus::memory_limit)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -21,6 +22,7 @@ constexpr std::string_view kFolder = "volumes";  // beside the instance's socket
 nlohmann::json VolumeJson(const VolumeInfo& info) {
   return {{"name", info.name},
           {"socket", info.socket},
+          {"read_only_socket", info.read_only_socket},
           {"quota", info.quota},
           {"memory_usage", info.memory_usage},
           {"objects", info.objects},
@@ -48,11 +50,59 @@ Result<fs::path> Absolute(const fs::path& path) {
   return absolute.lexically_normal();
 }
 
+struct SocketArguments {
+  std::string mode = "0660";
+  std::string owner;
+};
+
 struct CreateArguments {
   std::string name;
   std::string size = "0";
   std::string directory;
+  SocketArguments socket;
+  std::string read_only_socket;
+  SocketArguments read_only;
 };
+
+Result<uint32_t> ParseNumber(std::string_view text, int base, const char* what) {
+  uint32_t number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+  if (error != std::errc() || stop != text.data() + text.size()) {
+    return Status::Invalid(fmt::format("'{}' is no {}", text, what));
+  }
+  return number;
+}
+
+// "1000", "1000:100", ":100"
+Result<SocketRights> ParseRights(const SocketArguments& arguments) {
+  SocketRights rights;
+  VY_ASSIGN_OR_RETURN(rights.mode,
+                      ParseNumber(arguments.mode, 8, "mode; write octal digits such as 0660"));
+  const std::string_view text = arguments.owner;
+  const size_t colon = text.find(':');
+  if (!text.substr(0, colon).empty()) {
+    VY_ASSIGN_OR_RETURN(rights.owner, ParseNumber(text.substr(0, colon), 10, "number of a user"));
+  }
+  if (colon != std::string_view::npos) {
+    VY_ASSIGN_OR_RETURN(rights.group, ParseNumber(text.substr(colon + 1), 10, "number of a group"));
+  }
+  return rights;
+}
+
+Result<VolumeOptions> ParseVolume(const CreateArguments& arguments) {
+  VolumeOptions volume;
+  auto quota = ParseSize(arguments.size);
+  if (!quota.ok()) return quota.status().WithContext("--size");
+  volume.quota = *quota;
+  auto rights = ParseRights(arguments.socket);
+  if (!rights.ok()) return rights.status().WithContext("--mode, --owner");
+  volume.rights = *rights;
+  rights = ParseRights(arguments.read_only);
+  if (!rights.ok()) return rights.status().WithContext("--read-only-mode, --read-only-owner");
+  volume.read_only_rights = *rights;
+  volume.read_only_socket = arguments.read_only_socket;
+  return volume;
+}
 
 // The folder that is to be the volume; the client makes it.
 Result<fs::path> VolumeFolder(const CreateArguments& arguments, const std::string& socket) {
@@ -72,13 +122,12 @@ Result<fs::path> VolumeFolder(const CreateArguments& arguments, const std::strin
 }
 
 Status Create(Session& session, const CreateArguments& arguments) {
-  const Result<uint64_t> quota = ParseSize(arguments.size);
-  if (!quota.ok()) return quota.status().WithContext("--size");
+  VY_ASSIGN_OR_RETURN(const VolumeOptions volume, ParseVolume(arguments));
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
   VY_ASSIGN_OR_RETURN(const fs::path folder, VolumeFolder(arguments, client.socket()));
   std::error_code error;
   const bool was_there = fs::exists(folder, error);
-  const Result<VolumeInfo> info = client.CreateVolume(arguments.name, folder.string(), *quota);
+  const Result<VolumeInfo> info = client.CreateVolume(arguments.name, folder.string(), volume);
   if (!info.ok()) {
     // The client may have made it. One that is not empty stays.
     if (!was_there) fs::remove(folder, error);
@@ -146,11 +195,13 @@ void AddCreate(CLI::App& volume, Session& session) {
       {.name = "create",
        .description = "Makes a folder that is a volume, and prints its path.\n"
                       "Programs write below it with vineyard.csi, or connect to its socket.",
-       .json = R"({"name", "directory", "socket", "quota", "memory_usage", "objects", "names",
-  "connections"}, quota in bytes, 0 where only the instance's size bounds it)",
+       .json =
+           R"({"name", "directory", "socket", "read_only_socket", "quota", "memory_usage", "objects",
+  "names", "connections"}, quota in bytes, 0 where only the instance's size bounds it)",
        .example = R"ex(a volume of 4 GiB, and a value in it
   data=$(vineyardctl volume create data --size 4Gi)
-  python3 -c "import vineyard.csi as csi, sys; csi.write(42, sys.argv[1] + '/answer')" "$data")ex"});
+  python3 -c "import vineyard.csi as csi, sys; csi.write(42, sys.argv[1] + '/answer')" "$data"
+  vineyardctl volume create shown --read-only-socket /srv/shown/vineyard.sock --read-only-mode 0666)ex"});
   CreateArguments& arguments = RunWhenChosen(create, session, Create);
   create.add_option("NAME", arguments.name, "of the volume, and of its folder")->required();
   create
@@ -161,6 +212,19 @@ void AddCreate(CLI::App& volume, Session& session) {
       .add_option("--dir", arguments.directory,
                   "the folder; volumes/NAME beside the instance's socket by default")
       ->type_name("DIR");
+  const auto add_rights = [&](SocketArguments& to, const std::string& mode,
+                              const std::string& owner, const std::string& whose) {
+    create.add_option(mode, to.mode, "who may open " + whose + ": octal, 0660 by default")
+        ->type_name("MODE");
+    create.add_option(owner, to.owner, "numbers of the user and the group that own " + whose)
+        ->type_name("UID[:GID]");
+  };
+  add_rights(arguments.socket, "--mode", "--owner", "the volume's socket");
+  create
+      .add_option("--read-only-socket", arguments.read_only_socket,
+                  "a second socket: who comes through it can get and list, and change nothing")
+      ->type_name("PATH");
+  add_rights(arguments.read_only, "--read-only-mode", "--read-only-owner", "the second socket");
 }
 
 void AddLs(CLI::App& volume, Session& session) {
@@ -168,8 +232,9 @@ void AddLs(CLI::App& volume, Session& session) {
       volume,
       {.name = "ls",
        .description = "Lists the volumes of the instance.",
-       .json = R"({"volumes": [{"name", "socket", "quota", "memory_usage", "objects", "names",
-  "connections"}, ...]}, quota in bytes, 0 where only the instance's size bounds it)",
+       .json =
+           R"({"volumes": [{"name", "socket", "read_only_socket", "quota", "memory_usage", "objects",
+  "names", "connections"}, ...]}, quota in bytes, 0 where only the instance's size bounds it)",
        .example = R"(the volumes, and where the socket of one is
   vineyardctl volume ls
   vineyardctl volume ls -o json | jq -r '.volumes[] | select(.name == "data").socket')"});

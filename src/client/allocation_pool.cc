@@ -105,7 +105,7 @@ void AllocationPool::ShareTable() {
   }
   client::Outgoing share = client::Question(
       fb::RequestBody::ShareIdle, [](auto& b, uint64_t) { return fb::CreateShareIdle(b).Union(); });
-  share.fd = file.get();
+  share.fds = {file.get()};
   connection.Tell(share);
   shared_with_ = generation;
 }

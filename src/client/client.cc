@@ -390,6 +390,7 @@ Result<InstanceStatus> Client::GetStatus(const CallOptions& options) {
   status.version = facts.version;
   status.deployment = wire::ToString(s->deployment());
   status.volume = facts.volume;
+  status.read_only = facts.read_only;
   status.generation = facts.generation;
   status.memory_usage = s->memory_usage();
   status.memory_limit = s->memory_limit();

@@ -56,7 +56,7 @@ struct Outgoing {
   fb::RequestBody type{};
   bool changing = false;  // gets a number
   std::vector<std::span<const std::byte>> payload;
-  int fd = -1;  // goes along, if any
+  std::vector<int> fds = {};  // go along
 };
 
 /// A request that may take effect twice: it changes nothing, or what nobody claims is freed.
@@ -109,6 +109,7 @@ class Connection {
     std::string version;
     uint64_t generation = 0;
     uint64_t inline_max = 0;
+    bool read_only = false;
   };
   [[nodiscard]] Facts facts() const;
   [[nodiscard]] uint64_t inline_max() const { return inline_max_; }
@@ -155,7 +156,7 @@ class Connection {
 
   // transfer.cc
   Status SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t number, os::TimePoint deadline);
-  Status SendParts(std::span<iovec> parts, int fd, os::TimePoint deadline);
+  Status SendParts(std::span<iovec> parts, std::span<const int> fds, os::TimePoint deadline);
   Status ReadOnce(Lock& lock, os::TimePoint deadline);
   Status Receive();
   Status DeliverAll(wire::FrameReader& reader);

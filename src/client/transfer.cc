@@ -24,7 +24,7 @@ Status Connection::SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t num
   wire::FrameHeader header;
   header.request_id = id;
   header.acknowledged = Acknowledged();
-  header.fd_count = outgoing.fd >= 0 ? 1 : 0;
+  header.fd_count = static_cast<uint32_t>(outgoing.fds.size());
   const auto* data = reinterpret_cast<const std::byte*>(builder_.GetBufferPointer());
   std::vector<iovec> parts = wire::PartsOf(header, {data, builder_.GetSize()}, outgoing.payload);
   if (header.body_length > wire::kMaxBody || header.payload_length > wire::kMaxPayload) {
@@ -32,17 +32,17 @@ Status Connection::SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t num
         fmt::format("a request of {} + {} bytes is too large (at most {} + {})", header.body_length,
                     header.payload_length, wire::kMaxBody, wire::kMaxPayload));
   }
-  Status s = ring_ != nullptr && outgoing.fd < 0 ? SendByRing(parts, deadline)
-                                                 : SendParts(parts, outgoing.fd, deadline);
+  Status s = ring_ != nullptr && outgoing.fds.empty() ? SendByRing(parts, deadline)
+                                                      : SendParts(parts, outgoing.fds, deadline);
   if (id == 0) told_before_ = next_id_;
   // What was cut off half-way can't be continued by the next frame.
   if (!s.ok()) broken_ = true;
   return s;
 }
 
-Status Connection::SendParts(std::span<iovec> parts, int fd, os::TimePoint deadline) {
+Status Connection::SendParts(std::span<iovec> parts, std::span<const int> fds,
+                             os::TimePoint deadline) {
   constexpr size_t kPartsAtOnce = 512;
-  std::span<const int> fds(&fd, fd >= 0 ? 1 : 0);
   while (!parts.empty()) {
     VY_ASSIGN_OR_RETURN(
         size_t sent, os::SendSome(socket_, parts.first(std::min(kPartsAtOnce, parts.size())), fds));

@@ -19,19 +19,67 @@ using flatbuffers::FlatBufferBuilder;
 
 namespace {
 
-constexpr mode_t kSocketMode = 0660;
+os::SocketFileRights ToRights(const SocketRights& rights) {
+  return {.mode = rights.mode, .owner = rights.owner, .group = rights.group};
+}
 
 // A socket that nobody answers at is left over from an instance that has ended.
-Result<os::UniqueFd> BindVolumeSocket(const std::string& path) {
-  auto listener = os::ListenUnix(path, kSocketMode);
+Result<os::UniqueFd> BindVolumeSocket(const std::string& path, const SocketRights& rights) {
+  constexpr uint32_t kOwners = 0600;
+  if (rights.mode > 0777 || (rights.mode & kOwners) != kOwners) {
+    return Status::Invalid(fmt::format(
+        "{:04o} is no mode of a socket, or shuts out its owner; choose one from 0600 to 0777",
+        rights.mode));
+  }
+  auto listener = os::ListenUnix(path, ToRights(rights));
   if (!listener.status().Is(StatusCode::kAlreadyExists)) return listener;
   VY_ASSIGN_OR_RETURN(const os::SocketFile there, os::ProbeUnix(path));
   if (there == os::SocketFile::kLive) {
     return Status::AlreadyExists(fmt::format("'{}' is in use by an instance", path));
   }
   os::RemoveDeadSocket(path);
-  return os::ListenUnix(path, kSocketMode);
+  return os::ListenUnix(path, ToRights(rights));
 }
+
+// The path without links, in a folder that is there.
+Result<std::string> PlaceOfReaders(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  if (name.empty() || name == "." || name == "..") {
+    return Status::Invalid(fmt::format("'{}' is no path of a socket for readers", path));
+  }
+  VY_ASSIGN_OR_RETURN(
+      const std::string folder,
+      os::MakeDirectories(slash == std::string::npos ? "." : path.substr(0, slash + 1)));
+  return folder + "/" + name;
+}
+
+/// The sockets of a volume that is being made: removed again unless it is.
+class VolumeSockets {
+ public:
+  VolumeSockets() = default;
+  VolumeSockets(const VolumeSockets&) = delete;
+  VolumeSockets& operator=(const VolumeSockets&) = delete;
+  ~VolumeSockets() {
+    if (kept_) return;
+    for (const std::string& path : paths_) os::RemoveSocket(path).IgnoreError();
+  }
+  Status Bind(const std::string& path, const SocketRights& rights) {
+    VY_ASSIGN_OR_RETURN(os::UniqueFd listener, BindVolumeSocket(path, rights));
+    fds_.push_back(listener.get());
+    listeners_.push_back(std::move(listener));
+    paths_.push_back(path);
+    return {};
+  }
+  void Keep() { kept_ = true; }
+  [[nodiscard]] const std::vector<int>& fds() const { return fds_; }
+
+ private:
+  std::vector<os::UniqueFd> listeners_;
+  std::vector<int> fds_;
+  std::vector<std::string> paths_;
+  bool kept_ = false;
+};
 
 // The instance may have carried out the request all the same.
 bool IsWithoutAnswer(const Status& status) {
@@ -43,27 +91,41 @@ bool IsWithoutAnswer(const Status& status) {
 
 Result<VolumeInfo> Client::CreateVolume(std::string_view name, std::string_view directory,
                                         uint64_t quota, const CallOptions& options) {
+  VolumeOptions volume;
+  volume.quota = quota;
+  return CreateVolume(name, directory, volume, options);
+}
+
+Result<VolumeInfo> Client::CreateVolume(std::string_view name, std::string_view directory,
+                                        const VolumeOptions& volume, const CallOptions& options) {
   Connection& connection = impl_->connection();
   const os::TimePoint deadline = connection.Deadline(options.timeout);
+  VolumeInfo info;
+  info.name = name;
+  info.quota = volume.quota;
   VY_ASSIGN_OR_RETURN(const std::string folder, os::MakeDirectories(std::string(directory)));
-  const std::string path = folder + "/vineyard.sock";
-  VY_ASSIGN_OR_RETURN(const os::UniqueFd listener, BindVolumeSocket(path));
+  info.socket = folder + "/vineyard.sock";
+  VolumeSockets sockets;
+  VY_RETURN_IF_ERROR(sockets.Bind(info.socket, volume.rights));
+  const bool has_readers = !volume.read_only_socket.empty();
+  if (has_readers) {
+    VY_ASSIGN_OR_RETURN(info.read_only_socket, PlaceOfReaders(volume.read_only_socket));
+    if (info.read_only_socket == info.socket) {
+      return Status::Invalid(
+          fmt::format("'{}' is the volume's socket; choose another path for readers", info.socket));
+    }
+    VY_RETURN_IF_ERROR(sockets.Bind(info.read_only_socket, volume.read_only_rights));
+  }
   Outgoing create =
       Change(fb::RequestBody::CreateVolume, [&](FlatBufferBuilder& b, uint64_t number) {
         const auto text = b.CreateString(name.data(), name.size());
-        return fb::CreateCreateVolume(b, number, text, quota).Union();
+        return fb::CreateCreateVolume(b, number, text, volume.quota, has_readers).Union();
       });
-  create.fd = listener.get();
+  create.fds = sockets.fds();
   auto made = connection.Call(create, deadline);
-  if (!made.ok()) {
-    // Refused, the socket is ours and nobody serves it. Without an answer somebody may.
-    if (!IsWithoutAnswer(made.status())) os::RemoveSocket(path).IgnoreError();
-    return made.status();
-  }
-  VolumeInfo info;
-  info.name = name;
-  info.socket = path;
-  info.quota = quota;
+  // Refused, the sockets are ours and nobody serves them. Without an answer somebody may.
+  if (made.ok() || IsWithoutAnswer(made.status())) sockets.Keep();
+  VY_RETURN_IF_ERROR(made.status());
   return info;
 }
 
@@ -78,7 +140,8 @@ Result<std::vector<VolumeInfo>> Client::ListVolumes(const CallOptions& options) 
   if (volumes == nullptr) return Status::Protocol("the instance's list is none");
   std::vector<VolumeInfo> result;
   for (const fb::VolumeEntry* v : *volumes->volumes()) {
-    result.push_back({v->name()->str(), wire::ToString(v->socket()), v->quota(), v->memory_usage(),
+    result.push_back({v->name()->str(), wire::ToString(v->socket()),
+                      wire::ToString(v->read_only_socket()), v->quota(), v->memory_usage(),
                       v->objects(), v->names(), v->connections()});
   }
   return result;
@@ -95,7 +158,10 @@ Status Client::RemoveVolume(std::string_view name, const CallOptions& options) {
       });
   VY_RETURN_IF_ERROR(connection.Call(remove, deadline).status());
   for (const VolumeInfo& v : volumes) {
-    if (v.name == name && !v.socket.empty()) os::RemoveSocket(v.socket).IgnoreError();
+    if (v.name != name) continue;
+    for (const std::string& path : {v.socket, v.read_only_socket}) {
+      if (!path.empty()) os::RemoveSocket(path).IgnoreError();
+    }
   }
   return {};
 }

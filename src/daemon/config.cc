@@ -203,9 +203,11 @@ Result<Config> Config::Load(std::span<const char* const> args, const Environment
   }
   if (config.action == Action::kPrintHelp || config.action == Action::kPrintVersion) return config;
 
-  // As of old, these two say with an empty value what they say when they are not given.
+  // As of old, the first two say with an empty value what they say when they are not given; the third, so that what
+  // --print-config says can be read.
   std::erase_if(config.given, [](const auto& entry) {
-    return entry.second.value.empty() && (entry.first == "size" || entry.first == "spill_path");
+    return entry.second.value.empty() && (entry.first == "size" || entry.first == "spill_path" ||
+                                          entry.first == "read_only_socket");
   });
   if (environment.memory) config.memory_bytes = environment.memory->limit();
   VY_RETURN_IF_ERROR(CheckCharacters(config.given));
@@ -235,6 +237,10 @@ Status Config::Validate() const {
     return Status::Invalid(fmt::format(
         "--reserve_memory: {} cannot be taken at the start, as there are only {}; lower --size",
         FormatSize(size), FormatSize(memory_bytes)));
+  }
+  if (read_only_socket == socket) {
+    return Status::Invalid(fmt::format(
+        "--read_only_socket: '{}' is --socket as well; choose another path for readers", socket));
   }
   if (spill_lower_rate > spill_upper_rate) {
     return Status::Invalid(

@@ -55,6 +55,8 @@ struct Config {
 
   std::string socket;  ///< Absolute. Its folder need not be there yet.
   mode_t socket_mode = 0660;
+  std::string read_only_socket;  ///< Absolute; empty: there is none.
+  mode_t read_only_socket_mode = 0660;
   uint64_t size = 0;          ///< Bytes.
   std::string size_reason;    ///< "half of the 16 GiB that the control group allows"; may be empty
   uint64_t memory_bytes = 0;  ///< What control group and machine allow; 0 where nobody knows.

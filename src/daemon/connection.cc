@@ -19,6 +19,7 @@ namespace {
 constexpr std::chrono::milliseconds kDescriptorsPause{20};
 constexpr std::chrono::milliseconds kUntakenPause{1};
 constexpr int kReceivesInARow = 16;  // then the other connections get their turn
+constexpr size_t kUsualFrame = size_t{1} << 20;
 
 std::vector<int> NumbersOf(std::span<const os::UniqueFd> fds) {
   std::vector<int> numbers;
@@ -73,8 +74,8 @@ void Reply::Send(flatbuffers::FlatBufferBuilder& builder, fb::ReplyBody type,
 
 // ---- Connection
 
-Connection::Connection(Server& server, os::UniqueFd socket, uint64_t volume, os::Peer peer)
-    : server_(server), socket_(std::move(socket)), watched_(server.io()), volume_(volume),
+Connection::Connection(Server& server, os::UniqueFd socket, Door door, os::Peer peer)
+    : server_(server), socket_(std::move(socket)), watched_(server.io()), door_(door),
       peer_(std::move(peer)) {
   if (auto copy = socket_.Duplicate(); copy.ok()) {
     watched_.assign(copy->Release());
@@ -91,7 +92,7 @@ void Connection::Close() {
   watched_.close(ignored);
   if (ring_ != nullptr) ring_->bell.close(ignored);
   NoteWaitingNoMore(fds_waiting_);
-  server_.descriptors_under_way().Close(std::move(socket_), volume_, fds_under_way_);
+  server_.descriptors_under_way().Close(std::move(socket_), volume(), fds_under_way_);
   queue_.clear();
   received_fds_.clear();
   server_.ConnectionClosed(*this);
@@ -139,9 +140,10 @@ bool Connection::HandleFrames(wire::FrameReader& reader) {
   while (!closed() && !Congested()) {
     auto next = reader.Next();
     if (!next.ok()) {
-      log::Warning("a client was dropped", {{"pid", peer_.pid}, {"why", next.status().message()}});
+      server_.LogDropped(*this, next.status().message());
       return false;
     }
+    if (!MayArrive(reader)) return false;
     if (!next->has_value()) break;
     const wire::Frame& frame = **next;
     std::vector<os::UniqueFd> fds;
@@ -158,6 +160,27 @@ bool Connection::HandleFrames(wire::FrameReader& reader) {
   // has begun belong to none: nobody asked for them.
   if (reader_.Empty()) received_fds_.clear();
   return received_fds_.size() <= os::kMaxFdsPerMessage;
+}
+
+// What has come of a frame is kept until the rest has.
+bool Connection::MayArrive(const wire::FrameReader& reader) {
+  HeapShares::Claim& claim = &reader == &reader_ ? arriving_ : arriving_by_ring_;
+  if (reader.wanted() <= kUsualFrame) {
+    claim.Release();
+    return true;
+  }
+  if (claim.bytes() >= reader.wanted()) return true;
+  if (client_ == 0) {
+    server_.LogDropped(*this, "a frame that large comes from clients only");
+    return false;
+  }
+  auto taken = server_.heap_shares().Take(volume(), reader.wanted(), "large requests on their way");
+  if (!taken.ok()) {
+    server_.LogDropped(*this, taken.status().message());
+    return false;
+  }
+  claim = std::move(*taken);
+  return true;
 }
 
 void Connection::Send(uint64_t request_id, Outgoing out) {
@@ -228,32 +251,32 @@ void Connection::Enqueue(std::span<const iovec> parts, size_t already_sent,
 bool Connection::MaySend(size_t fds) {
   if (fds == 0) return true;
   if (fds_under_way_ > 0 && os::AllIsTaken(socket_)) {
-    server_.descriptors_under_way().Taken(volume_, std::exchange(fds_under_way_, 0));
+    server_.descriptors_under_way().Taken(volume(), std::exchange(fds_under_way_, 0));
   }
-  return server_.descriptors_under_way().MayGo(volume_, fds_under_way_, fds);
+  return server_.descriptors_under_way().MayGo(volume(), fds_under_way_, fds);
 }
 
 Status Connection::MayAnswerWith(size_t fds) {
   if (queue_.empty() && fds <= os::kMaxFdsPerMessage && MaySend(fds)) return {};
-  return server_.descriptors_under_way().MayWait(volume_, fds_waiting_, fds);
+  return server_.descriptors_under_way().MayWait(volume(), fds_waiting_, fds);
 }
 
 void Connection::NoteWaiting(size_t fds) {
   if (fds == 0) return;
   fds_waiting_ += fds;
-  server_.descriptors_under_way().Waits(volume_, fds);
+  server_.descriptors_under_way().Waits(volume(), fds);
 }
 
 void Connection::NoteWaitingNoMore(size_t fds) {
   if (fds == 0) return;
   fds_waiting_ -= fds;
-  server_.descriptors_under_way().WaitsNoMore(volume_, fds);
+  server_.descriptors_under_way().WaitsNoMore(volume(), fds);
 }
 
 void Connection::NoteSent(size_t fds) {
   if (fds == 0) return;
   fds_under_way_ += fds;
-  server_.descriptors_under_way().Sent(volume_, fds);
+  server_.descriptors_under_way().Sent(volume(), fds);
 }
 
 void Connection::WaitWritable() {

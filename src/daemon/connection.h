@@ -18,6 +18,8 @@
 #include <span>
 #include <vector>
 
+#include "daemon/door.h"
+#include "daemon/heap_shares.h"
 #include "messages_generated.h"
 #include "os/fd.h"
 #include "os/socket.h"
@@ -68,10 +70,11 @@ class Reply {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Server& server, os::UniqueFd socket, uint64_t volume, os::Peer peer);
+  Connection(Server& server, os::UniqueFd socket, Door door, os::Peer peer);
   ~Connection();
 
-  void Start() { WaitReadable(); }
+  /// Reads at once what has come already.
+  void Start() { OnReadable(); }
   /// Ends it: nothing more is read or sent.
   void Close();
   void Send(uint64_t request_id, Outgoing out);
@@ -100,7 +103,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Tells it how many are in a burst, the engine included.
   void NotePartners(int partners);
 
-  [[nodiscard]] uint64_t volume() const { return volume_; }
+  [[nodiscard]] uint64_t volume() const { return door_.volume; }
+  [[nodiscard]] Rights rights() const { return door_.rights; }
   [[nodiscard]] os::Peer& peer() { return peer_; }
   [[nodiscard]] uint64_t client() const { return client_; }
   void set_client(uint64_t key) { client_ = key; }
@@ -129,6 +133,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void OnReadable();
   void Resume();
   bool HandleFrames(wire::FrameReader& reader);
+  bool MayArrive(const wire::FrameReader& reader);
   void WaitWritable();
   void PauseSending(std::chrono::milliseconds how_long);
   bool MaySend(size_t fds);
@@ -154,11 +159,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Server& server_;
   os::UniqueFd socket_;
   asio::posix::stream_descriptor watched_;  // a duplicate of it, to wait on
-  uint64_t volume_;
+  Door door_;
   os::Peer peer_;
   uint64_t client_ = 0;  // key; 0 before Hello
   wire::FrameReader reader_;
   std::unique_ptr<Ring> ring_;
+  HeapShares::Claim arriving_;  // a large frame that has come in part
+  HeapShares::Claim arriving_by_ring_;
   std::vector<os::UniqueFd> received_fds_;
   std::deque<Queued> queue_;
   size_t queued_bytes_ = 0;

@@ -4,7 +4,6 @@
 // A connection's requests and answers through shared memory.
 #include <algorithm>
 
-#include "base/logging.h"
 #include "daemon/connection.h"
 #include "daemon/ring.h"
 #include "daemon/server.h"
@@ -56,8 +55,7 @@ bool Connection::PollRing() {
   if (closed() || Congested()) return false;
   const std::optional<uint64_t> available = ring_->requests.Available();
   if (!available) {
-    log::Warning("a client was dropped",
-                 {{"pid", peer_.pid}, {"why", "its ring holds more than it can"}});
+    server_.LogDropped(*this, "its ring holds more than it can");
     Close();
     return false;
   }

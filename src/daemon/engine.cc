@@ -8,6 +8,7 @@
 #include <asio/signal_set.hpp>
 #include <asio/thread_pool.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <random>
@@ -112,7 +113,7 @@ class Engine {
     for (InventoryItem& item : inventory_.items) {
       const KeeperMessage& m = item.what;
       if (m.kind == KeptKind::kListener) {
-        listeners_[m.a] = std::move(item.fd);
+        listeners_[{m.a, m.b == 0 ? Rights::kAll : Rights::kRead}] = std::move(item.fd);
         continue;
       }
       held.push_back({{m.kind, m.a, m.b, m.c, m.d, m.e, m.f}, std::move(item.fd)});
@@ -168,14 +169,18 @@ class Engine {
     options.instance_uuid =
         fmt::format("{:016x}{:016x}", inventory_.instance[0], inventory_.instance[1]);
     options.generation = inventory_.generation;
+    options.descriptors = os::FdLimit();
+    if (inventory_.keeper_descriptors != 0) {
+      options.descriptors = std::min(options.descriptors, inventory_.keeper_descriptors);
+    }
     server_ = std::make_unique<Server>(io_, rings_, *store_, link_, options);
-    for (auto& [volume, listener] : listeners_) {
-      if (store_->FindVolume(volume) == nullptr) {
+    for (auto& [door, listener] : listeners_) {
+      if (store_->FindVolume(door.volume) == nullptr) {
         // Its volume was never finished, or is removed: nobody would answer there.
-        link_.Drop(KeptKind::kListener, volume, 0);
+        link_.Drop(KeptKind::kListener, door.volume, static_cast<uint64_t>(door.rights));
         continue;
       }
-      if (Status s = server_->Listen(volume, std::move(listener)); !s.ok()) {
+      if (Status s = server_->Listen(door, std::move(listener)); !s.ok()) {
         return Stop(1, s.ToString());
       }
     }
@@ -204,7 +209,7 @@ class Engine {
   LinkedKeeper keeper_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<store::Recovery> recovery_;
-  std::map<uint64_t, os::UniqueFd> listeners_;
+  std::map<Door, os::UniqueFd> listeners_;
   RingWatch rings_;
   std::unique_ptr<Server> server_;
   asio::thread_pool pool_{3};  // one may wait for the toucher

@@ -33,6 +33,12 @@ constexpr std::array kFlags = {
          "where clients connect (default: /var/run/vineyard.sock as root, else "
          "$XDG_RUNTIME_DIR/vineyard/vineyard.sock or ~/.local/vineyard/vineyard.sock)"},
     Flag{"socket_mode", kValue, kEverywhere, "OCTAL", "who may open the socket (default: 0660)"},
+    Flag{"read_only_socket", kValue, kEverywhere, "PATH",
+         "a second socket of the volume 'default': who comes through it can get and list, and "
+         "change "
+         "nothing (default: none)"},
+    Flag{"read_only_socket_mode", kValue, kEverywhere, "OCTAL",
+         "who may open the second socket (default: 0660)"},
     Flag{"reserve_memory", kSwitch, kEverywhere, "", "take all of --size at the start"},
     Flag{"huge_pages", kValue, kEverywhere, "auto|on|off",
          "auto and on switch huge pages on for shared memory where this process may, as root may; "

@@ -67,17 +67,21 @@ void Server::HandleListNames(Call call, const fb::ListNames& list) {
 }
 
 void Server::WaitForName(Call call, const fb::Get& get) {
-  waiters_.push_back({call.volume.id(), NameWait{get.name()->str(), get.open_extents()},
-                      DeadlineAfter(get.timeout_ms()), std::move(call.reply)});
+  if (get.name()->size() == 0 || get.name()->size() > store::kMaxName) {
+    return call.reply.Fail(Status::Invalid(
+        fmt::format("a name has 1 to {} bytes, not {}", store::kMaxName, get.name()->size())));
+  }
+  waiters_.Add({call.volume.id(), NameWait{get.name()->str(), get.open_extents()},
+                DeadlineAfter(get.timeout_ms()), std::move(call.reply)});
   ArmTimer();
 }
 
 void Server::NameChanged(store::Volume& volume, const std::string& name) {
   const auto waits_for_it = [&](const Waiter& w) {
     const auto* wait = std::get_if<NameWait>(&w.awaited);
-    return wait != nullptr && w.volume == volume.id() && wait->name == name;
+    return wait != nullptr && wait->name == name;
   };
-  for (Waiter& w : TakeWaiters(waits_for_it)) {
+  for (Waiter& w : waiters_.Take(volume.id(), waits_for_it)) {
     const auto connection = w.reply.connection();
     const store::NameEntry* entry = volume.FindName(name);
     store::ClientState* client = connection ? store_.clients().Find(connection->client()) : nullptr;

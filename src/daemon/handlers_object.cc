@@ -2,6 +2,8 @@
 // Copyright The Vineyard Authors.
 //
 // Requests about objects, blobs and their memory.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <unordered_set>
@@ -104,10 +106,33 @@ void Server::HandlePut(Call call, const fb::Put& put) {
   TryPut(call.connection, nullptr, frame, DeadlineAfter(put.timeout_ms()), std::move(call.reply));
 }
 
+// A put that waits for memory, and its bytes.
+struct Server::KeptFrame {
+  wire::Frame frame;
+  std::vector<uint64_t> bytes;
+  HeapShares::Claim claim;
+};
+
+Result<std::shared_ptr<Server::KeptFrame>> Server::Keep(const Connection& connection,
+                                                        const wire::Frame& frame) {
+  const size_t body = wire::Pad8(frame.body.size());
+  auto kept = std::make_shared<KeptFrame>();
+  VY_ASSIGN_OR_RETURN(kept->claim,
+                      heap_shares_.Take(connection.volume(), body + frame.payload.size(),
+                                        "puts that wait for memory"));
+  kept->bytes.resize((body + frame.payload.size() + 7) / 8);
+  auto* bytes = reinterpret_cast<std::byte*>(kept->bytes.data());
+  std::ranges::copy(frame.body, bytes);
+  std::ranges::copy(frame.payload, bytes + body);
+  kept->frame = frame;
+  kept->frame.body = {bytes, frame.body.size()};
+  kept->frame.payload = {bytes + body, frame.payload.size()};
+  return kept;
+}
+
 // Once, and again when it had to wait for memory: `copy` then holds the frame's bytes.
-void Server::TryPut(const std::shared_ptr<Connection>& connection,
-                    std::shared_ptr<std::vector<uint64_t>> copy, const wire::Frame& frame,
-                    os::TimePoint deadline, Reply reply) {
+void Server::TryPut(const std::shared_ptr<Connection>& connection, std::shared_ptr<KeptFrame> copy,
+                    const wire::Frame& frame, os::TimePoint deadline, Reply reply) {
   const fb::Put& put = *flatbuffers::GetRoot<fb::Request>(frame.body.data())->body_as_Put();
   store::ClientState* client = store_.clients().Find(connection->client());
   store::Volume* volume = store_.FindVolume(connection->volume());
@@ -148,6 +173,9 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
   if (args.extent == nullptr) args.id = store_.NextId();
   uint64_t need =
       layout::RecordSize(static_cast<uint32_t>(args.descriptor.size()), args.bytes.size());
+  if (!args.name.empty()) {
+    need += layout::RecordSize(static_cast<uint32_t>(args.name.size()), sizeof(layout::NameEnd));
+  }
   for (const store::SealedExtent& s : args.also) {
     const size_t chunks = s.extent->chunks.size() * sizeof(layout::ChunkEntry);
     need += layout::RecordSize(static_cast<uint32_t>(chunks), 0);
@@ -177,24 +205,19 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection,
   if (need > store_.LimitOf(*volume) || (again && os::Clock::now() >= deadline)) {
     return reply.Fail(Status::OutOfMemory(store_.ExplainMemory(need)));
   }
-  wire::Frame kept = frame;
   if (!again) {
-    const size_t body = wire::Pad8(frame.body.size());
-    copy = std::make_shared<std::vector<uint64_t>>((body + frame.payload.size() + 7) / 8);
-    auto* bytes = reinterpret_cast<std::byte*>(copy->data());
-    std::ranges::copy(frame.body, bytes);
-    std::ranges::copy(frame.payload, bytes + body);
-    kept.body = {bytes, frame.body.size()};
-    kept.payload = {bytes + body, frame.payload.size()};
+    auto kept = Keep(*connection, frame);
+    if (!kept.ok()) return reply.Fail(kept.status());
+    copy = std::move(*kept);
   }
   auto waiting = std::make_shared<Reply>(std::move(reply));
   const uint64_t ticket = store_.WaitForRoom(
       *volume, need > volume->QuotaLeft() ? need : room, deadline,
-      [this, connection, copy, kept, deadline, waiting](Status granted) {
+      [this, connection, copy, deadline, waiting](Status granted) {
         const Running running(store_.ledger(), connection->client(), waiting->request_id());
         if (connection->closed()) return waiting->Drop();
         if (!granted.ok()) return waiting->Fail(granted);
-        TryPut(connection, copy, kept, deadline, std::move(*waiting));
+        TryPut(connection, copy, copy->frame, deadline, std::move(*waiting));
       });
   TrackWait(*connection, ticket, waiting);
   ArmTimer();
@@ -222,11 +245,24 @@ void Server::HandleCancel(Call call, const fb::Cancel& cancel) {
   const auto is_it = [&](const Waiter& w) {
     return w.reply.request_id() == cancel.request_id() && w.reply.connection() == call.connection;
   };
-  for (Waiter& w : TakeWaiters(is_it)) w.reply.Drop();
+  for (Waiter& w : waiters_.Take(call.volume.id(), is_it)) w.reply.Drop();
   AfterChange();
 }
 
 // ---- reservations
+
+// `promise` is to live until the extent is made, or will not be.
+Status Server::MayReserve(const store::Volume& volume, uint64_t size,
+                          std::shared_ptr<void>* promise) {
+  if (size <= store_.options().inline_max || size > store_.LimitOf(volume)) return {};
+  const uint64_t files = store::PlanChunks(size).size();
+  VY_RETURN_IF_ERROR(
+      shares_.MayMake(files, *files_promised_, os::LowestFreeDescriptor(STDERR_FILENO)));
+  *files_promised_ += files;
+  *promise =
+      std::shared_ptr<void>(nullptr, [all = files_promised_, files](void*) { *all -= files; });
+  return {};
+}
 
 void Server::HandleReserve(Call call, const fb::Reserve& reserve) {
   if (call.client.reservations.size() >= store::kMaxReservations) {
@@ -234,10 +270,14 @@ void Server::HandleReserve(Call call, const fb::Reserve& reserve) {
         fmt::format("this client has {} blobs reserved; seal or give back some first",
                     call.client.reservations.size())));
   }
+  std::shared_ptr<void> promise;
+  if (Status may = MayReserve(call.volume, reserve.size(), &promise); !may.ok()) {
+    return call.reply.Fail(may);
+  }
   auto reply = std::make_shared<Reply>(std::move(call.reply));
   const uint64_t ticket = store_.Reserve(
       call.volume, call.client.key, reserve.size(), DeadlineAfter(reserve.timeout_ms()),
-      [this, connection = call.connection, reply](Result<Extent*> made) {
+      [this, connection = call.connection, reply, promise](Result<Extent*> made) {
         const Running running(store_.ledger(), connection->client(), reply->request_id());
         if (connection->closed()) {
           // Told nobody: the client, if it lives, does not claim it.

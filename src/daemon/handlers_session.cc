@@ -38,7 +38,10 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   auto client = IdentifyClient(*connection, hello);
   if (!client.ok()) return reply.Fail(client.status());
   connection->set_client((*client)->key);
+  ForgetSilent(*connection);
   (*client)->connected = true;
+  // Who only reads gets no reservation, by claiming one either.
+  if (connection->rights() == Rights::kRead) (*client)->claimed = true;
   ReconcileClaims(**client, hello);
   (*client)->claimed = true;
   if (hello.first_number() > 0) store_.clients().Acknowledge(**client, hello.first_number() - 1);
@@ -57,9 +60,10 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   const auto uuid = b.CreateString(options_.instance_uuid);
   const auto version = b.CreateString(VINEYARD_VERSION);
   const auto segments = b.CreateVector(numbers);
-  const auto welcome = fb::CreateWelcome(b, wire::kProtocolVersion, name, volume->id(), uuid, 0,
-                                         version, options_.generation, store_.options().inline_max,
-                                         wire::kMaxPayload, layout::kAnswerWindow, segments);
+  const auto welcome =
+      fb::CreateWelcome(b, wire::kProtocolVersion, name, volume->id(), uuid, 0, version,
+                        options_.generation, store_.options().inline_max, wire::kMaxPayload,
+                        layout::kAnswerWindow, segments, connection->rights() == Rights::kRead);
   reply.Send(b, fb::ReplyBody::Welcome, welcome.Union(), {}, std::move(*fds));
   AfterChange();  // what it has not claimed was freed, and may be mapped by others still
 }
@@ -88,6 +92,7 @@ Result<store::ClientState*> Server::IdentifyClient(Connection& connection, const
     known->uid = peer.uid;
     return known;
   }
+  VY_RETURN_IF_ERROR(MayServe(connection));
   VY_ASSIGN_OR_RETURN(os::UniqueFd pidfd, peer.pidfd.Duplicate());
   VY_ASSIGN_OR_RETURN(store::ClientState * client,
                       store_.clients().Add(token, static_cast<uint64_t>(peer.pid), peer.uid,
@@ -137,6 +142,12 @@ void Server::Dispatch(Call call, const fb::Request& request) {
   log::Debug("request", {{"kind", fb::EnumNameRequestBody(request.body_type())},
                          {"pid", call.client.pid},
                          {"volume", call.volume.name()}});
+  if (call.connection->rights() == Rights::kRead && !OnlyReads(request.body_type())) {
+    return call.reply.Fail(Status::PermissionDenied(fmt::format(
+        "this socket of volume '{}' is for reading only, and {} is more; use the volume's other "
+        "socket, if you may",
+        call.volume.name(), fb::EnumNameRequestBody(request.body_type()))));
+  }
   switch (request.body_type()) {
     case fb::RequestBody::Put: return HandlePut(std::move(call), *request.body_as_Put());
     case fb::RequestBody::Reserve:
@@ -242,7 +253,7 @@ void Server::HandleStatus(Call call) {
                 volume->arenas().bytes_live();
   }
   const uint64_t idle = store_.IdleBytes(call.volume);
-  overhead += idle;
+  overhead += idle + heap_shares_.bytes();
   flatbuffers::FlatBufferBuilder b(256);
   const auto deployment = b.CreateString(options_.deployment);
   const auto status = fb::CreateStatusInfo(

@@ -110,7 +110,7 @@ void Server::HandleGetStream(Call call, const fb::GetStream& get) {
 
 void Server::WaitForStream(Call call, const StreamWait& wait, uint64_t timeout_ms) {
   if (AnswerStream(call.volume, wait, call.reply)) return;
-  waiters_.push_back({call.volume.id(), wait, DeadlineAfter(timeout_ms), std::move(call.reply)});
+  waiters_.Add({call.volume.id(), wait, DeadlineAfter(timeout_ms), std::move(call.reply)});
   ArmTimer();
 }
 
@@ -151,16 +151,15 @@ bool Server::AnswerStream(const store::Volume& volume, const StreamWait& wait, R
 void Server::StreamChanged(store::Volume& volume, ObjectId stream) {
   const auto waits_for_it = [&](const Waiter& w) {
     const auto* wait = std::get_if<StreamWait>(&w.awaited);
-    return wait != nullptr && w.volume == volume.id() && wait->stream == stream;
+    return wait != nullptr && wait->stream == stream;
   };
-  std::list<Waiter> waiters = TakeWaiters(waits_for_it);
+  std::list<Waiter> waiters = waiters_.Take(volume.id(), waits_for_it);
   for (auto it = waiters.begin(); it != waiters.end();) {
     const auto next = std::next(it);
-    if (!AnswerStream(volume, std::get<StreamWait>(it->awaited), it->reply)) {
-      waiters_.splice(waiters_.end(), waiters, it);
-    }
+    if (AnswerStream(volume, std::get<StreamWait>(it->awaited), it->reply)) waiters.erase(it);
     it = next;
   }
+  waiters_.Return(std::move(waiters));
 }
 
 std::string Server::ExplainStream(uint64_t volume, const StreamWait& wait) {

@@ -46,10 +46,11 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
     return call.reply.Fail(Status::Invalid(fmt::format(
         "a volume's name has 1 to {} letters, digits, '-', '_' or '.'", layout::kMaxVolumeName)));
   }
-  if (call.fds.size() != 1 || !os::IsListeningUnixSocket(call.fds[0])) {
-    return call.reply.Fail(Status::Invalid("a volume is created with its listening socket"));
+  const size_t sockets = create.has_readers() ? 2 : 1;
+  if (call.fds.size() != sockets || !std::ranges::all_of(call.fds, os::IsListeningUnixSocket)) {
+    return call.reply.Fail(Status::Invalid("a volume is created with its listening sockets"));
   }
-  auto listener = std::make_shared<os::UniqueFd>(std::move(call.fds[0]));
+  auto listeners = std::make_shared<std::vector<os::UniqueFd>>(std::move(call.fds));
   std::random_device random;
   store::CatalogSpec spec;
   spec.volume = store_.NextVolumeId();
@@ -63,18 +64,31 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
   if (store::Volume* same = store_.FindVolume(name)) {
     const layout::CatalogHeader& h = same->catalog().header();
     if (h.creator_token[0] == spec.creator.high && h.creator_token[1] == spec.creator.low &&
-        h.creator_number == spec.creator_number && listeners_.contains(same->id())) {
+        h.creator_number == spec.creator_number &&
+        listeners_.contains({same->id(), Rights::kAll})) {
       return SendDone(std::move(call.reply), layout::Answer{create.number(), 0, same->id(), 0});
     }
   }
-  auto held = link_.Hold({.kind = KeptKind::kListener, .a = id}, listener->get());
-  if (!held.ok()) return call.reply.Fail(held.status());
+  constexpr uint64_t kFilesOfVolume = 8;  // its catalog, its first arena, its socket
+  Status may = shares_.MayMake(kFilesOfVolume, *files_promised_,
+                               os::LowestFreeDescriptor(listeners->front().get()));
+  if (!may.ok()) return call.reply.Fail(may);
+  for (uint64_t which = 0; which < sockets; ++which) {
+    auto held =
+        link_.Hold({.kind = KeptKind::kListener, .a = id, .b = which}, listeners->at(which).get());
+    if (held.ok()) continue;
+    DropListeners(id);
+    return call.reply.Fail(held.status());
+  }
   auto reply = std::make_shared<Reply>(std::move(call.reply));
   const layout::Answer answer{create.number(), 0, id, 0};
-  Status begun = store_.CreateVolume(spec, [this, reply, listener, id, answer,
+  Status begun = store_.CreateVolume(spec, [this, reply, listeners, id, answer,
                                             key = call.client.key](Result<store::Volume*> made) {
-    Status listening = made.ok() ? Listen(id, std::move(*listener)) : made.status();
-    if (!listening.ok()) return reply->Fail(listening);
+    if (!made.ok()) return reply->Fail(made.status());
+    for (size_t which = 0; which < listeners->size(); ++which) {
+      Status listening = Listen({id, static_cast<Rights>(which)}, std::move(listeners->at(which)));
+      if (!listening.ok()) return reply->Fail(listening);
+    }
     if (store::ClientState* client = store_.clients().Find(key)) {
       store_.clients().Note(*client, answer);
     }
@@ -82,9 +96,20 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
     SendDone(std::move(*reply), answer);
   });
   if (!begun.ok()) {
-    link_.Drop(KeptKind::kListener, id, 0);
+    DropListeners(id);
     reply->Fail(begun);
   }
+}
+
+void Server::DropListeners(uint64_t volume) {
+  for (const Rights rights : {Rights::kAll, Rights::kRead}) {
+    link_.Drop(KeptKind::kListener, volume, static_cast<uint64_t>(rights));
+  }
+}
+
+std::string Server::SocketOf(Door door) const {
+  const auto listener = listeners_.find(door);
+  return listener == listeners_.end() ? std::string() : os::BoundPath(listener->second.fd);
 }
 
 void Server::HandleListVolumes(Call call) {
@@ -94,16 +119,14 @@ void Server::HandleListVolumes(Call call) {
   flatbuffers::FlatBufferBuilder b(1024);
   std::vector<flatbuffers::Offset<fb::VolumeEntry>> list;
   for (const auto& [id, volume] : store_.volumes()) {
-    const auto listener = listeners_.find(id);
-    const std::string path =
-        listener == listeners_.end() ? std::string() : os::BoundPath(listener->second.fd);
     uint64_t connections = 0;
     for (const auto& [raw, connection] : connections_) connections += connection->volume() == id;
     const auto name = b.CreateString(volume->name());
-    const auto socket = b.CreateString(path);
-    list.push_back(fb::CreateVolumeEntry(b, name, socket, volume->quota(),
-                                         volume->usage() - store_.IdleBytes(*volume),
-                                         volume->objects(), volume->names().size(), connections));
+    const auto socket = b.CreateString(SocketOf({id, Rights::kAll}));
+    const auto readers = b.CreateString(SocketOf({id, Rights::kRead}));
+    list.push_back(fb::CreateVolumeEntry(
+        b, name, socket, volume->quota(), volume->usage() - store_.IdleBytes(*volume),
+        volume->objects(), volume->names().size(), connections, readers));
   }
   const auto volumes = fb::CreateVolumes(b, b.CreateVector(list));
   call.reply.Send(b, fb::ReplyBody::Volumes, volumes.Union());
@@ -123,7 +146,8 @@ void Server::HandleRemoveVolume(Call call, const fb::RemoveVolume& remove) {
     return call.reply.Fail(Status::Invalid("the default volume ends with the instance only"));
   }
   const uint64_t id = volume->id();
-  listeners_.erase(id);
+  listeners_.erase({id, Rights::kAll});
+  listeners_.erase({id, Rights::kRead});
   std::vector<std::shared_ptr<Connection>> of_it;
   for (const auto& [raw, connection] : connections_) {
     if (connection->volume() == id) of_it.push_back(connection);

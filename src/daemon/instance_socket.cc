@@ -111,6 +111,7 @@ Result<InstanceSocket> InstanceSocket::Open(const std::string& path, mode_t mode
 }
 
 void InstanceSocket::Remove() {
+  if (path_.empty()) return;
   listener_.Reset();
   os::RemoveDeadSocket(path_);
   lock_.Remove();

@@ -97,6 +97,7 @@ class Keeper {
   os::UniqueFd signals_;
   os::UniqueFd parent_;  // a pidfd
   InstanceSocket socket_;
+  InstanceSocket readers_;  // the read-only one, if there is one
   KeptItems items_;
   std::array<uint64_t, 2> uuid_{};
 
@@ -160,7 +161,12 @@ Status Keeper::OpenSocket() {
   KeeperMessage listener;
   listener.kind = KeptKind::kListener;
   listener.a = kFirstVolume;
-  return items_.Hold(listener, socket_.TakeListener());
+  VY_RETURN_IF_ERROR(items_.Hold(listener, socket_.TakeListener()));
+  if (options_.read_only_socket.empty()) return {};
+  VY_ASSIGN_OR_RETURN(readers_, InstanceSocket::Open(options_.read_only_socket,
+                                                     options_.read_only_socket_mode, interrupted));
+  listener.b = 1;
+  return items_.Hold(listener, readers_.TakeListener());
 }
 
 // REQUIRES: no engine runs. Those sockets of volumes go that nobody listens on any more.
@@ -168,6 +174,7 @@ void Keeper::CleanUp() {
   const std::vector<std::string> paths = items_.ListenerPaths(kFirstVolume);
   items_.Clear();
   for (const std::string& path : paths) os::RemoveDeadSocket(path);
+  readers_.Remove();
   socket_.Remove();
 }
 
@@ -195,6 +202,7 @@ Status Keeper::StartEngine() {
   hello.b = static_cast<uint64_t>(start_);
   hello.c = uuid_[0];
   hello.d = uuid_[1];
+  hello.e = os::FdLimit();
   engine.outgoing.push_back(hello);
   for (const KeeperMessage& item : items_.Inventory()) engine.outgoing.push_back(item);
   engine.outgoing.push_back({.op = KeeperOp::kInventoryEnd});

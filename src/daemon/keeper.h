@@ -21,6 +21,9 @@ namespace vineyard::daemon {
 struct KeeperOptions {
   std::string socket;
   mode_t socket_mode = 0660;
+  /// A second socket of the first volume, for those who only read. Empty: none.
+  std::string read_only_socket{};
+  mode_t read_only_socket_mode = 0660;
   /// How an engine is started: the program's absolute path, then its arguments. The path is looked up
   /// at each start, so that a program put in its place is what runs next.
   std::vector<std::string> engine_command;

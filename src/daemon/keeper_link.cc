@@ -71,6 +71,7 @@ Result<Inventory> KeeperLink::ReceiveInventory(const os::UniqueFd& socket) {
   inventory.start = static_cast<KeeperStart>(hello.message.b);
   inventory.instance[0] = hello.message.c;
   inventory.instance[1] = hello.message.d;
+  inventory.keeper_descriptors = hello.message.e;
   while (true) {
     VY_ASSIGN_OR_RETURN(Incoming in, ReceiveWaiting(socket));
     if (in.message.op == KeeperOp::kInventoryEnd) {

@@ -35,6 +35,7 @@ struct Inventory {
   uint64_t generation = 0;  // of this engine; 1 is the instance's first
   KeeperStart start = KeeperStart::kFirst;
   uint64_t instance[2] = {0, 0};
+  uint64_t keeper_descriptors = 0;  // that it may have; 0: it does not say
   std::vector<InventoryItem> items;
 };
 

@@ -25,7 +25,8 @@ namespace vineyard::daemon {
 inline constexpr uint32_t kKeeperProtocolVersion = 1;
 
 enum class KeeperOp : uint32_t {
-  kHello = 1,         // keeper → engine: a = generation, b = KeeperStart, c,d = instance uuid
+  kHello = 1,         // keeper → engine: a = generation, b = KeeperStart, c,d = instance uuid,
+                      // e = descriptors that the keeper may have (0: it does not say)
   kItem = 2,          // keeper → engine: one thing held, with its descriptor
   kInventoryEnd = 3,  // keeper → engine: a = number of items sent
   kHold = 4,          // engine → keeper: hold this (replaces an item of the same kind, a and b)

@@ -99,7 +99,8 @@ void KeptItems::MarkReplaced() {
 std::vector<std::string> KeptItems::ListenerPaths(uint64_t first_volume) const {
   std::vector<std::string> paths;
   for (const auto& [key, item] : items_) {
-    if (key.kind != KeptKind::kListener || key.a == first_volume) continue;
+    const bool known = key.a == first_volume && key.b == 0;
+    if (key.kind != KeptKind::kListener || known) continue;
     std::string path = os::BoundPath(item.fd);
     if (path.starts_with('/') && !path.starts_with("/proc/")) paths.push_back(std::move(path));
   }

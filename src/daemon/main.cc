@@ -68,6 +68,8 @@ int RunAsKeeper(const Config& config, std::span<const char* const> args) {
   os::SetCoreDumps(config.coredump ? os::CoreDumps::kAllowed : os::CoreDumps::kNone);
   KeeperOptions options{.socket = config.socket,
                         .socket_mode = config.socket_mode,
+                        .read_only_socket = config.read_only_socket,
+                        .read_only_socket_mode = config.read_only_socket_mode,
                         .engine_command = {std::move(program).value()},
                         .exit_with_parent = config.exit_with_parent,
                         .sandbox = config.sandbox};

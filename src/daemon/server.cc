@@ -22,19 +22,12 @@ constexpr milliseconds kLingerCheckWanted{20};  // somebody waits for memory
 constexpr milliseconds kLingerCheckIdle{500};
 constexpr size_t kMaxRequests = 4096;  // of one connection at a time
 
-std::unique_ptr<asio::posix::stream_descriptor> Watch(asio::io_context& io,
-                                                      const os::UniqueFd& fd) {
-  auto copy = fd.Duplicate();
-  if (!copy.ok()) return nullptr;
-  return std::make_unique<asio::posix::stream_descriptor>(io, copy->Release());
-}
-
 }  // namespace
 
 Server::Server(asio::io_context& io, RingWatch& rings, store::Store& store, KeeperLink& link,
                ServerOptions options)
     : io_(io), rings_(rings), store_(store), link_(link), options_(std::move(options)),
-      descriptors_under_way_(io, os::FdLimit()), timer_(io) {
+      descriptors_under_way_(io, os::FdLimit()), shares_(options_.descriptors), timer_(io) {
   store_.on_name = [this](store::Volume& volume, const std::string& name) {
     NameChanged(volume, name);
   };
@@ -51,74 +44,27 @@ Server::~Server() { Stop(); }
 void Server::Stop() {
   if (std::exchange(stopped_, true)) return;
   listeners_.clear();
+  silent_.clear();
   pidfds_.clear();
-  for (Waiter& w : waiters_) w.reply.Drop();
-  waiters_.clear();
+  waiters_.Drop();
   timer_.cancel();
   const auto connections = std::exchange(connections_, {});
   for (const auto& [raw, connection] : connections) connection->Close();
   descriptors_under_way_.Stop();
 }
 
-// ---- listening
-
-Status Server::Listen(uint64_t volume, os::UniqueFd listener) {
-  Listener entry;
-  entry.watched = Watch(io_, listener);
-  if (entry.watched == nullptr) return Status::LimitExceeded("too many descriptors are open");
-  entry.fd = std::move(listener);
-  listeners_[volume] = std::move(entry);
-  WaitToAccept(volume);
-  return {};
-}
-
-void Server::WaitToAccept(uint64_t volume) {
-  const auto it = listeners_.find(volume);
-  if (it == listeners_.end()) return;
-  it->second.watched->async_wait(asio::posix::stream_descriptor::wait_read,
-                                 [this, volume](const asio::error_code& error) {
-                                   if (!error && !stopped_) AcceptAll(volume);
-                                 });
-}
-
-void Server::AcceptAll(uint64_t volume) {
-  constexpr int kAtOnce = 64;
-  for (int i = 0; i < kAtOnce; ++i) {
-    const auto it = listeners_.find(volume);
-    if (it == listeners_.end()) return;
-    auto socket = os::Accept(it->second.fd);
-    if (!socket.ok()) {
-      if (!socket.status().Is(StatusCode::kNotFound)) {
-        log::Warning("a connection could not be accepted", {{"why", socket.status().message()}});
-        // Out of descriptors: trying again at once would spin.
-        auto pause = std::make_shared<asio::steady_timer>(io_, milliseconds(100));
-        pause->async_wait([this, volume, pause](const asio::error_code& error) {
-          if (!error && !stopped_) WaitToAccept(volume);
-        });
-        return;
-      }
-      break;
-    }
-    auto peer = os::GetPeer(*socket);
-    if (!peer.ok()) continue;  // gone already
-    auto connection =
-        std::make_shared<Connection>(*this, std::move(*socket), volume, std::move(*peer));
-    if (connection->closed()) continue;  // no descriptor was left for it
-    connections_[connection.get()] = connection;
-    connection->Start();
-  }
-  WaitToAccept(volume);
-}
+// ---- connections
 
 void Server::ConnectionClosed(Connection& connection) {
   const auto keep = connections_.find(&connection);
   if (keep == connections_.end()) return;
   const std::shared_ptr<Connection> alive = keep->second;
   connections_.erase(keep);
+  ForgetSilent(connection);
   for (const Connection::Wait& wait : connection.waits) store_.CancelReserve(wait.ticket);
   connection.waits.clear();
   const auto is_its = [&](const Waiter& w) { return w.reply.connection().get() == &connection; };
-  for (Waiter& w : TakeWaiters(is_its)) w.reply.Drop();
+  for (Waiter& w : waiters_.Take(connection.volume(), is_its)) w.reply.Drop();
   store::ClientState* client = store_.clients().Find(connection.client());
   if (client == nullptr) return;
   client->connected = false;
@@ -159,8 +105,7 @@ bool Server::HandleFrame(const std::shared_ptr<Connection>& connection, const wi
   const Running running(store_.ledger(), connection->client(), frame.header.request_id);
   auto request = wire::DecodeRequest(frame.body);
   if (!request.ok()) {
-    log::Warning("a client was dropped",
-                 {{"pid", connection->peer().pid}, {"why", request.status().message()}});
+    LogDropped(*connection, request.status().message());
     return false;
   }
   Reply reply(connection, frame.header.request_id);
@@ -223,20 +168,12 @@ void Server::AfterChange() {
   KeepMoving();
 }
 
-std::list<Server::Waiter> Server::TakeWaiters(const std::function<bool(const Waiter&)>& which) {
-  std::list<Waiter> taken;
-  for (auto it = waiters_.begin(); it != waiters_.end();) {
-    const auto next = std::next(it);
-    if (which(*it)) taken.splice(taken.end(), waiters_, it);
-    it = next;
-  }
-  return taken;
-}
-
 void Server::ArmTimer() {
   if (stopped_) return;
   std::optional<os::TimePoint> next = store_.NextDeadline();
-  for (const Waiter& w : waiters_) next = next ? std::min(*next, w.deadline) : w.deadline;
+  if (const auto wait = waiters_.NextDeadline()) next = std::min(next.value_or(*wait), *wait);
+  if (!silent_.empty())
+    next = std::min(next.value_or(silent_.front().until), silent_.front().until);
   if (store_.HasLingering()) {
     const auto check =
         os::Clock::now() + (store_.waiting() > 0 ? kLingerCheckWanted : kLingerCheckIdle);
@@ -255,7 +192,8 @@ void Server::OnTimer() {
   timer_at_ = os::TimePoint::max();
   const os::TimePoint now = os::Clock::now();
   store_.Tick(now);
-  for (Waiter& w : TakeWaiters([now](const Waiter& w) { return w.deadline <= now; })) {
+  CloseSilent(now);
+  for (Waiter& w : waiters_.TakeLate(now)) {
     const auto* name = std::get_if<NameWait>(&w.awaited);
     w.reply.Fail(Status::DeadlineExceeded(
         name != nullptr ? "nobody put the name '" + name->name + "' in the time given"

@@ -19,13 +19,16 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "daemon/connection.h"
+#include "daemon/descriptor_shares.h"
 #include "daemon/descriptors_under_way.h"
+#include "daemon/heap_shares.h"
 #include "daemon/keeper_link.h"
 #include "daemon/ring_watch.h"
+#include "daemon/seldom.h"
+#include "daemon/waiters.h"
 #include "store/store.h"
 
 namespace vineyard::daemon {
@@ -34,7 +37,11 @@ struct ServerOptions {
   std::string deployment;
   std::string instance_uuid;
   uint64_t generation = 0;
+  uint64_t descriptors = 1024;  // that this process and its keeper may each have
 };
+
+/// Waits for what happens to `fd`, through a descriptor of its own. Null: there is none left.
+std::unique_ptr<asio::posix::stream_descriptor> Watch(asio::io_context& io, const os::UniqueFd& fd);
 
 class Server {
  public:
@@ -42,8 +49,8 @@ class Server {
          ServerOptions options);
   ~Server();
 
-  /// Begins to accept for the volume. The socket listens already.
-  Status Listen(uint64_t volume, os::UniqueFd listener);
+  /// Begins to accept there. The socket listens already.
+  Status Listen(Door door, os::UniqueFd listener);
   /// Ends all connections.
   void Stop();
 
@@ -57,6 +64,9 @@ class Server {
   void WhenKeeperIsUpToDate(std::function<void()> then) { link_.WhenFlushed(std::move(then)); }
   asio::io_context& io() { return io_; }
   DescriptorsUnderWay& descriptors_under_way() { return descriptors_under_way_; }
+  HeapShares& heap_shares() { return heap_shares_; }
+  /// The line is written once a second at most.
+  void LogDropped(Connection& connection, std::string_view why);
   void NoteActivity() { store_.NoteActivity(); }
   void WatchRing(const std::shared_ptr<Connection>& connection) { rings_.Add(connection); }
 
@@ -68,24 +78,6 @@ class Server {
     os::UniqueFd fd;
     std::unique_ptr<asio::posix::stream_descriptor> watched;
   };
-  /// Until the name exists.
-  struct NameWait {
-    std::string name;
-    bool open_extents;
-  };
-  /// Until there is a chunk at the reader's position; reader 0: until there is room for one.
-  struct StreamWait {
-    ObjectId stream;
-    uint64_t reader;
-    uint64_t position;
-  };
-  /// A request that is not answered yet, because of what it waits for.
-  struct Waiter {
-    uint64_t volume;
-    std::variant<NameWait, StreamWait> awaited;
-    os::TimePoint deadline;
-    Reply reply;
-  };
   /// A request as its handler sees it.
   struct Call {
     const std::shared_ptr<Connection>& connection;
@@ -96,14 +88,26 @@ class Server {
     Reply reply;
   };
 
-  void WaitToAccept(uint64_t volume);
-  void AcceptAll(uint64_t volume);
+  /// A connection that has not said who it is.
+  struct Silent {
+    Connection* connection;
+    os::TimePoint until;
+  };
+  struct KeptFrame;
+
+  // server_accept.cc
+  void WaitToAccept(Door door);
+  void WaitToAcceptLater(Door door);
+  void AcceptAll(Door door);
+  void NoteSilent(Connection& connection);
+  void ForgetSilent(const Connection& connection);
+  void CloseSilent(os::TimePoint now);
+  [[nodiscard]] Status MayServe(const Connection& connection);
+
   void ForgetClient(uint64_t key);
   void ArmTimer();
   void OnTimer();
   void AfterChange();
-  /// Takes those out that are meant.
-  std::list<Waiter> TakeWaiters(const std::function<bool(const Waiter&)>& which);
   void KeepMoving();
 
   // handlers_session.cc
@@ -118,9 +122,12 @@ class Server {
 
   // handlers_object.cc
   void HandlePut(Call call, const fb::Put& put);
-  void TryPut(const std::shared_ptr<Connection>& connection,
-              std::shared_ptr<std::vector<uint64_t>> copy, const wire::Frame& frame,
-              os::TimePoint deadline, Reply reply);
+  void TryPut(const std::shared_ptr<Connection>& connection, std::shared_ptr<KeptFrame> copy,
+              const wire::Frame& frame, os::TimePoint deadline, Reply reply);
+  [[nodiscard]] Result<std::shared_ptr<KeptFrame>> Keep(const Connection& connection,
+                                                        const wire::Frame& frame);
+  [[nodiscard]] Status MayReserve(const store::Volume& volume, uint64_t size,
+                                  std::shared_ptr<void>* promise);
   void TrackWait(Connection& connection, uint64_t ticket, std::shared_ptr<Reply> reply);
   void HandleCancel(Call call, const fb::Cancel& cancel);
   void HandleReserve(Call call, const fb::Reserve& reserve);
@@ -164,6 +171,8 @@ class Server {
   void HandleCreateVolume(Call call, const fb::CreateVolume& create);
   void HandleListVolumes(Call call);
   void HandleRemoveVolume(Call call, const fb::RemoveVolume& remove);
+  void DropListeners(uint64_t volume);
+  [[nodiscard]] std::string SocketOf(Door door) const;
   [[nodiscard]] Status CheckMayManageVolumes(const Connection& connection,
                                              const os::Peer& peer) const;
 
@@ -177,10 +186,16 @@ class Server {
   KeeperLink& link_;
   ServerOptions options_;
   DescriptorsUnderWay descriptors_under_way_;
-  std::map<uint64_t, Listener> listeners_;
+  DescriptorShares shares_;
+  HeapShares heap_shares_;
+  // Memory files that reservations on their way are about to take. Their promises may outlive this.
+  std::shared_ptr<uint64_t> files_promised_ = std::make_shared<uint64_t>(0);
+  std::map<Door, Listener> listeners_;
   std::map<const Connection*, std::shared_ptr<Connection>> connections_;
   std::map<uint64_t, std::unique_ptr<asio::posix::stream_descriptor>> pidfds_;  // by client key
-  std::list<Waiter> waiters_;
+  std::list<Silent> silent_;  // those that came first in front
+  Seldom silent_closed_, refused_, not_accepted_, dropped_;
+  Waiters waiters_;
   asio::steady_timer timer_;
   os::TimePoint timer_at_ = os::TimePoint::max();
   bool moving_ = false;

@@ -46,17 +46,16 @@ Status ReadSize(const std::string& text, const Environment& environment, Config&
   return Status::OK();
 }
 
-Status ReadSocket(const std::string& text, const Environment& environment, Config& config) {
+Result<std::string> ReadSocketPath(const std::string& text, const Environment& environment) {
   if (text.empty() || text.ends_with('/')) {
     return Status::Invalid(
         fmt::format("'{}' is no path of a socket; write one such as /tmp/vineyard.sock", text));
   }
   const std::filesystem::path folder(environment.working_directory);
-  config.socket = (folder / text).lexically_normal().string();
-  return Status::OK();
+  return (folder / text).lexically_normal().string();
 }
 
-Status ReadSocketMode(const std::string& text, const Environment&, Config& config) {
+Result<mode_t> ReadMode(const std::string& text) {
   const std::string digits = text.starts_with("0o") ? text.substr(2) : text;
   unsigned mode = 0;
   const char* end = digits.data() + digits.size();
@@ -68,8 +67,7 @@ Status ReadSocketMode(const std::string& text, const Environment&, Config& confi
     return Status::Invalid(
         fmt::format("'{}' shuts out the owner of the instance; write 0600 or more", text));
   }
-  config.socket_mode = mode;
-  return Status::OK();
+  return mode_t{mode};
 }
 
 Status ReadRate(const std::string& text, double& rate) {
@@ -136,9 +134,30 @@ using Env = Environment;
 // In the order in which they are shown.
 constexpr std::array kSettings = {
     Setting{"size", ReadSize, [](const Config& c) -> json { return c.size; }},
-    Setting{"socket", ReadSocket, [](const Config& c) -> json { return c.socket; }},
-    Setting{"socket_mode", ReadSocketMode,
+    Setting{"socket",
+            [](const std::string& text, const Env& environment, Config& c) {
+              VY_ASSIGN_OR_RETURN(c.socket, ReadSocketPath(text, environment));
+              return Status::OK();
+            },
+            [](const Config& c) -> json { return c.socket; }},
+    Setting{"socket_mode",
+            [](const std::string& text, const Env&, Config& c) {
+              VY_ASSIGN_OR_RETURN(c.socket_mode, ReadMode(text));
+              return Status::OK();
+            },
             [](const Config& c) -> json { return fmt::format("{:04o}", c.socket_mode); }},
+    Setting{"read_only_socket",
+            [](const std::string& text, const Env& environment, Config& c) {
+              VY_ASSIGN_OR_RETURN(c.read_only_socket, ReadSocketPath(text, environment));
+              return Status::OK();
+            },
+            [](const Config& c) -> json { return c.read_only_socket; }},
+    Setting{"read_only_socket_mode",
+            [](const std::string& text, const Env&, Config& c) {
+              VY_ASSIGN_OR_RETURN(c.read_only_socket_mode, ReadMode(text));
+              return Status::OK();
+            },
+            [](const Config& c) -> json { return fmt::format("{:04o}", c.read_only_socket_mode); }},
     Setting{"reserve_memory",
             [](const std::string& text, const Env&, Config& c) {
               VY_ASSIGN_OR_RETURN(c.reserve_memory, ReadSwitch(text));

@@ -85,16 +85,19 @@ Result<UniqueFd> ConnectUnix(const std::string& path) {
   return fd;
 }
 
-Result<UniqueFd> ListenUnix(const std::string& path, mode_t mode) {
+Result<UniqueFd> ListenUnix(const std::string& path, const SocketFileRights& rights) {
   VY_ASSIGN_OR_RETURN(Address address, MakeAddress(path));
   VY_ASSIGN_OR_RETURN(UniqueFd fd, NewSocket());
-  // The mode is set before anyone can connect: between bind and listen connections are refused.
+  // The rights are set before anyone can connect: between bind and listen connections are refused.
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address.address),
              sizeof address.address) != 0) {
     if (errno == EADDRINUSE) return Status::AlreadyExists("'" + path + "' is taken");
     return ErrnoStatus("cannot bind '" + path + "'");
   }
-  if (::chmod(path.c_str(), mode) != 0 || ::listen(fd.get(), 1024) != 0) {
+  const bool given =
+      (!rights.owner && !rights.group) || ::lchown(path.c_str(), rights.owner.value_or(uid_t(-1)),
+                                                   rights.group.value_or(gid_t(-1))) == 0;
+  if (!given || ::chmod(path.c_str(), rights.mode) != 0 || ::listen(fd.get(), 1024) != 0) {
     Status failure = ErrnoStatus("cannot listen at '" + path + "'");
     ::unlink(path.c_str());
     return failure;

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,8 +29,17 @@ inline constexpr size_t kMaxFdsPerMessage = 253;
 /// Paths of any length: a long one is reached through a descriptor of its directory. kUnavailable when
 /// nobody listens; kDeadlineExceeded when the listener's queue is full: try again a little later.
 Result<UniqueFd> ConnectUnix(const std::string& path);
-/// Fails with kAlreadyExists when the path is taken, by a live socket or anything else.
-Result<UniqueFd> ListenUnix(const std::string& path, mode_t mode);
+struct SocketFileRights {
+  mode_t mode = 0660;
+  std::optional<uid_t> owner;  ///< Another than this process's user: root only.
+  std::optional<gid_t> group;
+};
+/// Fails with kAlreadyExists when the path is taken, by a live socket or anything else. Nobody can connect before the
+/// file has its rights.
+Result<UniqueFd> ListenUnix(const std::string& path, const SocketFileRights& rights);
+inline Result<UniqueFd> ListenUnix(const std::string& path, mode_t mode) {
+  return ListenUnix(path, SocketFileRights{.mode = mode, .owner = {}, .group = {}});
+}
 
 enum class SocketFile {
   kAbsent,     ///< nothing at the path

@@ -44,6 +44,7 @@ Result<ClientState*> ClientTable::Add(const Token& token, uint64_t pid, uint64_t
   r.client_key.store(client->key, std::memory_order_release);
   ClientState* result = client.get();
   by_token_[token] = client->key;
+  ++of_volume_[volume];
   clients_[client->key] = std::move(client);
   return result;
 }
@@ -54,7 +55,14 @@ void ClientTable::Remove(uint64_t key) {
   ledger_.row(it->second->row).client_key.store(0, std::memory_order_release);
   free_rows_.insert(it->second->row);
   by_token_.erase(it->second->token);
+  const auto of_volume = of_volume_.find(it->second->volume);
+  if (--of_volume->second == 0) of_volume_.erase(of_volume);
   clients_.erase(it);
+}
+
+uint64_t ClientTable::CountOf(uint64_t volume) const {
+  const auto it = of_volume_.find(volume);
+  return it == of_volume_.end() ? 0 : it->second;
 }
 
 ClientState* ClientTable::Find(uint64_t key) {

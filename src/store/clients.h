@@ -65,6 +65,9 @@ class ClientTable {
   [[nodiscard]] const std::map<uint64_t, std::unique_ptr<ClientState>>& all() const {
     return clients_;
   }
+  [[nodiscard]] uint64_t CountOf(uint64_t volume) const;
+  /// Volumes that have clients.
+  [[nodiscard]] size_t volumes() const { return of_volume_.size(); }
 
   /// What was answered to that request, if it was; kProtocol for one that is acknowledged already.
   Result<std::optional<layout::Answer>> Recall(const ClientState& client, uint64_t number) const;
@@ -92,6 +95,7 @@ class ClientTable {
   layout::Ledger ledger_;
   std::map<uint64_t, std::unique_ptr<ClientState>> clients_;
   std::map<Token, uint64_t> by_token_;
+  std::map<uint64_t, uint64_t> of_volume_;  // how many; those that have any
   std::set<uint32_t> free_rows_;
   uint32_t next_row_ = 0;
   uint64_t next_key_ = 1;

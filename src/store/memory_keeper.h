@@ -13,7 +13,7 @@
 namespace vineyard::store {
 
 enum class HeldKind : uint32_t {
-  kListener = 1,  // a = volume
+  kListener = 1,  // a = volume, b = 0, or 1 for that of those who only read
   kCatalog = 2,   // a = volume, b = generation << 32 | segment, c = bytes
   kArena = 3,     // a = volume, b = arena number, c = bytes
   kLedger = 4,    // a = generation, c = bytes

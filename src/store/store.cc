@@ -117,7 +117,7 @@ Status Store::RemoveVolume(uint64_t id, const ClientState* client, const layout:
   }
   for (const ObjectId blob : gone) FreeExtent(blob);
   it->second->arenas().Clear();
-  keeper_.Drop(HeldKind::kListener, id, 0, {});
+  for (const uint64_t which : {0, 1}) keeper_.Drop(HeldKind::kListener, id, which, {});
   volumes_.erase(it);
   return {};
 }

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <limits>
 
+#include <fmt/format.h>
+
+#include "base/size.h"
 #include "store/references.h"
 
 namespace vineyard::store {
@@ -71,6 +74,14 @@ std::vector<ObjectId> Volume::ExtentsOf(const Entry& entry) const {
 uint64_t Volume::QuotaLeft() const {
   if (quota_ == 0) return std::numeric_limits<uint64_t>::max();
   return usage() >= quota_ ? 0 : quota_ - usage();
+}
+
+Status Volume::CheckQuota(uint64_t growth) const {
+  if (growth <= QuotaLeft()) return {};
+  return Status::OutOfMemory(fmt::format(
+      "this takes {}, and volume '{}' uses {} of its quota of {}; delete objects, or make the "
+      "volume with a larger quota",
+      FormatSize(growth), name_, FormatSize(usage()), FormatSize(quota_)));
 }
 
 uint64_t Volume::NameKeyOf(std::string_view name) const {

@@ -57,6 +57,9 @@ struct Stream {
   layout::StreamState state;
 };
 
+/// Bytes of a name.
+inline constexpr size_t kMaxName = 4096;
+
 /// Who asks, and which of its requests this is.
 struct Request {
   const ClientState* client = nullptr;  // null: the instance itself
@@ -179,6 +182,8 @@ class Volume {
   void NoteUsage(uint64_t taken, uint64_t given) { usage_ = usage_ + taken - given; }
   /// Bytes the volume may still take.
   [[nodiscard]] uint64_t QuotaLeft() const;
+  /// kOutOfMemory where a change by which the volume grows so much does not fit into its quota.
+  [[nodiscard]] Status CheckQuota(uint64_t growth) const;
 
   [[nodiscard]] uint64_t id() const { return id_; }
   [[nodiscard]] const std::string& name() const { return name_; }

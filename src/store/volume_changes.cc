@@ -22,8 +22,8 @@ using layout::StreamState;
 
 namespace {
 
-constexpr size_t kMaxName = 4096;
 constexpr size_t kMaxTypeName = 4096;
+constexpr size_t kMaxLabels = size_t{1} << 20;
 
 int64_t UnixNanoseconds() {
   using namespace std::chrono;
@@ -270,6 +270,10 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
     return Status::NotFound(fmt::format("no object {} in volume '{}'", id.ToString(), name_));
   }
   const NameEntry* old = FindName(name);
+  if (old == nullptr) {  // else its record takes the place of the one there is
+    VY_RETURN_IF_ERROR(CheckQuota(
+        layout::RecordSize(static_cast<uint32_t>(name.size()), sizeof(layout::NameEnd))));
+  }
   Transaction tx(*this);
   VY_ASSIGN_OR_RETURN(const Ref ref, StageName(tx, name, id, old, naming, request));
   Ref owned;
@@ -353,7 +357,15 @@ Result<Answer> Volume::SetLabels(const Request& request, ObjectId id,
       info.labels.push_back(label);
     }
   }
+  size_t size = 0;
+  for (const Label& label : info.labels) size += label.key.size() + label.value.size();
+  if (size > kMaxLabels) {
+    return Status::LimitExceeded(
+        fmt::format("the labels of an object have at most {} bytes, not {}", kMaxLabels, size));
+  }
   const std::vector<std::byte> head = wire::EncodeDescriptor(info);
+  const size_t before = layout::HeadOf(record).size();
+  VY_RETURN_IF_ERROR(CheckQuota(head.size() > before ? head.size() - before : 0));
   Transaction tx(*this);
   VY_ASSIGN_OR_RETURN(const Ref ref,
                       tx.Stage(layout::FieldsOf(record), head, layout::BytesOf(record)));

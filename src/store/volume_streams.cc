@@ -106,6 +106,8 @@ Result<Answer> Volume::CreateStream(const Request& request, ObjectId id, uint32_
   StreamState state;
   state.capacity = capacity;
   state.readers_wanted = readers;
+  VY_RETURN_IF_ERROR(
+      CheckQuota(layout::RecordSize(static_cast<uint32_t>(layout::EncodeStream(state).size()), 0)));
   Transaction tx(*this);
   VY_ASSIGN_OR_RETURN(const Ref ref, StageStream(tx, id, Ref(), state));
   const Answer answer{request.number, id.value(), 0, 0};

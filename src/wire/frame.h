@@ -66,6 +66,8 @@ class FrameReader {
 
   /// True when nothing of a further frame has come yet.
   [[nodiscard]] bool Empty() const { return begin_ == end_; }
+  /// Bytes of the frame that has come in part, once Next has seen its header; 0: there is none.
+  [[nodiscard]] size_t wanted() const { return wanted_; }
 
  private:
   // Words, not bytes, so that frames are aligned.

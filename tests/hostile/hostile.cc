@@ -35,7 +35,7 @@ Bytes PutFrame(const PutFields& put, const FrameOptions& options) {
                                            : b.CreateString(put.name);
         return fb::CreatePut(b, put.number, put.kind, put.descriptor_length.value_or(descriptor),
                              put.bytes_length.value_or(put.bytes.size()), put.reservation,
-                             put.size.value_or(put.bytes.size()), name, false, 0, 1000,
+                             put.size.value_or(put.bytes.size()), name, false, 0, put.timeout_ms,
                              b.CreateVector(put.also), 0, 0, b.CreateVectorOfStructs(put.siblings))
             .Union();
       },

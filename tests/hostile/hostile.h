@@ -34,6 +34,7 @@ struct PutFields {
   std::vector<uint64_t> also;
   std::vector<fb::Token> siblings;
   fb::PutKind kind = fb::PutKind::Object;
+  uint64_t timeout_ms = 1000;
   // What the frame says, where it lies.
   std::optional<uint64_t> descriptor_length;
   std::optional<uint64_t> bytes_length;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -217,6 +218,10 @@ void TestDaemon::Launch() {
     ::_exit(126);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::setpgid(0, 0);
+  if (options_.descriptors) {
+    const rlimit limit{*options_.descriptors, *options_.descriptors};
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
   for (const auto& [name, value] : options_.environment) ::setenv(name.c_str(), value.c_str(), 1);
   const int log_fd = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   ::dup2(log_fd, STDERR_FILENO);

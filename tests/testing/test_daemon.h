@@ -91,7 +91,8 @@ struct DaemonOptions {
   std::string size = "256Mi";
   std::vector<std::string> flags;
   std::vector<std::pair<std::string, std::string>> environment;
-  std::optional<uid_t> user;  ///< Another than the test's: root only. See UserMayRunIt.
+  std::optional<uint64_t> descriptors;  ///< That each of its processes may have.
+  std::optional<uid_t> user;            ///< Another than the test's: root only. See UserMayRunIt.
 };
 
 class TestDaemon {
