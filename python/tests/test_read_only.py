@@ -23,8 +23,8 @@ def sockets(own_instance, tmp_path):
 def test_readers_get_what_writers_put(sockets, tmp_path):
     values = {"small": [1, "two"], "large": np.arange(300_000)}
     with vineyard.connect(sockets[0]) as writer, vineyard.connect(sockets[1]) as reader:
-        assert not writer.status().read_only
-        assert reader.status().read_only
+        assert not writer.status.read_only
+        assert reader.status.read_only
         for name, value in values.items():
             writer.put(value, name=name)
             np.testing.assert_equal(reader.get(name=name), value)

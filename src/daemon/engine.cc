@@ -8,8 +8,6 @@
 #include <asio/signal_set.hpp>
 #include <asio/thread_pool.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <csignal>
 #include <memory>
@@ -202,7 +200,7 @@ class Engine {
   void GiveWay() {
     log::Info("the engine gives way to another program", {{"generation", inventory_.generation}});
     if (server_) server_->Stop();
-    ::_exit(0);
+    os::EndAtOnce();
   }
 
   void Stop(int code, std::string_view why) {

@@ -60,8 +60,7 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
     }
   }
   constexpr uint64_t kFilesOfVolume = 8;  // its catalog, its first arena, its socket
-  Status may = shares_.MayMake(kFilesOfVolume, *files_promised_,
-                               os::LowestFreeDescriptor(listeners->front().get()));
+  Status may = shares_.MayMake(kFilesOfVolume, *files_promised_, os::LowestFreeDescriptor());
   if (!may.ok()) return call.reply.Fail(may);
   for (uint64_t which = 0; which < sockets; ++which) {
     auto held =

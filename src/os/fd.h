@@ -56,7 +56,7 @@ uint64_t RaiseFdLimit();
 /// The same, as it is.
 uint64_t FdLimit();
 /// The number that the next descriptor gets: all below it are in use. The limit when there are no more. As the kernel
-/// gives the lowest number, it is below n as long as fewer than n are open. `any`: an open one.
-uint64_t LowestFreeDescriptor(int any);
+/// gives the lowest number, it is below n as long as fewer than n are open. REQUIRES: stderr is open.
+uint64_t LowestFreeDescriptor();
 
 }  // namespace vineyard::os

@@ -66,6 +66,9 @@ Result<std::string> ProgramPath();
 /// Opens /dev/null where stdin, stdout or stderr is closed, so that no other file gets its number.
 void FillStandardDescriptors();
 
+/// Ends this process well, without waiting for its threads or running what is to run at its end.
+[[noreturn]] void EndAtOnce();
+
 /// Of this process: at most 15 bytes.
 void SetProcessName(const char* name);
 
