@@ -162,6 +162,8 @@ struct InstanceStatus {
   uint64_t names = 0;
   uint64_t connections = 0;
   uint64_t waiting = 0;  ///< Requests that wait for memory or a name.
+  /// The program that is installed did not get so far as to serve: the one that served before it runs.
+  bool former_program = false;
 };
 
 /// Who may open a socket, as far as its own file says it; the folders above it count too.
@@ -301,6 +303,11 @@ class Client {
                                   const CallOptions& options = {});
   Result<VolumeInfo> CreateVolume(std::string_view name, std::string_view directory,
                                   const VolumeOptions& volume, const CallOptions& options = {});
+  /// Has the instance's engine end and another begin, of the program that lies now where the instance was
+  /// started from; all that is stored stays, and other clients notice nothing but a moment's wait. Returns the status
+  /// of the new one. kFailedPrecondition: that program cannot take over, and nothing has changed. Only on the
+  /// instance's first socket, by its owner or root.
+  Result<InstanceStatus> Upgrade(const CallOptions& options = {});
   Result<std::vector<VolumeInfo>> ListVolumes(const CallOptions& options = {});
   /// Drops all its objects and names; what readers have mapped stays readable for them.
   Status RemoveVolume(std::string_view name, const CallOptions& options = {});

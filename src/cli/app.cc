@@ -76,6 +76,7 @@ std::unique_ptr<CLI::App> BuildApp(Session& session) {
   AddObject(*app, session);
   AddName(*app, session);
   AddVolume(*app, session);
+  AddUpgrade(*app, session);
   AddCompletion(*app, session);
   ExpectSealed(*app);
   return app;

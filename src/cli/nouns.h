@@ -14,6 +14,7 @@ void AddStatus(CLI::App& root, Session& session);
 void AddObject(CLI::App& root, Session& session);
 void AddName(CLI::App& root, Session& session);
 void AddVolume(CLI::App& root, Session& session);
+void AddUpgrade(CLI::App& root, Session& session);
 void AddCompletion(CLI::App& root, Session& session);
 
 }  // namespace vineyard::cli

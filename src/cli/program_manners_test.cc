@@ -66,6 +66,7 @@ TEST_F(ProgramTest, HelpTellsTheKeysOfTheJson) {
       Put(ObjectBuilder("test::thing").AddMember("m", Put(ObjectBuilder("m"))), "n");
   const std::string get_help = Run({"object", "get", "--help"}).out;
   for (const Words& verb : std::vector<Words>{{"status"},
+                                              {"upgrade"},
                                               {"name", "ls"},
                                               {"name", "get", "n"},
                                               {"name", "put", "n2", id.ToString()},
@@ -76,7 +77,7 @@ TEST_F(ProgramTest, HelpTellsTheKeysOfTheJson) {
                                               {"object", "get", id.ToString()},
                                               {"object", "ls"},
                                               {"object", "rm", id.ToString()}}) {
-    Words help(verb.begin(), verb.begin() + (verb[0] == "status" ? 1 : 2));
+    Words help(verb.begin(), verb.begin() + (verb[0] == "status" || verb[0] == "upgrade" ? 1 : 2));
     help.insert(help.begin(), "help");
     const Ran helped = Run(help);
     EXPECT_EQ(helped.code, 0);

@@ -183,5 +183,32 @@ TEST_F(ProgramTest, VolumesAreMadeListedAndRemoved) {
   EXPECT_EQ(RunJson({"volume", "ls"})["volumes"].size(), 1U);
 }
 
+TEST_F(ProgramTest, AVolumeMayHaveASocketForReaders) {
+  const std::string readers = (folder_ / "shown" / "vineyard.sock").string();
+  const json made = RunJson({"volume", "create", "data", "--mode", "0600", "--read-only-socket",
+                             readers, "--read-only-mode", "0644"});
+  EXPECT_EQ(made["read_only_socket"], readers);
+  EXPECT_EQ(fs::status(made["socket"].get<std::string>()).permissions(), fs::perms(0600));
+  EXPECT_EQ(fs::status(readers).permissions(), fs::perms(0644));
+  EXPECT_EQ(RunJson({"status", "--socket", readers})["read_only"], true);
+  EXPECT_EQ(RunJson({"status", "--socket", made["socket"]})["read_only"], false);
+  const Ran refused = Run({"name", "rm", "x", "--socket", readers});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("for reading only"));
+  EXPECT_EQ(Run({"volume", "create", "wrong", "--mode", "rw"}).code, 2);
+  EXPECT_EQ(Run({"volume", "create", "wrong", "--read-only-mode", "0060"}).code, 0)
+      << "without such a socket its mode means nothing";
+  EXPECT_EQ(Run({"volume", "create", "worse", "--owner", "me"}).code, 2);
+  EXPECT_EQ(Run({"volume", "rm", "data"}).code, 0);
+  EXPECT_FALSE(fs::exists(readers));
+}
+
+TEST_F(ProgramTest, AnUpgradeTellsWhatRunsNow) {
+  const json upgraded = RunJson({"upgrade"});
+  EXPECT_EQ(upgraded["version"], upgraded["version_before"]);
+  EXPECT_EQ(upgraded["generation"], upgraded["generation_before"].get<int>() + 1);
+  EXPECT_THAT(Run({"upgrade"}).out, HasSubstr("generation"));
+}
+
 }  // namespace
 }  // namespace vineyard::cli

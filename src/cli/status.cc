@@ -18,6 +18,8 @@ nlohmann::json StatusJson(const InstanceStatus& status, const std::string& socke
           {"version", status.version},
           {"deployment", status.deployment},
           {"generation", status.generation},
+          {"former_program", status.former_program},
+          {"read_only", status.read_only},
           {"memory_usage", status.memory_usage},
           {"memory_limit", status.memory_limit},
           {"memory_held", status.memory_held},
@@ -41,6 +43,10 @@ std::string StatusText(const InstanceStatus& status, const std::string& socket) 
   sheet.Add("version", status.version);
   sheet.Add("generation",
             fmt::format("{} (grows with each start of the engine)", status.generation));
+  if (status.former_program) {
+    sheet.Add("program", "the one before: that which is installed did not begin, see the log");
+  }
+  if (status.read_only) sheet.Add("rights", "this socket is for reading only");
   const uint64_t percent =
       status.memory_limit == 0
           ? 0
@@ -81,7 +87,7 @@ void AddStatus(CLI::App& root, Session& session) {
       {.name = "status",
        .description = "Shows what the instance holds, and how much room it has.",
        .json = R"({"socket", "volume", "instance_uuid", "instance_id", "version", "deployment",
-  "generation", "memory_usage", "memory_limit", "memory_held", "memory_lingering",
+  "generation", "former_program", "read_only", "memory_usage", "memory_limit", "memory_held", "memory_lingering",
   "memory_overhead", "memory_ready", "instance_limit", "objects", "blobs", "names",
   "connections", "waiting"}, sizes in bytes)",
        .example = R"(wait until an instance answers, then see how much is free

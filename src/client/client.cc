@@ -404,6 +404,7 @@ Result<InstanceStatus> Client::GetStatus(const CallOptions& options) {
   status.names = s->names();
   status.connections = s->connections();
   status.waiting = s->waiting();
+  status.former_program = s->former_program();
   return status;
 }
 

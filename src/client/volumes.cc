@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 //
-// Making and removing volumes. The instance opens no path that a client names: whoever asks for a volume
+// Volumes, and another program for the engine. The instance opens no path that a client names: whoever asks for a volume
 // makes its directory, binds its socket, and passes it listening.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include <fmt/format.h>
 
 #include "client/impl.h"
@@ -145,6 +149,25 @@ Result<std::vector<VolumeInfo>> Client::ListVolumes(const CallOptions& options) 
                       v->objects(), v->names(), v->connections()});
   }
   return result;
+}
+
+Result<InstanceStatus> Client::Upgrade(const CallOptions& options) {
+  constexpr std::chrono::milliseconds kPause{5};
+  Connection& connection = impl_->connection();
+  const os::TimePoint deadline = connection.Deadline(options.timeout);
+  const Outgoing upgrade = Change(
+      fb::RequestBody::Upgrade,
+      [](FlatBufferBuilder& b, uint64_t number) { return fb::CreateUpgrade(b, number).Union(); });
+  VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(upgrade, deadline));
+  const fb::Done* done = answer.reply().body_as_Done();
+  if (done == nullptr) return Status::Protocol("the instance's answer is none");
+  // The engine that has answered may take a moment to end.
+  while (true) {
+    const auto left = std::chrono::ceil<Timeout>(deadline - os::Clock::now());
+    VY_ASSIGN_OR_RETURN(InstanceStatus status, GetStatus({.timeout = std::max(left, Timeout(0))}));
+    if (status.generation > done->value()) return status;
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 Status Client::RemoveVolume(std::string_view name, const CallOptions& options) {

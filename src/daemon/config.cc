@@ -197,7 +197,7 @@ Result<Config> Config::Load(std::span<const char* const> args, const Environment
   Config config;
   VY_ASSIGN_OR_RETURN(config.given, CollectFlags(args, environment.get, environment.read_file));
   for (const auto& [name, action] :
-       {std::pair("print_config", Action::kPrintConfig),
+       {std::pair("self_test", Action::kSelfTest), std::pair("print_config", Action::kPrintConfig),
         std::pair("version", Action::kPrintVersion), std::pair("help", Action::kPrintHelp)}) {
     if (config.given.contains(name)) config.action = action;
   }

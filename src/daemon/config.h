@@ -36,7 +36,7 @@ struct Environment {
 };
 
 struct Config {
-  enum class Action : uint8_t { kServe, kPrintConfig, kPrintVersion, kPrintHelp };
+  enum class Action : uint8_t { kServe, kSelfTest, kPrintConfig, kPrintVersion, kPrintHelp };
   enum class Form : uint8_t { kText, kJson };
 
   /// `args` without the program's name. kNeedsCluster for what asks for other instances, kInvalid

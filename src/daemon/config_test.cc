@@ -102,6 +102,10 @@ TEST_F(ConfigTest, ABadValueSaysWhatWhichAndHowToMendIt) {
     EXPECT_THAT(Refused({"--socket_mode", mode}), HasSubstr("write octal digits such as 0660"));
   }
   EXPECT_THAT(Refused({"--socket_mode", "0060"}), HasSubstr("shuts out the owner"));
+  EXPECT_THAT(Refused({"--read_only_socket_mode", "0060"}), HasSubstr("shuts out the owner"));
+  EXPECT_THAT(Refused({"--read_only_socket", "a/"}), HasSubstr("is no path of a socket"));
+  EXPECT_THAT(Refused({"--socket=/a/b", "--read_only_socket=/a/x/../b"}),
+              HasSubstr("choose another path for readers"));
   EXPECT_EQ(Refused({"--huge_pages", "never"}), "--huge_pages: 'never' is none of auto, on or off");
   EXPECT_EQ(
       Refused({"--log_level", "inof"}),

@@ -55,7 +55,8 @@ constexpr bool OnlyReads(fb::RequestBody request) {
     case fb::RequestBody::EndStream:
     case fb::RequestBody::LeaveStream:
     case fb::RequestBody::DropStream:
-    case fb::RequestBody::ShareIdle: return false;
+    case fb::RequestBody::ShareIdle:
+    case fb::RequestBody::Upgrade: return false;
   }
   return false;  // a number that this version does not know
 }

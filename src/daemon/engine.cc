@@ -18,6 +18,7 @@
 #include "base/logging.h"
 #include "base/size.h"
 #include "daemon/keeper_link.h"
+#include "daemon/program_trial.h"
 #include "daemon/server.h"
 #include "os/crash_point.h"
 #include "os/huge_pages.h"
@@ -169,6 +170,8 @@ class Engine {
     options.instance_uuid =
         fmt::format("{:016x}{:016x}", inventory_.instance[0], inventory_.instance[1]);
     options.generation = inventory_.generation;
+    options.former_program = inventory_.former_program;
+    options.give_way = [this] { GiveWay(); };
     options.descriptors = os::FdLimit();
     if (inventory_.keeper_descriptors != 0) {
       options.descriptors = std::min(options.descriptors, inventory_.keeper_descriptors);
@@ -190,6 +193,14 @@ class Engine {
     log::Info("serving", {{"socket", config_.socket},
                           {"size", FormatSize(config_.size)},
                           {"generation", inventory_.generation}});
+  }
+
+  // To an engine of the program that the keeper has tried. Nothing that is under way is waited for: it is carried out
+  // once, by this engine or the next one, as after any end.
+  void GiveWay() {
+    log::Info("the engine gives way to another program", {{"generation", inventory_.generation}});
+    if (server_) server_->Stop();
+    os::EndAtOnce();
   }
 
   void Stop(int code, std::string_view why) {
@@ -259,7 +270,19 @@ void ReportStart(const Config& config, const os::HugePageState& pages,
 
 }  // namespace
 
+int RunSelfTest(const Config& config, const os::UniqueFd& keeper_socket) {
+  os::RaiseFdLimit();
+  auto confinement = EnterSandbox(config);
+  Status fit = confinement.status();
+  if (fit.ok() && keeper_socket.valid()) fit = ReportCapabilities(keeper_socket);
+  if (fit.ok() && confinement->toucher) confinement->toucher->Stop();
+  if (fit.ok()) return 0;
+  log::Error("this program could not run an engine here", {{"why", fit.ToString()}});
+  return 1;
+}
+
 int RunEngine(const Config& config, os::UniqueFd keeper_socket) {
+  os::SetProcessName("vineyardd");  // also where it was started by a descriptor
   os::DieWithParent();
   os::IgnoreLeaseSignals();
   os::RaiseFdLimit();

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <span>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -21,7 +22,9 @@
 #include "daemon/keeper.h"
 #include "daemon/keeper_link.h"
 #include "layout/catalog.h"
+#include "layout/ledger.h"
 #include "os/memfd.h"
+#include "os/packet.h"
 #include "os/process.h"
 #include "os/socket.h"
 
@@ -49,9 +52,10 @@ class FakeEngine {
 
   void Describe(FILE* out) const {
     const char* mark = std::getenv("FAKE_ENGINE_MARK");
-    fmt::print(out, "engine {} {} {} {} {} {} {}\n", inventory_.generation,
+    fmt::print(out, "engine {} {} {} {} {} {} {} {}\n", inventory_.generation,
                static_cast<uint64_t>(inventory_.start), ::getpid(), inventory_.instance[0],
-               inventory_.instance[1], mark != nullptr ? mark : "-", inventory_.items.size());
+               inventory_.instance[1], mark != nullptr ? mark : "-",
+               inventory_.former_program ? 1 : 0, inventory_.items.size());
     for (const InventoryItem& item : inventory_.items) {
       fmt::print(out, "{} {} {} {}\n", static_cast<uint32_t>(item.what.kind), item.what.a,
                  item.what.b, TextIn(item));
@@ -76,6 +80,7 @@ class FakeEngine {
     }
     if (verb == "drop" && in >> kind >> a >> b) return DropAndWait(KeptKind{kind}, a, b);
     if (verb == "ready") link_.Ready();
+    if (verb == "try") return TryAndWait();
     if (verb == "stop") link_.Stop();
     if (verb == "ignore" && in >> a) std::signal(static_cast<int>(a), SIG_IGN);
     if (verb == "outlive") ::prctl(PR_SET_PDEATHSIG, 0);
@@ -143,6 +148,17 @@ class FakeEngine {
     std::abort();
   }
 
+  std::string TryAndWait() {
+    bool done = false;
+    Status outcome;
+    link_.TryProgram([&](Status status) {
+      outcome = std::move(status);
+      done = true;
+    });
+    RunUntil(done);
+    return outcome.ok() ? "ok" : std::string(outcome.message());
+  }
+
   std::string DropAndWait(KeptKind kind, uint64_t a, uint64_t b) {
     bool done = false;
     link_.Drop(kind, a, b, [&] { done = true; });
@@ -157,6 +173,28 @@ class FakeEngine {
 };
 
 }  // namespace
+
+int RunFakeTrial() {
+  os::DieWithParent();
+  const os::UniqueFd socket(std::atoi(std::getenv(kEngineFdVariable)));
+  const char* variable = std::getenv("FAKE_TRIAL");
+  std::istringstream in(variable != nullptr ? variable : "good");
+  std::string how;
+  int number = 0;
+  in >> how >> number;
+  if (how == "exit") return number;
+  if (how == "kill") {
+    std::signal(number, SIG_DFL);
+    ::raise(number);
+  }
+  while (how == "hang") ::pause();
+  if (how == "silent") return 0;
+  KeeperMessage message{.op = KeeperOp::kCapable};
+  message.a = message.b = layout::kCatalogVersion + (how == "catalog" ? 1 : 0);
+  message.c = message.d = layout::kLedgerVersion + (how == "ledger" ? 1 : 0);
+  if (how == "protocol") ++message.version;
+  return os::SendPacket(socket, std::as_bytes(std::span(&message, 1)), -1).ok() ? 0 : 1;
+}
 
 int RunFakeEngine(const char* control) {
   os::DieWithParent();

@@ -4,7 +4,7 @@
 // For tests of the keeper: a program that behaves like an engine towards its keeper, and otherwise does
 // what the test tells it, line by line, over a socket that the test listens on.
 //
-// It begins by saying what it was started with: "engine GENERATION START PID UUID UUID MARK COUNT", then
+// It begins by saying what it was started with: "engine GENERATION START PID UUID UUID MARK FORMER COUNT", then
 // a line "KIND A B TEXT" for each thing it was given. Then it obeys, and answers each of these lines:
 //
 //   chunk A TEXT       hold memory that begins with the text, wait until it is held    → ok
@@ -14,6 +14,7 @@
 //   listener A PATH    listen there, hold the socket                                   → ok
 //   drop KIND A B      wait until it is dropped                                        → ok
 //   ready              say that it serves                                              → ok
+//   try                have the keeper try the program              → ok, or the status's message
 //   ignore SIGNAL                                                                      → ok
 //   outlive            do not die with the keeper                                      → ok
 //
@@ -22,6 +23,10 @@
 #pragma once
 
 namespace vineyard::daemon {
+
+/// What the program on trial does (--self_test), by the variable FAKE_TRIAL: "good", "exit CODE", "kill SIGNAL",
+/// "hang", "silent", "protocol", "catalog", "ledger" (of another version).
+int RunFakeTrial();
 
 /// `control` is the path of the test's socket. Ends when the test's end is closed.
 int RunFakeEngine(const char* control);

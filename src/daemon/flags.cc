@@ -61,6 +61,8 @@ constexpr std::array kFlags = {
     Flag{"print_config", kAction, kCommandLine, "",
          "prints the effective values and where each came from, in the form of a --config file"},
     Flag{"output", kValue, kCommandLine, "text|json", "form of --print-config; also -o"},
+    Flag{"self_test", kAction, kCommandLine, "",
+         "tells whether this program could run an engine here, and ends; asked before an upgrade"},
     Flag{"version", kAction, kCommandLine, "", "prints the version"},
     Flag{"help", kAction, kCommandLine, "", "prints this; also -h"},
     Old("rpc", kSwitch),

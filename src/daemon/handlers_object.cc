@@ -2,8 +2,6 @@
 // Copyright The Vineyard Authors.
 //
 // Requests about objects, blobs and their memory.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <unordered_set>
@@ -256,8 +254,7 @@ Status Server::MayReserve(const store::Volume& volume, uint64_t size,
                           std::shared_ptr<void>* promise) {
   if (size <= store_.options().inline_max || size > store_.LimitOf(volume)) return {};
   const uint64_t files = store::PlanChunks(size).size();
-  VY_RETURN_IF_ERROR(
-      shares_.MayMake(files, *files_promised_, os::LowestFreeDescriptor(STDERR_FILENO)));
+  VY_RETURN_IF_ERROR(shares_.MayMake(files, *files_promised_, os::LowestFreeDescriptor()));
   *files_promised_ += files;
   *promise =
       std::shared_ptr<void>(nullptr, [all = files_promised_, files](void*) { *all -= files; });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 //
-// Hello, the choice of a handler for each request, and the status of the instance.
+// Hello, and the choice of a handler for each request.
 #include <algorithm>
 #include <unordered_set>
 
@@ -204,6 +204,8 @@ void Server::Dispatch(Call call, const fb::Request& request) {
     case fb::RequestBody::OpenRing: return HandleOpenRing(std::move(call));
     case fb::RequestBody::ShareIdle: return HandleShareIdle(std::move(call));
     case fb::RequestBody::Cancel: return HandleCancel(std::move(call), *request.body_as_Cancel());
+    case fb::RequestBody::Upgrade:
+      return HandleUpgrade(std::move(call), *request.body_as_Upgrade());
     case fb::RequestBody::Hello:
     case fb::RequestBody::NONE: break;
   }
@@ -240,28 +242,6 @@ void Server::HandleShareIdle(Call call) {
   const Status shared = store::Store::ShareIdle(call.client, call.fds[0]);
   if (!shared.ok()) return call.reply.Fail(shared);
   call.reply.Drop();
-}
-
-void Server::HandleStatus(Call call) {
-  os::CrashPoint("status.begun");
-  uint64_t overhead = 0;
-  for (const auto& [raw, connection] : connections_) {
-    if (connection->has_ring()) overhead += layout::kRingFile;
-  }
-  for (const auto& [id, volume] : store_.volumes()) {
-    overhead += volume->catalog().bytes_held() + volume->arenas().bytes_held() -
-                volume->arenas().bytes_live();
-  }
-  const uint64_t idle = store_.IdleBytes(call.volume);
-  overhead += idle + heap_shares_.bytes();
-  flatbuffers::FlatBufferBuilder b(256);
-  const auto deployment = b.CreateString(options_.deployment);
-  const auto status = fb::CreateStatusInfo(
-      b, deployment, call.volume.usage() - idle, store_.LimitOf(call.volume),
-      store_.budget().held(), store_.lingering_bytes(), overhead, store_.budget().limit(),
-      call.volume.objects(), call.volume.blobs(), call.volume.names().size(), connections_.size(),
-      store_.waiting() + waiters_.size(), store_.budget().spare());
-  call.reply.Send(b, fb::ReplyBody::StatusInfo, status.Union());
 }
 
 }  // namespace vineyard::daemon

@@ -9,11 +9,12 @@
 
 #include "base/logging.h"
 #include "daemon/server.h"
-#include "os/user.h"
 
 namespace vineyard::daemon {
 
 namespace {
+
+constexpr std::string_view kVolumesAreManaged = "volumes are managed";
 
 bool IsGoodVolumeName(std::string_view name) {
   if (name.empty() || name.size() > layout::kMaxVolumeName) return false;
@@ -25,19 +26,8 @@ bool IsGoodVolumeName(std::string_view name) {
 
 }  // namespace
 
-Status Server::CheckMayManageVolumes(const Connection& connection, const os::Peer& peer) const {
-  if (connection.volume() != 1) {
-    return Status::PermissionDenied("volumes are managed on the instance's first socket only");
-  }
-  if (peer.uid != 0 && peer.uid != os::EffectiveUser()) {
-    return Status::PermissionDenied(
-        "only the user who runs the instance, or root, manages volumes");
-  }
-  return {};
-}
-
 void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
-  if (Status may = CheckMayManageVolumes(*call.connection, call.connection->peer()); !may.ok()) {
+  if (Status may = CheckMayManage(*call.connection, kVolumesAreManaged); !may.ok()) {
     return call.reply.Fail(may);
   }
   if (SendRecalled(call, create.number())) return;
@@ -70,8 +60,7 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
     }
   }
   constexpr uint64_t kFilesOfVolume = 8;  // its catalog, its first arena, its socket
-  Status may = shares_.MayMake(kFilesOfVolume, *files_promised_,
-                               os::LowestFreeDescriptor(listeners->front().get()));
+  Status may = shares_.MayMake(kFilesOfVolume, *files_promised_, os::LowestFreeDescriptor());
   if (!may.ok()) return call.reply.Fail(may);
   for (uint64_t which = 0; which < sockets; ++which) {
     auto held =
@@ -113,7 +102,7 @@ std::string Server::SocketOf(Door door) const {
 }
 
 void Server::HandleListVolumes(Call call) {
-  if (Status may = CheckMayManageVolumes(*call.connection, call.connection->peer()); !may.ok()) {
+  if (Status may = CheckMayManage(*call.connection, kVolumesAreManaged); !may.ok()) {
     return call.reply.Fail(may);
   }
   flatbuffers::FlatBufferBuilder b(1024);
@@ -133,7 +122,7 @@ void Server::HandleListVolumes(Call call) {
 }
 
 void Server::HandleRemoveVolume(Call call, const fb::RemoveVolume& remove) {
-  if (Status may = CheckMayManageVolumes(*call.connection, call.connection->peer()); !may.ok()) {
+  if (Status may = CheckMayManage(*call.connection, kVolumesAreManaged); !may.ok()) {
     return call.reply.Fail(may);
   }
   if (SendRecalled(call, remove.number())) return;

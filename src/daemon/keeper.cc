@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -20,6 +21,7 @@
 #include "daemon/instance_socket.h"
 #include "daemon/keeper_protocol.h"
 #include "daemon/kept_items.h"
+#include "daemon/program_trial.h"
 #include "os/fd.h"
 #include "os/packet.h"
 #include "os/process.h"
@@ -38,6 +40,11 @@ constexpr std::chrono::seconds kStopPatience{10};
 // The pause before a new engine where the last one died before it served; doubles up to the second.
 constexpr milliseconds kFirstPause{100};
 constexpr milliseconds kLongestPause{5000};
+// The same where engines serve for less than the time, and end by a fault: nobody gains from ten of them in a second.
+constexpr std::chrono::seconds kLongEnough{10};
+constexpr milliseconds kLongestPauseAfterFaults{2000};
+// So many engines in a row end before they serve: then the program that served last has its turn.
+constexpr int kFailuresOfProgram = 2;
 // Between two tries to send where the kernel was short of something.
 constexpr milliseconds kBusyPause{10};
 // Packets read before anything else gets its turn.
@@ -60,7 +67,9 @@ struct Engine {
   os::UniqueFd pidfd;
   os::UniqueFd socket;
   bool socket_ended = false;
+  os::UniqueFd program;  // what it runs
   bool ready = false;
+  os::TimePoint ready_at;
   // What the socket had no room for. A kItem's descriptor is looked up when it is sent.
   std::deque<KeeperMessage> outgoing;
   uint64_t items_sent = 0;
@@ -82,6 +91,10 @@ class Keeper {
   void StartEngineLater();
   void Stop(std::string_view why);
   void KillEngine();
+  void Try(const KeeperMessage& message);
+  void FinishTrial();
+  /// How long to wait after an engine that has served.
+  milliseconds PauseAfter(const os::ProcessEnd& end);
 
   void Turn();
   [[nodiscard]] int PollTimeout() const;
@@ -106,6 +119,11 @@ class Keeper {
   KeeperStart start_ = KeeperStart::kFirst;
   bool ever_ready_ = false;
   milliseconds pause_{0};
+  milliseconds pause_after_faults_{0};
+  int failures_ = 0;           // engines in a row that ended before they served
+  os::UniqueFd good_program_;  // of the engine that served last
+  Formats formats_;            // likewise
+  std::unique_ptr<ProgramTrial> trial_;
   std::optional<os::TimePoint> start_at_;
   std::optional<os::TimePoint> kill_at_;
   int signals_seen_ = 0;
@@ -171,6 +189,7 @@ Status Keeper::OpenSocket() {
 
 // REQUIRES: no engine runs. Those sockets of volumes go that nobody listens on any more.
 void Keeper::CleanUp() {
+  trial_.reset();
   const std::vector<std::string> paths = items_.ListenerPaths(kFirstVolume);
   items_.Clear();
   for (const std::string& path : paths) os::RemoveDeadSocket(path);
@@ -181,12 +200,21 @@ void Keeper::CleanUp() {
 Status Keeper::StartEngine() {
   VY_ASSIGN_OR_RETURN(auto ends, os::PacketPair());
   const int theirs = ends.second.get();
+  const bool former = good_program_.valid() && failures_ >= kFailuresOfProgram &&
+                      failures_ % kFailuresOfProgram == 0;
+  Engine engine;
+  auto program = former ? good_program_.Duplicate() : os::OpenProgram(options_.engine_command[0]);
+  if (program.ok()) engine.program = std::move(program).value();  // else starting it says why
   VY_ASSIGN_OR_RETURN(const pid_t pid,
                       os::Spawn({.command = options_.engine_command,
                                  .environment = {{kEngineFdVariable, std::to_string(theirs)},
                                                  {kEngineVariable, "1"}},
-                                 .inherited_fd = theirs}));
-  Engine engine;
+                                 .inherited_fd = theirs,
+                                 .program = former ? engine.program.get() : -1}));
+  if (former) {
+    log::Error("the program does not get so far as to serve; the one that served before runs again",
+               {{"program", options_.engine_command[0]}});
+  }
   engine.pid = pid;
   engine.socket = std::move(ends.first);
   auto pidfd = os::OpenPidFd(pid);
@@ -203,6 +231,7 @@ Status Keeper::StartEngine() {
   hello.c = uuid_[0];
   hello.d = uuid_[1];
   hello.e = os::FdLimit();
+  hello.f = former ? 1 : 0;
   engine.outgoing.push_back(hello);
   for (const KeeperMessage& item : items_.Inventory()) engine.outgoing.push_back(item);
   engine.outgoing.push_back({.op = KeeperOp::kInventoryEnd});
@@ -234,8 +263,43 @@ void Keeper::KillEngine() {
   if (engine_) ::kill(engine_->pid, SIGKILL);
 }
 
+// ---- a program that is to take over
+
+void Keeper::Try(const KeeperMessage& message) {
+  const auto answer = [&](TrialOutcome outcome) {
+    KeeperMessage tried{.op = KeeperOp::kTried, .sequence = message.sequence};
+    tried.c = static_cast<uint64_t>(outcome);
+    engine_->outgoing.push_back(tried);
+    Flush();
+  };
+  if (trial_ != nullptr || stopping_) return answer(TrialOutcome::kBusy);
+  auto trial = ProgramTrial::Start(options_.engine_command, message.sequence,
+                                   os::Clock::now() + options_.trial_patience);
+  if (trial.ok()) {
+    trial_ = std::move(trial).value();
+    return;
+  }
+  log::Error("cannot try a program", {{"why", trial.status().message()}});
+  answer(TrialOutcome::kNotStarted);
+}
+
+// REQUIRES: it has ended, or its time is up.
+void Keeper::FinishTrial() {
+  const ProgramTrial::Verdict verdict = trial_->Finish(formats_);
+  KeeperMessage tried{.op = KeeperOp::kTried, .sequence = trial_->sequence()};
+  tried.c = static_cast<uint64_t>(verdict.outcome);
+  tried.d = verdict.detail;
+  trial_.reset();
+  log::Info("a program was tried", {{"program", options_.engine_command[0]},
+                                    {"good", verdict.outcome == TrialOutcome::kGood}});
+  if (!engine_) return;
+  engine_->outgoing.push_back(tried);
+  Flush();
+}
+
 int Keeper::PollTimeout() const {
   std::optional<os::TimePoint> next = start_at_;
+  if (trial_ && (!next || trial_->deadline() < *next)) next = trial_->deadline();
   if (kill_at_ && (!next || *kill_at_ < *next)) next = kill_at_;
   if (engine_ && engine_->busy) {
     const os::TimePoint retry = os::Clock::now() + kBusyPause;
@@ -248,11 +312,12 @@ int Keeper::PollTimeout() const {
 
 // Sleeps until something happens, and handles it.
 void Keeper::Turn() {
-  enum { kSignals, kParent, kSocket, kEnd, kCount };
+  enum { kSignals, kParent, kSocket, kEnd, kTrial, kCount };
   std::array<pollfd, kCount> fds{};  // poll() skips those with a negative descriptor
   for (pollfd& entry : fds) entry = {.fd = -1, .events = POLLIN, .revents = 0};
   fds[kSignals].fd = signals_.get();
   if (!stopping_) fds[kParent].fd = parent_.get();
+  if (trial_) fds[kTrial].fd = trial_->end();
   if (engine_) {
     fds[kEnd].fd = engine_->pidfd.get();
     if (!engine_->socket_ended) fds[kSocket].fd = engine_->socket.get();
@@ -267,6 +332,7 @@ void Keeper::Turn() {
     }
   }
   if (engine_) Flush();
+  if (trial_ && (fds[kTrial].revents != 0 || os::Clock::now() >= trial_->deadline())) FinishTrial();
   if (fds[kEnd].revents != 0) HandleEngineEnd();
   HandleTimers();
 }
@@ -342,15 +408,23 @@ void Keeper::HandleMessage(const KeeperMessage& message, os::Packet packet) {
       return;
     case KeeperOp::kReady:
       engine_->ready = true;
+      engine_->ready_at = os::Clock::now();
+      if (engine_->program.valid()) good_program_ = std::move(engine_->program);
+      formats_ = {.catalog = std::max<uint64_t>(message.a, 1),
+                  .ledger = std::max<uint64_t>(message.b, 1)};
       ever_ready_ = true;
+      failures_ = 0;
       pause_ = milliseconds(0);
       return;
     case KeeperOp::kStop: Stop("asked to by its owner"); return;
+    case KeeperOp::kTry: Try(message); return;
     case KeeperOp::kHello:
     case KeeperOp::kItem:
     case KeeperOp::kInventoryEnd:
     case KeeperOp::kHeld:
-    case KeeperOp::kDropped: break;
+    case KeeperOp::kDropped:
+    case KeeperOp::kTried:
+    case KeeperOp::kCapable: break;
   }
   log::Error("engine sent a message that only a keeper sends",
              {{"op", static_cast<uint32_t>(message.op)}});
@@ -399,10 +473,12 @@ void Keeper::HandleEngineEnd() {
   }
   items_.MarkReplaced();
   const pid_t pid = engine_->pid;
+  trial_.reset();  // nobody waits for its outcome any more
   auto reaped = os::Reap(pid);
   os::ReapOrphans();  // the process that touched pages for it, or for the one before
   const os::ProcessEnd end = reaped.ok() ? *reaped : os::ProcessEnd{true, SIGKILL};
   const bool was_ready = engine_->ready;
+  const milliseconds pause = was_ready ? PauseAfter(end) : milliseconds(0);
   engine_.reset();
   kill_at_.reset();
   if (stopping_) {
@@ -418,13 +494,26 @@ void Keeper::HandleEngineEnd() {
   const bool unsettled = !was_ready && start_ == KeeperStart::kAfterFault;
   start_ = IsFault(end) || unsettled ? KeeperStart::kAfterFault : KeeperStart::kAfterKill;
   if (!was_ready) {
+    ++failures_;
     StartEngineLater();
     log::Error("engine ended before it served; another starts after a pause",
                {{"pid", pid}, {"end", Describe(end)}, {"pause_ms", pause_.count()}});
     return;
   }
-  log::Warning("engine ended; another starts", {{"pid", pid}, {"end", Describe(end)}});
-  start_at_ = os::Clock::now();
+  log::Warning("engine ended; another starts",
+               {{"pid", pid}, {"end", Describe(end)}, {"pause_ms", pause.count()}});
+  start_at_ = os::Clock::now() + pause;
+}
+
+// The first fault costs nobody a moment. Those that follow it soon come ever more slowly, but another engine always
+// starts: there may be data.
+milliseconds Keeper::PauseAfter(const os::ProcessEnd& end) {
+  if (!IsFault(end)) return milliseconds(0);
+  const bool soon = os::Clock::now() - engine_->ready_at < kLongEnough;
+  const milliseconds pause = soon ? pause_after_faults_ : milliseconds(0);
+  pause_after_faults_ =
+      pause.count() == 0 ? kFirstPause : std::min(2 * pause, kLongestPauseAfterFaults);
+  return pause;
 }
 
 }  // namespace

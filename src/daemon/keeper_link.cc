@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 #include <asio/post.hpp>
 
+#include "layout/catalog.h"
+#include "layout/ledger.h"
 #include "os/packet.h"
 #include "os/socket.h"
 
@@ -54,6 +56,35 @@ Result<Incoming> ReceiveWaiting(const os::UniqueFd& socket) {
   }
 }
 
+Status DescribeTrial(TrialOutcome outcome, uint64_t detail) {
+  const auto refused = [](const std::string& why) {
+    return Status::FailedPrecondition(
+        fmt::format("the program that would be started next {}; the engine that runs goes on, and "
+                    "the instance's log "
+                    "may say more",
+                    why));
+  };
+  switch (outcome) {
+    case TrialOutcome::kGood: return {};
+    case TrialOutcome::kBusy: return Status::FailedPrecondition("another upgrade is under way");
+    case TrialOutcome::kNotStarted: return refused("could not be started");
+    case TrialOutcome::kExited:
+      return refused(detail == 127 ? "is not there, or cannot be run"
+                                   : fmt::format("ended its trial with exit code {}", detail));
+    case TrialOutcome::kKilled: return refused(fmt::format("ended its trial by signal {}", detail));
+    case TrialOutcome::kSlow: return refused("did not end its trial in time");
+    case TrialOutcome::kSilent: return refused("did not say what it can take over");
+    case TrialOutcome::kOtherProtocol:
+      return refused(fmt::format("speaks version {} of the keeper's protocol, and the keeper {}",
+                                 detail, kKeeperProtocolVersion));
+    case TrialOutcome::kOtherCatalog:
+      return refused(fmt::format("does not read catalogs of version {}", detail));
+    case TrialOutcome::kOtherLedger:
+      return refused(fmt::format("does not read ledgers of version {}", detail));
+  }
+  return refused("failed its trial");
+}
+
 int Watch(const os::UniqueFd& socket) {
   auto copy = socket.Duplicate();
   return copy.ok() ? copy->Release() : -1;
@@ -72,6 +103,7 @@ Result<Inventory> KeeperLink::ReceiveInventory(const os::UniqueFd& socket) {
   inventory.instance[0] = hello.message.c;
   inventory.instance[1] = hello.message.d;
   inventory.keeper_descriptors = hello.message.e;
+  inventory.former_program = hello.message.f != 0;
   while (true) {
     VY_ASSIGN_OR_RETURN(Incoming in, ReceiveWaiting(socket));
     if (in.message.op == KeeperOp::kInventoryEnd) {
@@ -117,7 +149,19 @@ void KeeperLink::Drop(KeptKind kind, uint64_t a, uint64_t b, Done on_dropped) {
   Send(message, -1).status().IgnoreError();
 }
 
-void KeeperLink::Ready() { Send({.op = KeeperOp::kReady}, -1).status().IgnoreError(); }
+void KeeperLink::Ready() {
+  KeeperMessage message{.op = KeeperOp::kReady};
+  message.a = layout::kCatalogVersion;
+  message.b = layout::kLedgerVersion;
+  Send(message, -1).status().IgnoreError();
+}
+
+void KeeperLink::TryProgram(Answer on_tried) {
+  KeeperMessage message{.op = KeeperOp::kTry};
+  message.sequence = ++last_sequence_;
+  answers_.emplace(message.sequence, std::move(on_tried));
+  Send(message, -1).status().IgnoreError();
+}
 
 void KeeperLink::Stop() { Send({.op = KeeperOp::kStop}, -1).status().IgnoreError(); }
 
@@ -223,9 +267,15 @@ void KeeperLink::ReadAll() {
 }
 
 void KeeperLink::HandleAnswer(const KeeperMessage& message) {
-  if (message.op != KeeperOp::kHeld && message.op != KeeperOp::kDropped) return;
+  if (message.op != KeeperOp::kHeld && message.op != KeeperOp::kDropped &&
+      message.op != KeeperOp::kTried) {
+    return;
+  }
   auto found = answers_.extract(message.sequence);
   if (found.empty()) return;
+  if (message.op == KeeperOp::kTried) {
+    return found.mapped()(DescribeTrial(static_cast<TrialOutcome>(message.c), message.d));
+  }
   const auto code = static_cast<StatusCode>(message.c);
   found.mapped()(code == StatusCode::kOk ? Status() : Status(code, "the keeper could not hold it"));
 }

@@ -35,6 +35,7 @@ struct Inventory {
   uint64_t generation = 0;  // of this engine; 1 is the instance's first
   KeeperStart start = KeeperStart::kFirst;
   uint64_t instance[2] = {0, 0};
+  bool former_program = false;      // this one served before; the present one did not begin
   uint64_t keeper_descriptors = 0;  // that it may have; 0: it does not say
   std::vector<InventoryItem> items;
 };
@@ -68,6 +69,9 @@ class KeeperLink {
   void Ready();
   /// Asks for the end of the instance. The keeper answers with SIGTERM.
   void Stop();
+  /// Has the keeper try the program that it would start next. OK: it can take over; then this engine may end.
+  /// kFailedPrecondition says why not.
+  void TryProgram(Answer on_tried);
 
   /// True when the kernel has everything that was said so far.
   [[nodiscard]] bool Flushed() const { return queue_.empty(); }

@@ -26,15 +26,34 @@ inline constexpr uint32_t kKeeperProtocolVersion = 1;
 
 enum class KeeperOp : uint32_t {
   kHello = 1,         // keeper → engine: a = generation, b = KeeperStart, c,d = instance uuid,
-                      // e = descriptors that the keeper may have (0: it does not say)
+                      // e = descriptors that the keeper may have (0: it does not say), f = 1:
+                      // this is the program that served before, as the present one did not begin
   kItem = 2,          // keeper → engine: one thing held, with its descriptor
   kInventoryEnd = 3,  // keeper → engine: a = number of items sent
   kHold = 4,          // engine → keeper: hold this (replaces an item of the same kind, a and b)
   kHeld = 5,          // keeper → engine: the hold with this sequence is done
   kDrop = 6,          // engine → keeper: close the item of this kind, a and b
   kDropped = 7,       // keeper → engine: the drop with this sequence is done
-  kReady = 8,         // engine → keeper: it serves
+  kReady = 8,         // engine → keeper: it serves, and writes catalogs of version a, ledgers of b
   kStop = 9,          // engine → keeper: end the instance (asked for by its owner)
+  kTry = 10,          // engine → keeper: try the program that would be started next
+  kTried = 11,        // keeper → engine: answers it: c = TrialOutcome, d = what that says
+  kCapable = 12,      // program on trial → keeper: it reads catalogs of version a to b, ledgers of
+                      // c to d
+};
+
+/// What became of a program's trial.
+enum class TrialOutcome : uint64_t {
+  kGood = 0,
+  kBusy = 1,           // another is on trial
+  kNotStarted = 2,     // no process could be made
+  kExited = 3,         // with this code; 127: there is no such program, or it cannot be run
+  kKilled = 4,         // by this signal
+  kSlow = 5,           // it did not end
+  kSilent = 6,         // it ended well, and said nothing
+  kOtherProtocol = 7,  // it speaks this version of the keeper's protocol
+  kOtherCatalog = 8,   // it does not read catalogs of this version, which are in use
+  kOtherLedger = 9,    // likewise, ledgers
 };
 
 /// Why an engine is started.

@@ -203,6 +203,7 @@ TEST_F(KeeperTest, AKilledKeeperIsSeenInItsCatalogsAndTakesItsEngineAlong) {
 
 int main(int argc, char** argv) {
   if (std::getenv(vineyard::daemon::kEngineFdVariable) != nullptr) {
+    if (std::string_view(argv[argc - 1]) == "--self_test") return vineyard::daemon::RunFakeTrial();
     return vineyard::daemon::RunFakeEngine(argv[1]);
   }
   testing::InitGoogleTest(&argc, argv);

@@ -35,21 +35,32 @@ void Say(FILE* where, std::string_view text) {
   std::fflush(where);
 }
 
-int RunAsEngine(const Config& config, const char* number) {
-  os::DieWithParent();  // a keeper that has ended before this is noticed by the end of the socket
+// The end of the socket to the keeper that started this process.
+Result<os::UniqueFd> KeeperSocket(const char* number) {
   int fd = -1;
   const char* end = number + std::strlen(number);
   const auto [stop, error] = std::from_chars(number, end, fd);
   os::UniqueFd socket(error == std::errc() && stop == end ? fd : -1);
   if (!os::CloseOnExec(socket).ok()) {
-    Say(stderr,
-        fmt::format("vineyardd: {} is '{}', which is no open descriptor; only a keeper sets "
-                    "it: take it out of the environment\n",
-                    kEngineFdVariable, number));
-    return kWrongUsage;
+    return Status::Invalid(fmt::format(
+        "{} is '{}', which is no open descriptor; only a keeper sets it: take it out of the "
+        "environment",
+        kEngineFdVariable, number));
   }
   ::unsetenv(kEngineFdVariable);
-  return RunEngine(config, std::move(socket));
+  return socket;
+}
+
+// What a keeper has started: an engine, or a program that it tries.
+int RunForKeeper(const Config& config, const char* number) {
+  os::DieWithParent();  // a keeper that has ended before this is noticed by the end of the socket
+  auto socket = KeeperSocket(number);
+  if (!socket.ok()) {
+    Say(stderr, fmt::format("vineyardd: {}\n", socket.status().message()));
+    return kWrongUsage;
+  }
+  if (config.action == Config::Action::kSelfTest) return RunSelfTest(config, *socket);
+  return RunEngine(config, std::move(socket).value());
 }
 
 int RunAsKeeper(const Config& config, std::span<const char* const> args) {
@@ -87,10 +98,12 @@ int Main(std::span<const char* const> args) {
     case Config::Action::kPrintHelp: Say(stdout, HelpText()); return 0;
     case Config::Action::kPrintVersion: Say(stdout, "vineyardd " VINEYARD_VERSION "\n"); return 0;
     case Config::Action::kPrintConfig: Say(stdout, config->Print()); return 0;
+    case Config::Action::kSelfTest:
     case Config::Action::kServe: break;
   }
   log::Configure(config->log_level, config->log_format);
-  if (const char* number = std::getenv(kEngineFdVariable)) return RunAsEngine(*config, number);
+  if (const char* number = std::getenv(kEngineFdVariable)) return RunForKeeper(*config, number);
+  if (config->action == Config::Action::kSelfTest) return RunSelfTest(*config, os::UniqueFd());
   return RunAsKeeper(*config, args);
 }
 

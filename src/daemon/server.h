@@ -37,7 +37,9 @@ struct ServerOptions {
   std::string deployment;
   std::string instance_uuid;
   uint64_t generation = 0;
-  uint64_t descriptors = 1024;  // that this process and its keeper may each have
+  bool former_program = false;       // Inventory::former_program
+  std::function<void()> give_way{};  // ends this engine: another program takes over
+  uint64_t descriptors = 1024;       // that this process and its keeper may each have
 };
 
 /// Waits for what happens to `fd`, through a descriptor of its own. Null: there is none left.
@@ -116,7 +118,6 @@ class Server {
   Result<store::ClientState*> IdentifyClient(Connection& connection, const fb::Hello& hello);
   void ReconcileClaims(store::ClientState& client, const fb::Hello& hello);
   void Dispatch(Call call, const fb::Request& request);
-  void HandleStatus(Call call);
   void HandleOpenRing(Call call);
   void HandleShareIdle(Call call);
 
@@ -173,8 +174,11 @@ class Server {
   void HandleRemoveVolume(Call call, const fb::RemoveVolume& remove);
   void DropListeners(uint64_t volume);
   [[nodiscard]] std::string SocketOf(Door door) const;
-  [[nodiscard]] Status CheckMayManageVolumes(const Connection& connection,
-                                             const os::Peer& peer) const;
+  // handlers_instance.cc
+  void HandleStatus(Call call);
+  void HandleUpgrade(Call call, const fb::Upgrade& upgrade);
+  /// Only on the instance's first socket, from its owner or root. `what` begins the refusal: "volumes are managed".
+  [[nodiscard]] Status CheckMayManage(Connection& connection, std::string_view what) const;
 
   /// The answer it got before, if it did; sends it. Sends the error for a number outside the window.
   bool SendRecalled(Call& call, uint64_t number);

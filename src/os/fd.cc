@@ -57,8 +57,8 @@ uint64_t FdLimit() {
   return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
-uint64_t LowestFreeDescriptor(int any) {
-  const UniqueFd next(::fcntl(any, F_DUPFD_CLOEXEC, 0));
+uint64_t LowestFreeDescriptor() {
+  const UniqueFd next(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
   return next.valid() ? static_cast<uint64_t>(next.get()) : FdLimit();
 }
 

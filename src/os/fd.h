@@ -60,7 +60,7 @@ uint64_t FdLimit();
 /// (fs/file.c, expand_fdtable): 10 ms or so. `any`: one that is open.
 void MakeRoomForFds(uint64_t count, const UniqueFd& any);
 /// The number that the next descriptor gets: all below it are in use. The limit when there are no more. As the kernel
-/// gives the lowest number, it is below n as long as fewer than n are open. `any`: an open one.
-uint64_t LowestFreeDescriptor(int any);
+/// gives the lowest number, it is below n as long as fewer than n are open. REQUIRES: stderr is open.
+uint64_t LowestFreeDescriptor();
 
 }  // namespace vineyard::os

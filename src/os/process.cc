@@ -50,7 +50,11 @@ namespace {
     arguments.push_back(const_cast<char*>(text.c_str()));
   }
   arguments.push_back(nullptr);
-  ::execv(arguments[0], arguments.data());
+  if (options.program >= 0) {
+    ::fexecve(options.program, arguments.data(), environ);
+  } else {
+    ::execv(arguments[0], arguments.data());
+  }
   std::perror(("cannot start '" + options.command[0] + "'").c_str());
   ::_exit(127);
 }
@@ -63,6 +67,12 @@ Result<pid_t> Spawn(const SpawnOptions& options) {
   if (child < 0) return ErrnoStatus("cannot start a process");
   if (child == 0) Execute(options);
   return child;
+}
+
+Result<UniqueFd> OpenProgram(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus("cannot open '" + path + "'");
+  return fd;
 }
 
 Result<ProcessEnd> Reap(pid_t child) {
@@ -121,6 +131,10 @@ void FillStandardDescriptors() {
   } while (fd >= 0 && fd <= STDERR_FILENO);
   if (fd >= 0) ::close(fd);
 }
+
+void EndAtOnce() { ::_exit(0); }
+
+void SetProcessName(const char* name) { ::prctl(PR_SET_NAME, name); }
 
 std::string ProcessName(pid_t pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/comm");

@@ -29,11 +29,15 @@ struct SpawnOptions {
   std::vector<std::string> command;  ///< command[0] is a path, looked up anew at each start
   std::vector<std::pair<std::string, std::string>> environment;  ///< added to this process's own
   int inherited_fd = -1;  ///< stays open in the new program, under the same number
+  int program = -1;       ///< an open file (OpenProgram) that runs instead of what command[0] names
 };
 /// Starts a program, with no signal blocked. SIGINT is ignored in it: Ctrl-C goes to all processes of
 /// a terminal, and the one that started the others says what becomes of them. A program that cannot
 /// be started says so on stderr and ends with 127. REQUIRES: this process has one thread.
 Result<pid_t> Spawn(const SpawnOptions& options);
+
+/// The program that lies at the path now, whatever will lie there later.
+Result<UniqueFd> OpenProgram(const std::string& path);
 
 struct ProcessEnd {
   bool by_signal = false;
@@ -61,6 +65,12 @@ Result<std::string> ProgramPath();
 
 /// Opens /dev/null where stdin, stdout or stderr is closed, so that no other file gets its number.
 void FillStandardDescriptors();
+
+/// Ends this process well, without waiting for its threads or running what is to run at its end.
+[[noreturn]] void EndAtOnce();
+
+/// Of this process: at most 15 bytes.
+void SetProcessName(const char* name);
 
 /// "python3", from /proc/PID/comm; empty if it is gone.
 std::string ProcessName(pid_t pid);

@@ -192,6 +192,8 @@ TestDaemon::TestDaemon(DaemonOptions options) : options_(std::move(options)) {
   Start();
 }
 
+std::string TestDaemon::Program() { return VINEYARDD_PATH; }
+
 bool TestDaemon::UserMayRunIt(uid_t user) {
   Child tries([user] {
     if (::setresuid(user, user, user) != 0) return 1;
@@ -209,7 +211,8 @@ TestDaemon::~TestDaemon() {
 }
 
 void TestDaemon::Launch() {
-  std::vector<std::string> arguments{VINEYARDD_PATH, "--socket", socket_, "--size", options_.size};
+  const std::string program = options_.program.empty() ? Program() : options_.program;
+  std::vector<std::string> arguments{program, "--socket", socket_, "--size", options_.size};
   arguments.insert(arguments.end(), options_.flags.begin(), options_.flags.end());
   const std::string log_path = folder_.path() + "/log";
   keeper_ = ::fork();

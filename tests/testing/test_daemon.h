@@ -91,6 +91,7 @@ struct DaemonOptions {
   std::string size = "256Mi";
   std::vector<std::string> flags;
   std::vector<std::pair<std::string, std::string>> environment;
+  std::string program = {};             ///< Instead of the one that was built.
   std::optional<uint64_t> descriptors;  ///< That each of its processes may have.
   std::optional<uid_t> user;            ///< Another than the test's: root only. See UserMayRunIt.
 };
@@ -99,6 +100,8 @@ class TestDaemon {
  public:
   /// Starts it, and waits until it answers.
   explicit TestDaemon(DaemonOptions options = {});
+  /// The program that was built.
+  static std::string Program();
   /// Whether that user can reach the program, wherever this tree lies.
   static bool UserMayRunIt(uid_t user);
   TestDaemon(const TestDaemon&) = delete;

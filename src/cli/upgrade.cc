@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/nouns.h"
+#include "cli/verbs.h"
+
+namespace vineyard::cli {
+
+namespace {
+
+struct UpgradeOptions {};
+
+Status Upgrade(Session& session, const UpgradeOptions&) {
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  VY_ASSIGN_OR_RETURN(const InstanceStatus before, client.GetStatus());
+  VY_ASSIGN_OR_RETURN(const InstanceStatus now, client.Upgrade());
+  if (session.wants_json()) {
+    session.PrintJson({{"version_before", before.version},
+                       {"version", now.version},
+                       {"generation_before", before.generation},
+                       {"generation", now.generation},
+                       {"former_program", now.former_program}});
+  } else {
+    session.Print(fmt::format("{} to {} (generation {} to {})\n", before.version, now.version,
+                              before.generation, now.generation));
+  }
+  if (!now.former_program) return Status::OK();
+  return Status::FailedPrecondition(
+      "the program that is installed passed its trial and then did not begin; the one before "
+      "serves again, "
+      "with all that was stored: see the instance's log");
+}
+
+}  // namespace
+
+void AddUpgrade(CLI::App& root, Session& session) {
+  CLI::App& upgrade = AddCommand(
+      root,
+      {.name = "upgrade",
+       .description =
+           "Replaces the program of a running instance by the one that is installed now.\n"
+           "Put it where the instance was started from, with mv and not by writing into the file. "
+           "It is tried first;\n"
+           "what is stored stays, and clients notice nothing but a moment's wait.",
+       .json =
+           R"({"version_before", "version", "generation_before", "generation", "former_program"})",
+       .example = R"(a new program, for an instance that runs
+  install vineyardd /usr/local/bin/vineyardd.new && mv /usr/local/bin/vineyardd.new /usr/local/bin/vineyardd
+  vineyardctl upgrade)"});
+  RunWhenChosen(upgrade, session, Upgrade);
+}
+
+}  // namespace vineyard::cli
