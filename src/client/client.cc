@@ -402,6 +402,12 @@ Result<InstanceStatus> Client::GetStatus(const CallOptions& options) {
   status.names = s->names();
   status.connections = s->connections();
   status.waiting = s->waiting();
+  status.spilled_bytes = s->spilled_bytes();
+  status.spilled_blobs = s->spilled_blobs();
+  status.disk_bytes = s->disk_bytes();
+  status.loads = s->loads();
+  status.evictions = s->evictions();
+  status.damaged = s->damaged();
   return status;
 }
 

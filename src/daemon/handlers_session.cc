@@ -40,6 +40,7 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   connection->set_client((*client)->key);
   (*client)->connected = true;
   ReconcileClaims(**client, hello);
+  RestorePins(**client, *volume, hello);
   (*client)->claimed = true;
   if (hello.first_number() > 0) store_.clients().Acknowledge(**client, hello.first_number() - 1);
 
@@ -192,6 +193,10 @@ void Server::Dispatch(Call call, const fb::Request& request) {
       return HandleGetStream(std::move(call), *request.body_as_GetStream());
     case fb::RequestBody::OpenRing: return HandleOpenRing(std::move(call));
     case fb::RequestBody::ShareIdle: return HandleShareIdle(std::move(call));
+    case fb::RequestBody::PlaceObjects:
+      return HandlePlaceObjects(std::move(call), *request.body_as_PlaceObjects());
+    case fb::RequestBody::GetPlaces:
+      return HandleGetPlaces(std::move(call), *request.body_as_GetPlaces());
     case fb::RequestBody::Cancel: return HandleCancel(std::move(call), *request.body_as_Cancel());
     case fb::RequestBody::Hello:
     case fb::RequestBody::NONE: break;
@@ -243,13 +248,21 @@ void Server::HandleStatus(Call call) {
   }
   const uint64_t idle = store_.IdleBytes(call.volume);
   overhead += idle;
+  const store::Spiller::Spilled spilled = store_.SpilledOf(call.volume);
+  store::Spiller::Counts counts;
+  uint64_t on_disk = 0;
+  if (const store::Spiller* spiller = store_.spiller()) {
+    counts = spiller->counts();
+    on_disk = spiller->disk().figures().bytes;
+  }
   flatbuffers::FlatBufferBuilder b(256);
   const auto deployment = b.CreateString(options_.deployment);
   const auto status = fb::CreateStatusInfo(
-      b, deployment, call.volume.usage() - idle, store_.LimitOf(call.volume),
+      b, deployment, call.volume.usage() - idle - spilled.bytes, store_.LimitOf(call.volume),
       store_.budget().held(), store_.lingering_bytes(), overhead, store_.budget().limit(),
       call.volume.objects(), call.volume.blobs(), call.volume.names().size(), connections_.size(),
-      store_.waiting() + waiters_.size(), store_.budget().spare());
+      store_.waiting() + waiters_.size(), store_.budget().spare(), spilled.bytes, spilled.extents,
+      on_disk, counts.loads, counts.evictions, counts.damaged);
   call.reply.Send(b, fb::ReplyBody::StatusInfo, status.Union());
 }
 

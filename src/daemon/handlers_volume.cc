@@ -101,9 +101,10 @@ void Server::HandleListVolumes(Call call) {
     for (const auto& [raw, connection] : connections_) connections += connection->volume() == id;
     const auto name = b.CreateString(volume->name());
     const auto socket = b.CreateString(path);
-    list.push_back(fb::CreateVolumeEntry(b, name, socket, volume->quota(),
-                                         volume->usage() - store_.IdleBytes(*volume),
-                                         volume->objects(), volume->names().size(), connections));
+    list.push_back(fb::CreateVolumeEntry(
+        b, name, socket, volume->quota(),
+        volume->usage() - store_.IdleBytes(*volume) - store_.SpilledOf(*volume).bytes,
+        volume->objects(), volume->names().size(), connections));
   }
   const auto volumes = fb::CreateVolumes(b, b.CreateVector(list));
   call.reply.Send(b, fb::ReplyBody::Volumes, volumes.Union());
