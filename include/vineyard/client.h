@@ -164,6 +164,26 @@ struct InstanceStatus {
   uint64_t waiting = 0;  ///< Requests that wait for memory or a name.
   /// The program that is installed did not get so far as to serve: the one that served before it runs.
   bool former_program = false;
+  uint64_t spilled_bytes = 0;  ///< Of this volume, on the disk only: not in memory_usage.
+  uint64_t spilled_blobs = 0;
+  uint64_t disk_bytes = 0;  ///< Of all volumes' files; copies of what is in memory are among them.
+  uint64_t loads = 0;       ///< Blobs brought back since the engine began.
+  uint64_t evictions = 0;
+  uint64_t damaged = 0;  ///< Blobs that could not be brought back.
+};
+
+struct LoadOptions {
+  std::optional<Timeout> timeout;
+  /// They stay in memory until Unpin, or the end of this client.
+  bool pin = false;
+};
+
+/// Where the large parts of an object, or of a blob, lie. What is small is always in memory.
+struct Places {
+  uint64_t memory_bytes = 0;
+  uint64_t spilled_bytes = 0;  ///< On the disk only: a get brings them back.
+  bool in_use = false;         ///< A program has some of it mapped.
+  bool pinned = false;         ///< A client has some of it pinned.
 };
 
 /// Who may open a socket, as far as its own file says it; the folders above it count too.
@@ -280,6 +300,18 @@ class Client {
   Result<NameInfo> GetName(std::string_view name, const GetOptions& options = {});
   Status DropName(std::string_view name, const NameOptions& options = {});
   Result<std::vector<NameInfo>> ListNames(const ListNamesOptions& options = {});
+
+  // ---- memory and disk
+
+  /// Brings what lies on the disk back to memory, members included, as a get of each would.
+  /// kOutOfMemory: there is no room for all of it together; kCorrupted: a file is damaged.
+  Status Load(std::span<const ObjectId> ids, const LoadOptions& options = {});
+  /// Takes back this client's pins.
+  Status Unpin(std::span<const ObjectId> ids, const CallOptions& options = {});
+  /// Moves them to the disk now. kFailedPrecondition where some are mapped or pinned, or the instance has no
+  /// disk; kOutOfMemory: the disk is full. The others are gone from memory all the same.
+  Status Evict(std::span<const ObjectId> ids, const CallOptions& options = {});
+  Result<Places> GetPlaces(ObjectId id, const CallOptions& options = {});
 
   // ---- streams (stream.h)
 

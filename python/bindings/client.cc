@@ -225,6 +225,37 @@ void BindObjects(nb::class_<PyClient>& c) {
           nb::arg("id"), nb::arg("labels"), nb::arg("timeout") = nb::none());
 }
 
+void BindPlaces(nb::class_<PyClient>& c) {
+  c.def(
+       "load",
+       [](PyClient& self, const std::vector<ObjectId>& ids, bool pin, Seconds timeout) {
+         LoadOptions options{ToTimeout(timeout), pin};
+         Check(Unlocked([&] { return self.client->Load(ids, options); }));
+       },
+       nb::arg("ids"), nb::arg("pin") = false, nb::arg("timeout") = nb::none())
+      .def(
+          "unpin",
+          [](PyClient& self, const std::vector<ObjectId>& ids, Seconds timeout) {
+            CallOptions options{ToTimeout(timeout)};
+            Check(Unlocked([&] { return self.client->Unpin(ids, options); }));
+          },
+          nb::arg("ids"), nb::arg("timeout") = nb::none())
+      .def(
+          "evict",
+          [](PyClient& self, const std::vector<ObjectId>& ids, Seconds timeout) {
+            CallOptions options{ToTimeout(timeout)};
+            Check(Unlocked([&] { return self.client->Evict(ids, options); }));
+          },
+          nb::arg("ids"), nb::arg("timeout") = nb::none())
+      .def(
+          "places",
+          [](PyClient& self, ObjectId id, Seconds timeout) {
+            CallOptions options{ToTimeout(timeout)};
+            return Unwrap(Unlocked([&] { return self.client->GetPlaces(id, options); }));
+          },
+          nb::arg("id"), nb::arg("timeout") = nb::none());
+}
+
 void BindMemory(nb::class_<PyClient>& c) {
   c.def(
        "allocate",
@@ -408,6 +439,7 @@ void BindClient(nb::module_& m) {
   c.def("__init__", &Connect, nb::arg("socket"), nb::arg("timeout") = 60.0,
         nb::arg("wait_for_instance") = 0.0);
   BindObjects(c);
+  BindPlaces(c);
   BindMemory(c);
   BindBlobs(c);
   BindNames(c);

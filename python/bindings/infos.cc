@@ -83,6 +83,18 @@ void BindInfos(nb::module_& m) {
                ", objects=" + std::to_string(self.objects) + ")";
       });
 
+  nb::class_<Places>(m, "Places")
+      .def_ro("memory_bytes", &Places::memory_bytes)
+      .def_ro("spilled_bytes", &Places::spilled_bytes)
+      .def_ro("in_use", &Places::in_use)
+      .def_ro("pinned", &Places::pinned)
+      .def("__repr__", [](const Places& self) {
+        return "Places(memory_bytes=" + std::to_string(self.memory_bytes) +
+               ", spilled_bytes=" + std::to_string(self.spilled_bytes) +
+               ", in_use=" + (self.in_use ? "True" : "False") +
+               ", pinned=" + (self.pinned ? "True" : "False") + ")";
+      });
+
   nb::class_<InstanceStatus>(m, "InstanceStatus")
       .def_ro("instance_uuid", &InstanceStatus::instance_uuid)
       .def_ro("instance_id", &InstanceStatus::instance_id)
@@ -104,6 +116,12 @@ void BindInfos(nb::module_& m) {
       .def_ro("connections", &InstanceStatus::connections)
       .def_ro("ipc_connections", &InstanceStatus::connections)
       .def_prop_ro("rpc_connections", [](const InstanceStatus&) { return 0; })
+      .def_ro("spilled_bytes", &InstanceStatus::spilled_bytes)
+      .def_ro("spilled_blobs", &InstanceStatus::spilled_blobs)
+      .def_ro("disk_bytes", &InstanceStatus::disk_bytes)
+      .def_ro("loads", &InstanceStatus::loads)
+      .def_ro("evictions", &InstanceStatus::evictions)
+      .def_ro("damaged", &InstanceStatus::damaged)
       .def_ro("waiting", &InstanceStatus::waiting)
       .def_ro("deferred_requests", &InstanceStatus::waiting)
       .def("__repr__", [](const InstanceStatus& self) {

@@ -44,12 +44,13 @@ def _own_environment():
 
 
 @contextlib.contextmanager
-def running_instance(size="256Mi", **options):
+def running_instance(size="256Mi", arguments=(), **options):
     """A vineyardd in a directory of its own, ended at the end."""
     instance = Instance.start(
         size=size,
         exit_with=os.getpid(),
-        arguments=["--huge_pages=off"],  # the machine's switches are not the tests' business
+        # The machine's switches are not the tests' business.
+        arguments=["--huge_pages=off", *arguments],
         **options,
     )
     try:

@@ -289,9 +289,36 @@ class InstanceStatus:
     @property
     def rpc_connections(self) -> int: ...
     @property
+    def spilled_bytes(self) -> int:
+        """Of this volume, on the disk only: not in `memory_usage`."""
+    @property
+    def spilled_blobs(self) -> int: ...
+    @property
+    def disk_bytes(self) -> int:
+        """Of all volumes' files; copies of what is in memory are among them."""
+    @property
+    def loads(self) -> int: ...
+    @property
+    def evictions(self) -> int: ...
+    @property
+    def damaged(self) -> int:
+        """Blobs that could not be brought back from the disk."""
+    @property
     def waiting(self) -> int: ...
     @property
     def deferred_requests(self) -> int: ...
+
+class Places:
+    """Where the large parts of an object lie. What is small is always in memory."""
+
+    @property
+    def memory_bytes(self) -> int: ...
+    @property
+    def spilled_bytes(self) -> int: ...
+    @property
+    def in_use(self) -> bool: ...
+    @property
+    def pinned(self) -> bool: ...
 
 class Client:
     """A connection to one volume. Any thread may use it; a call that waits holds up no other."""
@@ -358,6 +385,12 @@ class Client:
     def set_labels(
         self, id: ObjectID, labels: dict[str, str], timeout: float | None = None
     ) -> None: ...
+    def load(
+        self, ids: builtins.list[ObjectID], pin: bool = False, timeout: float | None = None
+    ) -> None: ...
+    def unpin(self, ids: builtins.list[ObjectID], timeout: float | None = None) -> None: ...
+    def evict(self, ids: builtins.list[ObjectID], timeout: float | None = None) -> None: ...
+    def places(self, id: ObjectID, timeout: float | None = None) -> Places: ...
     def make_allocator(self, threshold: int, limit: int) -> Allocator:
         """`limit` 0: half of what the volume may hold."""
     def allocate(self, size: int, timeout: float | None = None) -> Memory:

@@ -18,6 +18,7 @@ from vineyard.calls.memory import MemoryCalls
 from vineyard.calls.names import NameCalls
 from vineyard.calls.noting import NotingCore
 from vineyard.calls.objects import ObjectCalls
+from vineyard.calls.places import PlaceCalls
 from vineyard.calls.refs import Ref, to_id, to_name
 from vineyard.calls.sharing import NO_OPTIONS, PutOptions, note, store
 from vineyard.calls.streams import StreamCalls
@@ -49,7 +50,14 @@ _READ = _Access()
 
 
 class Client(
-    ManyCalls, ObjectCalls, NameCalls, BlobCalls, MemoryCalls, StreamCalls, ElsewhereCalls
+    ManyCalls,
+    ObjectCalls,
+    NameCalls,
+    BlobCalls,
+    MemoryCalls,
+    PlaceCalls,
+    StreamCalls,
+    ElsewhereCalls,
 ):
     """A connection to one volume of an instance. Programs get it from `vineyard.connect`.
 

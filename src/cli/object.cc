@@ -99,12 +99,17 @@ struct RmOptions {
   bool shallow = false;
 };
 
-Status Rm(Session& session, const RmOptions& options) {
+Result<std::vector<ObjectId>> ParseIds(const std::vector<std::string>& texts) {
   std::vector<ObjectId> ids;
-  for (const std::string& text : options.ids) {
+  for (const std::string& text : texts) {
     VY_ASSIGN_OR_RETURN(const ObjectId id, ParseId(text));
     ids.push_back(id);
   }
+  return ids;
+}
+
+Status Rm(Session& session, const RmOptions& options) {
+  VY_ASSIGN_OR_RETURN(const std::vector<ObjectId> ids, ParseIds(options.ids));
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
   VY_ASSIGN_OR_RETURN(const uint64_t deleted,
                       client.Delete(ids, {.deep = !options.shallow, .force = options.force}));
@@ -113,6 +118,26 @@ Status Rm(Session& session, const RmOptions& options) {
   } else {
     Session::Say(fmt::format("deleted {}", Count(deleted, "object")));
   }
+  return Status::OK();
+}
+
+struct PlaceOptions {
+  std::vector<std::string> ids;
+};
+
+Status Evict(Session& session, const PlaceOptions& options) {
+  VY_ASSIGN_OR_RETURN(const std::vector<ObjectId> ids, ParseIds(options.ids));
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  VY_RETURN_IF_ERROR(client.Evict(ids));
+  Session::Say(fmt::format("{} on the disk", Count(ids.size(), "object")));
+  return Status::OK();
+}
+
+Status Load(Session& session, const PlaceOptions& options) {
+  VY_ASSIGN_OR_RETURN(const std::vector<ObjectId> ids, ParseIds(options.ids));
+  VY_ASSIGN_OR_RETURN(Client client, session.Connect());
+  VY_RETURN_IF_ERROR(client.Load(ids));
+  Session::Say(fmt::format("{} in memory", Count(ids.size(), "object")));
   return Status::OK();
 }
 
@@ -170,6 +195,32 @@ void AddRm(CLI::App& object, Session& session) {
   rm.add_flag("--shallow", options.shallow, "members stay, also where nothing else refers to them");
 }
 
+void RunWhenChosenWithIds(CLI::App& verb, Session& session,
+                          Status (*action)(Session&, const PlaceOptions&)) {
+  PlaceOptions& options = RunWhenChosen(verb, session, action);
+  verb.add_option("ID", options.ids, "as 'vineyardctl object ls' shows it")->required();
+}
+
+void AddPlaces(CLI::App& object, Session& session) {
+  CLI::App& evict = AddCommand(
+      object, {.name = "evict",
+               .description = "Moves objects from memory to the instance's disk now.\n"
+                              "It does so by itself when memory is short; what a program has "
+                              "mapped or pinned stays.",
+               .json = {},
+               .example = R"(make room before a large job
+  vineyardctl object evict o0000000000000001 o0000000000000002)"});
+  RunWhenChosenWithIds(evict, session, Evict);
+  CLI::App& load =
+      AddCommand(object, {.name = "load",
+                          .description = "Brings objects back from the instance's disk to memory.\n"
+                                         "A get does so by itself.",
+                          .json = {},
+                          .example = R"(before those who need it begin
+  vineyardctl object load o0000000000000001)"});
+  RunWhenChosenWithIds(load, session, Load);
+}
+
 }  // namespace
 
 void AddObject(CLI::App& root, Session& session) {
@@ -183,6 +234,7 @@ void AddObject(CLI::App& root, Session& session) {
   AddLs(object, session);
   AddGet(object, session);
   AddRm(object, session);
+  AddPlaces(object, session);
 }
 
 }  // namespace vineyard::cli

@@ -31,7 +31,13 @@ nlohmann::json StatusJson(const InstanceStatus& status, const std::string& socke
           {"blobs", status.blobs},
           {"names", status.names},
           {"connections", status.connections},
-          {"waiting", status.waiting}};
+          {"waiting", status.waiting},
+          {"spilled_bytes", status.spilled_bytes},
+          {"spilled_blobs", status.spilled_blobs},
+          {"disk_bytes", status.disk_bytes},
+          {"loads", status.loads},
+          {"evictions", status.evictions},
+          {"damaged", status.damaged}};
 }
 
 std::string StatusText(const InstanceStatus& status, const std::string& socket) {
@@ -59,6 +65,17 @@ std::string StatusText(const InstanceStatus& status, const std::string& socket) 
   sheet.Add("  lingering", FormatBytes(status.memory_lingering) + ", deleted but still mapped");
   sheet.Add("  overhead", FormatBytes(status.memory_overhead));
   sheet.Add("memory ready", FormatBytes(status.memory_ready) + ", free, with its pages made");
+  if (status.disk_bytes > 0 || status.evictions > 0 || status.damaged > 0) {
+    sheet.Add("spilled", fmt::format("{} of this volume, in {}", FormatBytes(status.spilled_bytes),
+                                     Count(status.spilled_blobs, "blob")));
+    sheet.Add("on disk",
+              fmt::format("{}, of all volumes; {}, {}", FormatBytes(status.disk_bytes),
+                          Count(status.evictions, "eviction"), Count(status.loads, "load")));
+    if (status.damaged > 0) {
+      sheet.Add("damaged",
+                Count(status.damaged, "blob") + " could not be brought back: see the log");
+    }
+  }
   sheet.Add("objects", fmt::to_string(status.objects));
   sheet.Add("blobs", fmt::to_string(status.blobs));
   sheet.Add("names", fmt::to_string(status.names));
@@ -89,7 +106,8 @@ void AddStatus(CLI::App& root, Session& session) {
        .json = R"({"socket", "volume", "instance_uuid", "instance_id", "version", "deployment",
   "generation", "former_program", "read_only", "memory_usage", "memory_limit", "memory_held", "memory_lingering",
   "memory_overhead", "memory_ready", "instance_limit", "objects", "blobs", "names",
-  "connections", "waiting"}, sizes in bytes)",
+  "connections", "waiting", "spilled_bytes", "spilled_blobs", "disk_bytes", "loads",
+  "evictions", "damaged"}, sizes in bytes)",
        .example = R"(wait until an instance answers, then see how much is free
   vineyardctl status --socket /tmp/vineyard.sock --wait 10s
   vineyardctl status -o json | jq '.memory_limit - .memory_usage')"});

@@ -43,6 +43,10 @@ class CatalogReader {
 
   /// Two loads and some: whether what was read may be believed. Ask after reading.
   [[nodiscard]] bool IsAlive() const;
+  /// The instance wants back what is mapped and not used.
+  [[nodiscard]] bool MemoryIsShort() const {
+    return header_ != nullptr && header_->memory_is_short.load(std::memory_order_relaxed) != 0;
+  }
 
   struct Wanted {
     std::vector<uint32_t> arenas;

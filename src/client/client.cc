@@ -405,6 +405,12 @@ Result<InstanceStatus> Client::GetStatus(const CallOptions& options) {
   status.connections = s->connections();
   status.waiting = s->waiting();
   status.former_program = s->former_program();
+  status.spilled_bytes = s->spilled_bytes();
+  status.spilled_blobs = s->spilled_blobs();
+  status.disk_bytes = s->disk_bytes();
+  status.loads = s->loads();
+  status.evictions = s->evictions();
+  status.damaged = s->damaged();
   return status;
 }
 

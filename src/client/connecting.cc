@@ -106,8 +106,9 @@ Status Connection::SayHello(Lock& lock, os::TimePoint deadline) {
         const std::vector<uint64_t> reserved(reservations_.begin(), reservations_.end());
         const auto reservations = b.CreateVector(reserved);
         const auto mapped = b.CreateVector(extents_.mapped());
+        const auto pinned = b.CreateVector(std::vector<uint64_t>(pinned_.begin(), pinned_.end()));
         return fb::CreateHello(b, wire::kProtocolVersion, &token, Acknowledged() + 1, reservations,
-                               mapped)
+                               mapped, pinned)
             .Union();
       });
   const uint64_t id = next_id_++;
@@ -135,6 +136,7 @@ Status Connection::SayHello(Lock& lock, os::TimePoint deadline) {
     // Another instance began at this socket: its ids may be the same, what they mean is not.
     extents_.Forget();
     reservations_.clear();
+    pinned_.clear();
   }
   facts_ = {wire::ToString(welcome->volume()),
             wire::ToString(welcome->instance_uuid()),

@@ -176,6 +176,16 @@ void Connection::RemoveReservation(uint64_t blob) {
   reservations_.erase(blob);
 }
 
+void Connection::NotePinned(std::span<const ObjectId> ids) {
+  const Lock lock(mutex_);
+  for (const ObjectId id : ids) pinned_.insert(id.value());
+}
+
+void Connection::NoteUnpinned(std::span<const ObjectId> ids) {
+  const Lock lock(mutex_);
+  for (const ObjectId id : ids) pinned_.erase(id.value());
+}
+
 // A thread that holds the lock may be waiting for the very thread that is here, or be it.
 void Connection::GiveBack(ObjectId blob) {
   constexpr int kAttempts = 100;

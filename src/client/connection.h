@@ -99,6 +99,9 @@ class Connection {
   /// Gives a reservation back, now or with the next request: also from within a signal's handler that
   /// runs while this connection waits.
   void GiveBack(ObjectId blob);
+  /// What it has pinned is told to the next engine.
+  void NotePinned(std::span<const ObjectId> ids);
+  void NoteUnpinned(std::span<const ObjectId> ids);
   WritingHabit& habit() { return habit_; }
   [[nodiscard]] const WritingHabit& habit() const { return habit_; }
 
@@ -179,6 +182,7 @@ class Connection {
   template <typename Reading>
   Result<Outcome> ReadWith(const Reading& read, os::TimePoint deadline);
   bool MayBeStored(ObjectId blob);
+  bool MemoryIsShort();
   Status OpenParts(const CatalogReader::Wanted& wanted, os::TimePoint deadline);
 
   const ConnectOptions options_;
@@ -212,6 +216,7 @@ class Connection {
   uint64_t next_number_ = 1;
   uint32_t window_ = 1;
   std::set<uint64_t> reservations_;
+  std::set<uint64_t> pinned_;
   Facts facts_;
   flatbuffers::FlatBufferBuilder builder_{512};
 
@@ -222,7 +227,8 @@ class Connection {
   std::mutex given_back_mutex_;  // taken after mutex_, if both
   std::vector<uint64_t> given_back_;
 
-  ExtentCache extents_{[this](ObjectId blob) { return MayBeStored(blob); }};
+  ExtentCache extents_{[this](ObjectId blob) { return MayBeStored(blob); },
+                       [this] { return MemoryIsShort(); }};
   WritingHabit habit_;
 };
 

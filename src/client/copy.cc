@@ -94,7 +94,8 @@ Status CopyAll(std::span<const CopyJob> jobs, const CopyOptions& options) {
   const Copy copy = total >= kPastCaches ? StreamCopy : CachedCopy;
   const size_t piece = total >= kPastCaches ? kPiece : kSmallPiece;
   // Long stretches: threads that take turns in one file hinder one another.
-  const size_t length = (total / threads + 4095) / 4096 * 4096;
+  const size_t each = total / threads + (total % threads == 0 ? 0 : 1);
+  const size_t length = (each + 4095) / 4096 * 4096;
   std::array<Share, kMostThreads> shares;
   for (size_t i = 0; i < threads; ++i) {
     shares[i].next = std::min(total, i * length);

@@ -53,6 +53,19 @@ TEST(StreamCopy, CopiesEverySizeAtEveryAlignmentAndNothingBeside) {
   }
 }
 
+// The threads' shares are whole pages: whatever does not divide must be in one of them too.
+TEST(CopyAll, CopiesTheLastBytesHoweverManyThreadsShareThem) {
+  for (const size_t pages : {4 * kMi, 6 * kMi, 8 * kMi, 16 * kMi}) {
+    for (const size_t more : {0, 1, 2, 3, 4, 5, 4095}) {
+      const std::vector<std::byte> from(pages + more, std::byte{0x5a});
+      std::vector<std::byte> to(from.size());
+      const CopyJob job{to.data(), from};
+      ASSERT_OK(CopyAll({&job, 1}));
+      EXPECT_TRUE(to == from) << pages << " + " << more;
+    }
+  }
+}
+
 TEST(CopyAll, CopiesJobsOfEverySizeWholly) {
   for (const size_t large : {size_t{0}, size_t{100}, 5 * kMi + 3, 37 * kMi + 77}) {
     const std::vector<std::vector<std::byte>> from = {Random(large, 1), Random(0, 2),

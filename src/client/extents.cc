@@ -20,7 +20,8 @@ constexpr int kLooksPerRound = 100;  // what was not asked for in a whole round 
 
 }  // namespace
 
-ExtentCache::ExtentCache(IsStored is_stored) : is_stored_(std::move(is_stored)) {
+ExtentCache::ExtentCache(IsStored is_stored, IsShort memory_is_short)
+    : is_stored_(std::move(is_stored)), memory_is_short_(std::move(memory_is_short)) {
   BeforeFork::Add(this, [this] { DropIdle(); });
 }
 
@@ -61,6 +62,7 @@ ExtentCache::SharedExtent ExtentCache::Add(ObjectId blob, os::Mapping mapping, u
 // As far as there is room: what comes late is kept no longer than its Blobs. REQUIRES: mutex_ held.
 void ExtentCache::MakeRecent(Entry& entry, SharedExtent extent) {
   if (recent_ >= kMostRecent || recent_bytes_ + extent->size > kMostRecentBytes) return;
+  if (memory_is_short_()) return;
   if (!watcher_.joinable()) {
     try {
       const os::SignalsBlocked blocked;  // they are for the program's own threads
@@ -95,8 +97,9 @@ void ExtentCache::WatchRecent(const std::stop_token& stop) {
     some_recent_.wait_for(lock, stop, kPerLook, [] { return false; });
     if (stop.stop_requested()) return;
     const bool round_ends = look % kLooksPerRound == 0;
+    const bool all = memory_is_short_();
     auto gone = TakeRecent([&](uint64_t blob, const Entry& entry) {
-      return (round_ends && !entry.used) || !is_stored_(ObjectId(blob));
+      return all || (round_ends && !entry.used) || !is_stored_(ObjectId(blob));
     });
     if (round_ends) {
       for (auto& [blob, entry] : mapped_) entry.used = false;

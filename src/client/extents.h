@@ -101,8 +101,10 @@ class ExtentCache {
  public:
   /// Whether a blob is still in the store, found out without a request.
   using IsStored = std::function<bool(ObjectId)>;
+  /// Whether the instance needs memory that lies in mappings which nothing uses.
+  using IsShort = std::function<bool()>;
 
-  explicit ExtentCache(IsStored is_stored);
+  ExtentCache(IsStored is_stored, IsShort memory_is_short);
   ~ExtentCache();
   ExtentCache(const ExtentCache&) = delete;
   ExtentCache& operator=(const ExtentCache&) = delete;
@@ -139,6 +141,7 @@ class ExtentCache {
   void WatchRecent(const std::stop_token& stop);
 
   const IsStored is_stored_;
+  const IsShort memory_is_short_;
   std::weak_ptr<ExtentOpener> opener_;
   std::shared_ptr<ReleasedIds> released_ = std::make_shared<ReleasedIds>();
 

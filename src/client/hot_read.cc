@@ -54,6 +54,11 @@ bool Connection::MayBeStored(ObjectId blob) {
   return catalog_.Read(blob, &copy) != Outcome::kMiss;
 }
 
+bool Connection::MemoryIsShort() {
+  const std::lock_guard lock(reader_mutex_);
+  return catalog_.MemoryIsShort();
+}
+
 Status Connection::OpenParts(const CatalogReader::Wanted& wanted, os::TimePoint deadline) {
   const Outgoing open =
       Question(fb::RequestBody::OpenCatalog, [&](flatbuffers::FlatBufferBuilder& b, uint64_t) {

@@ -68,10 +68,15 @@ Status TakeExtents(Connection& connection, Answer& answer, std::vector<SharedExt
 // about 10 ms, where another request takes 0.05.
 constexpr size_t kExtentsAtOnce = 8;
 
-Outgoing OpenRequest(std::span<const uint64_t> blobs) {
-  return Question(fb::RequestBody::OpenExtents, [blobs](FlatBufferBuilder& b, uint64_t) {
-    return fb::CreateOpenExtents(b, b.CreateVector(blobs.data(), blobs.size())).Union();
+// The instance may have to wait for memory, or for its disk.
+Result<Answer> AskForExtents(Connection& connection, std::span<const uint64_t> blobs,
+                             os::TimePoint deadline) {
+  const Outgoing open = Question(fb::RequestBody::OpenExtents, [&](FlatBufferBuilder& b, uint64_t) {
+    return fb::CreateOpenExtents(b, b.CreateVector(blobs.data(), blobs.size()),
+                                 MillisecondsUntil(deadline))
+        .Union();
   });
+  return connection.Call(open, WithGrace(deadline));
 }
 
 struct Asked {
@@ -106,9 +111,10 @@ std::optional<Timeout> TimeLeft(const RecordCopy& name) {
 Result<Asked> AskById(Connection& connection, ObjectId id, bool open_extents,
                       os::TimePoint deadline) {
   const Outgoing request = Question(fb::RequestBody::Get, [&](FlatBufferBuilder& b, uint64_t) {
-    return fb::CreateGet(b, id.value(), 0, false, 0, open_extents).Union();
+    return fb::CreateGet(b, id.value(), 0, false, MillisecondsUntil(deadline), open_extents)
+        .Union();
   });
-  VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(request, deadline));
+  VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(request, WithGrace(deadline)));
   return ReadAnswer(connection, std::move(answer));
 }
 
@@ -118,8 +124,7 @@ Result<Asked> AskByName(Connection& connection, std::string_view name, bool wait
     const auto text = b.CreateString(name.data(), name.size());
     return fb::CreateGet(b, 0, text, wait, MillisecondsUntil(deadline), open_extents).Union();
   });
-  VY_ASSIGN_OR_RETURN(Answer answer,
-                      connection.Call(request, wait ? WithGrace(deadline) : deadline));
+  VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(request, WithGrace(deadline)));
   return ReadAnswer(connection, std::move(answer));
 }
 
@@ -141,7 +146,7 @@ Result<std::vector<SharedExtent>> OpenExtents(Connection& connection,
   for (std::span<const uint64_t> left(missing); !left.empty();) {
     const std::span<const uint64_t> now = left.first(std::min(left.size(), kExtentsAtOnce));
     left = left.subspan(now.size());
-    VY_ASSIGN_OR_RETURN(Answer answer, connection.Call(OpenRequest(now), deadline));
+    VY_ASSIGN_OR_RETURN(Answer answer, AskForExtents(connection, now, deadline));
     VY_RETURN_IF_ERROR(TakeExtents(connection, answer, &extents));
   }
   return extents;
@@ -263,7 +268,7 @@ std::vector<SharedExtent> MapAhead(Connection& connection, std::span<const Objec
 
 Result<os::Mapping> MapPrivate(Connection& connection, ObjectId blob, os::TimePoint deadline) {
   const std::vector<uint64_t> blobs{blob.value()};
-  VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(OpenRequest(blobs), deadline));
+  VY_ASSIGN_OR_RETURN(const Answer answer, AskForExtents(connection, blobs, deadline));
   const fb::Got* got = answer.reply().body_as_Got();
   if (got == nullptr) return Status::Protocol("the instance's answer to a get is none");
   if (got->extents() == nullptr || got->extents()->size() != 1) {

@@ -93,13 +93,11 @@ Status ReadOldFlags(Config& config) {
     config.notices.push_back(
         fmt::format("{} has no meaning in this version: {}", value->where, old.reason));
   }
-  const Config defaults;
-  if (config.spill_path != defaults.spill_path ||
-      config.spill_lower_rate != defaults.spill_lower_rate ||
-      config.spill_upper_rate != defaults.spill_upper_rate) {
-    config.notices.emplace_back(
-        "--spill_path and its rates: spilling does nothing yet; what does not fit into --size "
-        "waits or is refused");
+  for (const char* name : {"spill_limit", "spill_lower_rate", "spill_upper_rate"}) {
+    const GivenValue* value = Find(config.given, name);
+    if (value == nullptr || !config.spill_path.empty()) continue;
+    config.notices.push_back(
+        fmt::format("{} has no effect without --spill_path: nothing is spilled", value->where));
   }
   return Status::OK();
 }
@@ -203,11 +201,11 @@ Result<Config> Config::Load(std::span<const char* const> args, const Environment
   }
   if (config.action == Action::kPrintHelp || config.action == Action::kPrintVersion) return config;
 
-  // As of old, the first two say with an empty value what they say when they are not given; the third, so that what
-  // --print-config says can be read.
-  std::erase_if(config.given, [](const auto& entry) {
-    return entry.second.value.empty() && (entry.first == "size" || entry.first == "spill_path" ||
-                                          entry.first == "read_only_socket");
+  // As of old, some of these say with an empty value what they say when they are not given; read_only_socket, so that
+  // what --print-config says can be read.
+  constexpr std::array kMayBeEmpty = {"size", "spill_path", "spill_limit", "read_only_socket"};
+  std::erase_if(config.given, [&](const auto& entry) {
+    return entry.second.value.empty() && std::ranges::find(kMayBeEmpty, entry.first) != kMayBeEmpty.end();
   });
   if (environment.memory) config.memory_bytes = environment.memory->limit();
   VY_RETURN_IF_ERROR(CheckCharacters(config.given));
@@ -248,6 +246,18 @@ Status Config::Validate() const {
                     spill_lower_rate, spill_upper_rate));
   }
   return Status::OK();
+}
+
+// One component. Two sockets whose names differ in their slashes only would share it: the second instance is
+// refused, as the folder is held.
+std::string Config::SpillFolder() const {
+  constexpr size_t kMostName = 200;
+  std::string name = socket;
+  std::ranges::replace(name, '/', '-');
+  name.erase(0, name.find_first_not_of('-'));
+  if (name.starts_with('.')) name.insert(0, "_");
+  if (name.size() > kMostName) name.erase(0, name.size() - kMostName);
+  return name;
 }
 
 std::string Config::Print() const {

@@ -44,6 +44,10 @@ struct Config {
   /// it. The result has been validated, unless it asks for help or the version only.
   static Result<Config> Load(std::span<const char* const> args, const Environment& environment);
 
+  /// The folder of this instance in spill_path: that of its socket, so that the next one at that socket finds
+  /// it.
+  [[nodiscard]] std::string SpillFolder() const;
+
   /// What no single value shows: values that contradict each other or the machine.
   [[nodiscard]] Status Validate() const;
 
@@ -69,9 +73,9 @@ struct Config {
   log::Level log_level = log::Level::kInfo;
   log::Format log_format = log::Format::kText;
 
-  // Read and checked, and without effect as yet.
-  std::string spill_path;
-  double spill_lower_rate = 0.3;
+  std::string spill_path;               ///< Absolute; empty: nothing is spilled.
+  std::optional<uint64_t> spill_limit;  ///< Bytes; nullopt: what the disk has.
+  double spill_lower_rate = 0.3;        ///< Shares of size.
   double spill_upper_rate = 0.8;
 
   /// What the user should know about flags that do nothing, a line each, to be said at the start.

@@ -170,11 +170,32 @@ TEST_F(ConfigTest, EveryOldFlagIsAcceptedAndSaysThatItDoesNothing) {
     EXPECT_THAT(Loaded({name.c_str(), value}).notices,
                 ElementsAre(StartsWith(name + " has no meaning in this version: ")));
   }
-  EXPECT_THAT(Loaded({"--spill_path", "/tmp/spill", "--spill_upper_rate=0.7"}).notices,
-              ElementsAre(HasSubstr("spilling does nothing yet")));
+}
+
+TEST_F(ConfigTest, WhatIsSpilledHasAPlaceALimitAndMarks) {
+  const Config none = Loaded({});
+  EXPECT_EQ(none.spill_path, "");
+  EXPECT_EQ(none.spill_limit, std::nullopt);
+  EXPECT_EQ(Loaded({"--spill_path="}).spill_path, "");
+  const Config config = Loaded({"--spill_path", "spill/", "--spill_limit=2Gi",
+                                "--spill_lower_rate=0.5", "--spill_upper_rate=0.7"});
+  EXPECT_THAT(config.notices, IsEmpty());
+  EXPECT_EQ(config.spill_path, "/here/spill/");
+  EXPECT_EQ(config.spill_limit, uint64_t{2} << 30);
+  EXPECT_EQ(config.spill_lower_rate, 0.5);
+  EXPECT_THAT(Refused({"--spill_limit=much"}), HasSubstr("--spill_limit"));
   EXPECT_THAT(Loaded({"--spill_upper_rate=0.7"}).notices,
-              ElementsAre(HasSubstr("does nothing yet")));
-  EXPECT_THAT(Loaded({"--spill_path=", "--spill_upper_rate=0.8"}).notices, IsEmpty());
+              ElementsAre(HasSubstr("no effect without --spill_path")));
+}
+
+// The next instance at the socket has to find what this one has left.
+TEST_F(ConfigTest, TheFolderOfSpilledObjectsIsCalledAfterTheSocket) {
+  const auto folder = [&](const char* socket) {
+    return Loaded({"--socket", socket, "--spill_path=/s"}).SpillFolder();
+  };
+  EXPECT_EQ(folder("/var/run/vineyard.sock"), "var-run-vineyard.sock");
+  EXPECT_EQ(folder("/.hidden"), "_.hidden");
+  EXPECT_EQ(folder(("/" + std::string(250, 'x')).c_str()).size(), 200U);
 }
 
 TEST_F(ConfigTest, WithoutMemoryOrHomeThereIsNoDefault) {

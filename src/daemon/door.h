@@ -33,6 +33,7 @@ constexpr bool OnlyReads(fb::RequestBody request) {
     case fb::RequestBody::ListObjects:
     case fb::RequestBody::GetStatus:
     case fb::RequestBody::GetStream:
+    case fb::RequestBody::GetPlaces:
     case fb::RequestBody::OpenRing:
     case fb::RequestBody::Cancel:
     case fb::RequestBody::Goodbye: return true;
@@ -56,6 +57,7 @@ constexpr bool OnlyReads(fb::RequestBody request) {
     case fb::RequestBody::LeaveStream:
     case fb::RequestBody::DropStream:
     case fb::RequestBody::ShareIdle:
+    case fb::RequestBody::PlaceObjects:
     case fb::RequestBody::Upgrade: return false;
   }
   return false;  // a number that this version does not know

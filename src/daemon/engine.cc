@@ -20,13 +20,16 @@
 #include "daemon/keeper_link.h"
 #include "daemon/program_trial.h"
 #include "daemon/server.h"
+#include "daemon/spill_place.h"
 #include "os/crash_point.h"
 #include "os/huge_pages.h"
 #include "os/memfd.h"
 #include "os/page_toucher.h"
 #include "os/process.h"
 #include "os/sandbox.h"
+#include "spill/crew.h"
 #include "store/recovery.h"
+#include "store/spill_disk.h"
 #include "store/store.h"
 
 namespace vineyard::daemon {
@@ -79,8 +82,9 @@ class LinkedKeeper final : public store::MemoryKeeper {
 class Engine {
  public:
   Engine(const Config& config, Inventory inventory, os::UniqueFd socket,
-         std::shared_ptr<os::PageToucher> toucher)
+         std::shared_ptr<os::PageToucher> toucher, std::shared_ptr<spill::Place> place)
       : config_(config), inventory_(std::move(inventory)), toucher_(std::move(toucher)),
+        place_(std::move(place)),
         link_(io_, std::move(socket), [this] { Stop(1, "the keeper is gone"); }),
         keeper_(link_, [this](const Status& s) { Stop(1, s.ToString()); }) {}
 
@@ -95,6 +99,7 @@ class Engine {
     });
     rings_.Run(io_);
     if (toucher_) toucher_->Stop();
+    if (disk_) disk_->Stop();
     pool_.join();
     server_.reset();
     return exit_code_;
@@ -108,6 +113,9 @@ class Engine {
     options.reserve_memory = config_.reserve_memory;
     options.toucher = toucher_;
     options.after_fault = inventory_.start == KeeperStart::kAfterFault;
+    VY_RETURN_IF_ERROR(OpenDisk());
+    options.disk = disk_.get();
+    options.spill_marks = {.lower = config_.spill_lower_rate, .upper = config_.spill_upper_rate};
     std::copy(std::begin(inventory_.instance), std::end(inventory_.instance), options.instance);
     VY_ASSIGN_OR_RETURN(store_, store::Store::Create(options, keeper_, PoolRunner()));
     std::vector<store::HeldMemory> held;
@@ -122,6 +130,16 @@ class Engine {
     inventory_.items.clear();
     recovery_ = std::make_unique<store::Recovery>(*store_, std::move(held));
     return recovery_->Run([this] { asio::post(io_, [this] { EnsureDefaultVolume(); }); });
+  }
+
+  // Its threads begin in the sandbox.
+  Status OpenDisk() {
+    if (place_ == nullptr) return {};
+    VY_ASSIGN_OR_RETURN(auto crew, spill::Crew::Start({}));
+    disk_ = std::make_unique<store::SpillDisk>(
+        place_, std::move(crew), PoolRunner(),
+        [this](std::function<void()> event) { asio::post(io_, std::move(event)); });
+    return {};
   }
 
   store::RunOnPool PoolRunner() {
@@ -155,7 +173,12 @@ class Engine {
                                                      {"volumes", r.volumes},
                                                      {"objects", r.objects},
                                                      {"names", r.names},
+                                                     {"spilled", r.spilled},
                                                      {"clients", r.clients}});
+    }
+    if (r.orphaned_files > 0) {
+      log::Info("files of spilled objects that are gone are removed",
+                {{"files", r.orphaned_files}, {"folder", place_->path()}});
     }
     for (const std::string& line : r.set_aside) log::Error("set aside", {{"what", line}});
     if (r.set_aside_count > r.set_aside.size()) {
@@ -215,9 +238,11 @@ class Engine {
   const Config& config_;
   Inventory inventory_;
   std::shared_ptr<os::PageToucher> toucher_;  // null: without one
+  std::shared_ptr<spill::Place> place_;       // null: nothing is spilled
   asio::io_context io_{1};
   KeeperLink link_;
   LinkedKeeper keeper_;
+  std::unique_ptr<store::SpillDisk> disk_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<store::Recovery> recovery_;
   std::map<Door, os::UniqueFd> listeners_;
@@ -231,14 +256,25 @@ class Engine {
 // What the engine gives up, and the process that touches pages for it, which is started in between.
 struct Confinement {
   std::shared_ptr<os::PageToucher> toucher;  // null: there is none
+  std::shared_ptr<spill::Place> place;       // null: nothing is to be spilled
   os::SandboxReport report;
 };
 
+Status InSandbox(Status entered) {
+  if (entered.ok()) return entered;
+  return entered.WithContext(
+      "it can't enter its sandbox (report this; --sandbox=off does without)");
+}
+
 Result<Confinement> EnterSandbox(const Config& config) {
-  const os::ReachableFiles files;
+  os::ReachableFiles files;
   const auto confined = config.sandbox ? os::Confined::kYes : os::Confined::kNo;
   Confinement made;
-  if (config.sandbox) VY_RETURN_IF_ERROR(os::GiveUpRights(files, &made.report));
+  if (!config.spill_path.empty()) {
+    VY_ASSIGN_OR_RETURN(made.place, TakeSpillPlace(config));
+    files.folders.push_back(made.place->path());
+  }
+  if (config.sandbox) VY_RETURN_IF_ERROR(InSandbox(os::GiveUpRights(files, &made.report)));
   // Before there are threads, or descriptors that it should not have for a moment.
   auto toucher = os::PageToucher::Start(confined);
   if (toucher.ok()) {
@@ -249,7 +285,7 @@ Result<Confinement> EnterSandbox(const Config& config) {
   }
   if (config.sandbox) {
     const pid_t child = made.toucher ? made.toucher->pid() : -1;
-    VY_RETURN_IF_ERROR(os::RestrictCallsOfEngine(files, child, &made.report));
+    VY_RETURN_IF_ERROR(InSandbox(os::RestrictCallsOfEngine(files, child, &made.report)));
   }
   return made;
 }
@@ -285,14 +321,13 @@ int RunEngine(const Config& config, os::UniqueFd keeper_socket) {
   os::SetProcessName("vineyardd");  // also where it was started by a descriptor
   os::DieWithParent();
   os::IgnoreLeaseSignals();
+  os::IgnoreFileSizeSignal();
   os::RaiseFdLimit();
   const os::HugePageState pages = os::PrepareHugePages(config.huge_pages);
   // From here on this process does not trust itself: even what the keeper sends was made by an engine before.
   auto confinement = EnterSandbox(config);
   if (!confinement.ok()) {
-    log::Error("the engine can't enter its sandbox",
-               {{"why", confinement.status().ToString()},
-                {"mend", "report this; --sandbox=off does without"}});
+    log::Error("the engine can't start", {{"why", confinement.status().ToString()}});
     return 1;
   }
   auto inventory = KeeperLink::ReceiveInventory(keeper_socket);
@@ -303,7 +338,7 @@ int RunEngine(const Config& config, os::UniqueFd keeper_socket) {
   os::LoadCrashPoint(inventory->generation);
   if (inventory->generation <= 1) ReportStart(config, pages, confinement->report);
   return Engine(config, std::move(*inventory), std::move(keeper_socket),
-                std::move(confinement->toucher))
+                std::move(confinement->toucher), std::move(confinement->place))
       .Run();
 }
 

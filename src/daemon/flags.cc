@@ -46,9 +46,16 @@ constexpr std::array kFlags = {
     Flag{
         "sandbox", kSwitch, kEverywhere, "on|off",
         "off: the engine keeps its rights and may make any system call, to debug it (default: on)"},
-    Flag{"spill_path", kValue, kEverywhere, "DIR", "does nothing yet"},
-    Flag{"spill_lower_rate", kValue, kEverywhere, "RATE", "does nothing yet (default: 0.3)"},
-    Flag{"spill_upper_rate", kValue, kEverywhere, "RATE", "does nothing yet (default: 0.8)"},
+    Flag{"spill_path", kValue, kEverywhere, "DIR",
+         "a folder on a local disk to which large objects go when memory is short, and from which "
+         "they come back (default: none)"},
+    Flag{"spill_limit", kValue, kEverywhere, "SIZE",
+         "the most that may lie there (default: what the disk has, but for 5% that stay free)"},
+    Flag{"spill_lower_rate", kValue, kEverywhere, "RATE",
+         "share of --size down to which objects go there once the upper one is passed (default: "
+         "0.3)"},
+    Flag{"spill_upper_rate", kValue, kEverywhere, "RATE",
+         "share of --size from which on objects go there in the background (default: 0.8)"},
     Flag{"meta", kValue, kEverywhere, "local",
          "where metadata lives; anything but local needs a cluster"},
     Flag{"deployment", kValue, kEverywhere, "LABEL", "a label that status shows (default: local)"},

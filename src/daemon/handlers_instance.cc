@@ -41,13 +41,21 @@ void Server::HandleStatus(Call call) {
   }
   const uint64_t idle = store_.IdleBytes(call.volume);
   overhead += idle + heap_shares_.bytes();
+  const store::Spiller::Spilled spilled = store_.SpilledOf(call.volume);
+  store::Spiller::Counts counts;
+  uint64_t on_disk = 0;
+  if (const store::Spiller* spiller = store_.spiller()) {
+    counts = spiller->counts();
+    on_disk = spiller->disk().figures().bytes;
+  }
   flatbuffers::FlatBufferBuilder b(256);
   const auto deployment = b.CreateString(options_.deployment);
   const auto status = fb::CreateStatusInfo(
-      b, deployment, call.volume.usage() - idle, store_.LimitOf(call.volume),
+      b, deployment, call.volume.usage() - idle - spilled.bytes, store_.LimitOf(call.volume),
       store_.budget().held(), store_.lingering_bytes(), overhead, store_.budget().limit(),
       call.volume.objects(), call.volume.blobs(), call.volume.names().size(), connections_.size(),
-      store_.waiting() + waiters_.size(), store_.budget().spare(), options_.former_program);
+      store_.waiting() + waiters_.size(), store_.budget().spare(), options_.former_program,
+      spilled.bytes, spilled.extents, on_disk, counts.loads, counts.evictions, counts.damaged);
   call.reply.Send(b, fb::ReplyBody::StatusInfo, status.Union());
 }
 

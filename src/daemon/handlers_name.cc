@@ -66,31 +66,29 @@ void Server::HandleListNames(Call call, const fb::ListNames& list) {
   call.reply.Send(b, fb::ReplyBody::Names, reply.Union());
 }
 
-void Server::WaitForName(Call call, const fb::Get& get) {
-  if (get.name()->size() == 0 || get.name()->size() > store::kMaxName) {
+void Server::WaitForName(Call call, Wanted wanted) {
+  if (wanted.name.size() > store::kMaxName) {
     return call.reply.Fail(Status::Invalid(
-        fmt::format("a name has 1 to {} bytes, not {}", store::kMaxName, get.name()->size())));
+        fmt::format("a name has 1 to {} bytes, not {}", store::kMaxName, wanted.name.size())));
   }
-  waiters_.Add({call.volume.id(), NameWait{get.name()->str(), get.open_extents()},
-                DeadlineAfter(get.timeout_ms()), std::move(call.reply)});
+  const os::TimePoint deadline = wanted.deadline;
+  waiters_.Add({call.volume.id(), NameWait{std::move(wanted)}, deadline, std::move(call.reply)});
   ArmTimer();
 }
 
 void Server::NameChanged(store::Volume& volume, const std::string& name) {
   const auto waits_for_it = [&](const Waiter& w) {
     const auto* wait = std::get_if<NameWait>(&w.awaited);
-    return wait != nullptr && wait->name == name;
+    return wait != nullptr && wait->wanted.name == name;
   };
   for (Waiter& w : waiters_.Take(volume.id(), waits_for_it)) {
     const auto connection = w.reply.connection();
-    const store::NameEntry* entry = volume.FindName(name);
     store::ClientState* client = connection ? store_.clients().Find(connection->client()) : nullptr;
-    if (client == nullptr || entry == nullptr) {
+    if (client == nullptr || volume.FindName(name) == nullptr) {
       w.reply.Drop();
       continue;
     }
-    SendObject(volume, *client, ObjectId(entry->id), entry,
-               std::get<NameWait>(w.awaited).open_extents, std::move(w.reply));
+    SendObject(volume, *client, std::get<NameWait>(w.awaited).wanted, std::move(w.reply));
   }
 }
 

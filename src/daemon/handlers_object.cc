@@ -38,6 +38,23 @@ void AddChunks(const Extent& extent, os::Access access, Openings* openings) {
   for (const store::Chunk& chunk : extent.chunks) openings->Add(chunk.fd, access);
 }
 
+/// What an answer opens of extents, and how it describes them.
+struct OpenedExtents {
+  explicit OpenedExtents(FlatBufferBuilder& b) : builder(b) {}
+  void Add(Store& store, Extent& extent) {
+    if (store.spiller() != nullptr) {
+      store.spiller()->NoteUse(extent, store::Spiller::Use::kOpened);
+    }
+    AddChunks(extent, os::Access::kRead, &openings);
+    descriptions.push_back(Describe(builder, extent));
+    blobs.push_back(extent.blob.value());
+  }
+  FlatBufferBuilder& builder;
+  Openings openings;
+  std::vector<flatbuffers::Offset<fb::Extent>> descriptions;
+  std::vector<uint64_t> blobs;
+};
+
 // Reserved by the client that puts, or by one of the siblings that it names: whoever knows a client's
 // token is that client, and a process has many.
 Result<Extent*> FindReservation(Store& store, const store::ClientState& client, const fb::Put& put,
@@ -308,22 +325,27 @@ void Server::HandleAbort(Call call, const fb::Abort& abort) {
 // ---- get
 
 void Server::HandleGet(Call call, const fb::Get& get) {
-  if (get.name() == nullptr) {
-    return SendObject(call.volume, call.client, ObjectId(get.id()), nullptr, get.open_extents(),
-                      std::move(call.reply));
+  Wanted wanted{.id = ObjectId(get.id()),
+                .open_extents = get.open_extents(),
+                .deadline = DeadlineAfter(get.timeout_ms())};
+  if (get.name() != nullptr) {
+    wanted.name = get.name()->str();
+    if (wanted.name.empty()) return call.reply.Fail(Status::Invalid("a name has at least a byte"));
+    if (get.wait() && call.volume.FindName(wanted.name) == nullptr) {
+      return WaitForName(std::move(call), std::move(wanted));
+    }
   }
-  const store::NameEntry* name = call.volume.FindName(get.name()->string_view());
-  if (name != nullptr) {
-    return SendObject(call.volume, call.client, ObjectId(name->id), name, get.open_extents(),
-                      std::move(call.reply));
-  }
-  if (get.wait()) return WaitForName(std::move(call), get);
-  call.reply.Fail(Status::NotFound(
-      fmt::format("no name '{}' in volume '{}'", get.name()->string_view(), call.volume.name())));
+  SendObject(call.volume, call.client, wanted, std::move(call.reply));
 }
 
-void Server::SendObject(store::Volume& volume, store::ClientState& client, ObjectId id,
-                        const store::NameEntry* name, bool open_extents, Reply reply) {
+void Server::SendObject(store::Volume& volume, store::ClientState& client, const Wanted& wanted,
+                        Reply reply) {
+  const store::NameEntry* name = wanted.name.empty() ? nullptr : volume.FindName(wanted.name);
+  if (!wanted.name.empty() && name == nullptr) {
+    return reply.Fail(
+        Status::NotFound(fmt::format("no name '{}' in volume '{}'", wanted.name, volume.name())));
+  }
+  const ObjectId id = name != nullptr ? ObjectId(name->id) : wanted.id;
   const store::Entry* entry = volume.Find(id);
   if (entry == nullptr) {
     return reply.Fail(
@@ -333,24 +355,30 @@ void Server::SendObject(store::Volume& volume, store::ClientState& client, Objec
   const std::shared_ptr<Connection> connection = reply.connection();
   if (connection == nullptr) return reply.Drop();
   FlatBufferBuilder b(512);
-  Openings openings;
-  std::vector<flatbuffers::Offset<fb::Extent>> extents;
-  std::vector<uint64_t> opened;
-  if (open_extents) {
-    for (const ObjectId blob : volume.ExtentsOf(*entry)) {
-      const Extent* extent = store_.FindExtent(blob);
-      if (extent == nullptr || extent->state != store::ExtentState::kSealed) continue;
-      if (!extents.empty() && openings.size() + extent->chunks.size() > kFdsWithObject) break;
-      AddChunks(*extent, os::Access::kRead, &openings);
-      extents.push_back(Describe(b, *extent));
-      opened.push_back(blob.value());
+  OpenedExtents opened(b);
+  if (wanted.open_extents) {
+    const std::vector<ObjectId> blobs = volume.ExtentsOf(*entry);
+    if (AnyAway(blobs)) {
+      return LoadFirst(connection, blobs, wanted.deadline, std::move(reply),
+                       [this, wanted](store::Volume& v, store::ClientState& c, Reply r) {
+                         SendObject(v, c, wanted, std::move(r));
+                       });
+    }
+    for (const ObjectId blob : blobs) {
+      Extent* extent = store_.FindExtent(blob);
+      if (extent == nullptr || !store::IsInMemory(*extent)) continue;
+      if (!opened.blobs.empty() &&
+          opened.openings.size() + extent->chunks.size() > kFdsWithObject) {
+        break;
+      }
+      opened.Add(store_, *extent);
     }
   }
-  auto fds = openings.Open(*connection);
+  auto fds = opened.openings.Open(*connection);
   if (!fds.ok()) return reply.Fail(fds.status());
-  client.mapped.insert(opened.begin(), opened.end());
-  const auto got = fb::CreateGot(b, b.CreateVector(extents), name ? name->version : 0, id.value(),
-                                 name ? TimeLeft(name->ends) : 0);
+  client.mapped.insert(opened.blobs.begin(), opened.blobs.end());
+  const auto got = fb::CreateGot(b, b.CreateVector(opened.descriptions), name ? name->version : 0,
+                                 id.value(), name ? TimeLeft(name->ends) : 0);
   // The record as it lies in the arena, without its sequence.
   const std::byte* record = volume.Record(*entry);
   const layout::RecordFields& f = layout::FieldsOf(record);
@@ -361,29 +389,75 @@ void Server::SendObject(store::Volume& volume, store::ClientState& client, Objec
   reply.Send(b, fb::ReplyBody::Got, got.Union(), std::move(payload), std::move(*fds));
 }
 
+// Of many, as many are brought back from the disk as may be in memory together beside others; the client asks
+// for the rest by itself when it needs it.
 void Server::HandleOpenExtents(Call call, const fb::OpenExtents& open) {
-  FlatBufferBuilder b(512);
-  Openings openings;
-  std::vector<flatbuffers::Offset<fb::Extent>> extents;
-  std::vector<uint64_t> opened;
   if (open.blobs() != nullptr && open.blobs()->size() > kMaxExtentsAtOnce) {
     return call.reply.Fail(Status::LimitExceeded("too many blobs are asked for at once"));
   }
+  std::vector<ObjectId> blobs;
+  std::vector<ObjectId> to_load;
+  uint64_t loading = 0;
   if (open.blobs() != nullptr) {
     for (const uint64_t blob : *open.blobs()) {
       const Extent* extent =
           call.volume.Find(ObjectId(blob)) ? store_.FindExtent(ObjectId(blob)) : nullptr;
-      if (extent == nullptr || extent->state != store::ExtentState::kSealed) continue;  // deleted
-      AddChunks(*extent, os::Access::kRead, &openings);
-      extents.push_back(Describe(b, *extent));
-      opened.push_back(blob);
+      if (extent == nullptr || !store::IsStored(*extent)) continue;  // deleted
+      blobs.emplace_back(blob);
+      if (!store::IsInMemory(*extent)) {
+        if (loading > 0 && loading + extent->pages > store_.budget().limit() / 4) continue;
+        loading += extent->pages;
+      }
+      to_load.emplace_back(blob);
     }
   }
-  auto fds = openings.Open(*call.connection);
-  if (!fds.ok()) return call.reply.Fail(fds.status());
-  call.client.mapped.insert(opened.begin(), opened.end());
-  const auto got = fb::CreateGot(b, b.CreateVector(extents));
-  call.reply.Send(b, fb::ReplyBody::Got, got.Union(), {}, std::move(*fds));
+  if (loading == 0) return SendExtents(call.volume, call.client, blobs, std::move(call.reply));
+  LoadFirst(call.connection, to_load, DeadlineAfter(open.timeout_ms()), std::move(call.reply),
+            [this, blobs](store::Volume& volume, store::ClientState& client, Reply reply) {
+              SendExtents(volume, client, blobs, std::move(reply));
+            });
+}
+
+void Server::SendExtents(store::Volume& volume, store::ClientState& client,
+                         std::span<const ObjectId> blobs, Reply reply) {
+  const std::shared_ptr<Connection> connection = reply.connection();
+  if (connection == nullptr) return reply.Drop();
+  FlatBufferBuilder b(512);
+  OpenedExtents opened(b);
+  for (const ObjectId blob : blobs) {
+    Extent* extent = volume.Find(blob) ? store_.FindExtent(blob) : nullptr;
+    if (extent != nullptr && store::IsInMemory(*extent)) opened.Add(store_, *extent);
+  }
+  auto fds = opened.openings.Open(*connection);
+  if (!fds.ok()) return reply.Fail(fds.status());
+  client.mapped.insert(opened.blobs.begin(), opened.blobs.end());
+  const auto got = fb::CreateGot(b, b.CreateVector(opened.descriptions));
+  reply.Send(b, fb::ReplyBody::Got, got.Union(), {}, std::move(*fds));
+}
+
+bool Server::AnyAway(std::span<const ObjectId> blobs) {
+  return store_.spiller() != nullptr && !store_.spiller()->NotInMemory(blobs).empty();
+}
+
+// `then` is called while all of them are in memory. It has to look everything up again.
+void Server::LoadFirst(const std::shared_ptr<Connection>& connection,
+                       std::span<const ObjectId> blobs, os::TimePoint deadline, Reply reply,
+                       std::function<void(store::Volume&, store::ClientState&, Reply)> then) {
+  auto waiting = std::make_shared<Reply>(std::move(reply));
+  const uint64_t ticket = store_.spiller()->Load(
+      blobs, deadline, [this, connection, waiting, then = std::move(then)](const Status& loaded) {
+        const Running running(store_.ledger(), connection->client(), waiting->request_id());
+        if (connection->closed()) return waiting->Drop();
+        if (!loaded.ok()) return waiting->Fail(loaded);
+        store::ClientState* client = store_.clients().Find(connection->client());
+        store::Volume* volume = store_.FindVolume(connection->volume());
+        if (client == nullptr || volume == nullptr) {
+          return waiting->Fail(Status::Cancelled("the client or the volume is gone"));
+        }
+        then(*volume, *client, std::move(*waiting));
+      });
+  if (store_.IsWaiting(ticket)) TrackWait(*connection, ticket, waiting);
+  ArmTimer();
 }
 
 void Server::HandleOpenCatalog(Call call, const fb::OpenCatalog& open) {

@@ -43,6 +43,7 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   // Who only reads gets no reservation, by claiming one either.
   if (connection->rights() == Rights::kRead) (*client)->claimed = true;
   ReconcileClaims(**client, hello);
+  RestorePins(**client, *volume, hello);
   (*client)->claimed = true;
   if (hello.first_number() > 0) store_.clients().Acknowledge(**client, hello.first_number() - 1);
 
@@ -203,6 +204,10 @@ void Server::Dispatch(Call call, const fb::Request& request) {
       return HandleGetStream(std::move(call), *request.body_as_GetStream());
     case fb::RequestBody::OpenRing: return HandleOpenRing(std::move(call));
     case fb::RequestBody::ShareIdle: return HandleShareIdle(std::move(call));
+    case fb::RequestBody::PlaceObjects:
+      return HandlePlaceObjects(std::move(call), *request.body_as_PlaceObjects());
+    case fb::RequestBody::GetPlaces:
+      return HandleGetPlaces(std::move(call), *request.body_as_GetPlaces());
     case fb::RequestBody::Cancel: return HandleCancel(std::move(call), *request.body_as_Cancel());
     case fb::RequestBody::Upgrade:
       return HandleUpgrade(std::move(call), *request.body_as_Upgrade());

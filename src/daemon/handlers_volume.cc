@@ -114,7 +114,8 @@ void Server::HandleListVolumes(Call call) {
     const auto socket = b.CreateString(SocketOf({id, Rights::kAll}));
     const auto readers = b.CreateString(SocketOf({id, Rights::kRead}));
     list.push_back(fb::CreateVolumeEntry(
-        b, name, socket, volume->quota(), volume->usage() - store_.IdleBytes(*volume),
+        b, name, socket, volume->quota(),
+        volume->usage() - store_.IdleBytes(*volume) - store_.SpilledOf(*volume).bytes,
         volume->objects(), volume->names().size(), connections, readers));
   }
   const auto volumes = fb::CreateVolumes(b, b.CreateVector(list));

@@ -34,6 +34,7 @@ Server::Server(asio::io_context& io, RingWatch& rings, store::Store& store, Keep
   store_.on_stream = [this](store::Volume& volume, ObjectId stream) {
     StreamChanged(volume, stream);
   };
+  store_.on_deadline = [this] { ArmTimer(); };
   for (const auto& [key, client] : store_.clients().all()) WatchClient(*client);
   KeepMoving();
   ArmTimer();
@@ -196,7 +197,7 @@ void Server::OnTimer() {
   for (Waiter& w : waiters_.TakeLate(now)) {
     const auto* name = std::get_if<NameWait>(&w.awaited);
     w.reply.Fail(Status::DeadlineExceeded(
-        name != nullptr ? "nobody put the name '" + name->name + "' in the time given"
+        name != nullptr ? "nobody put the name '" + name->wanted.name + "' in the time given"
                         : ExplainStream(w.volume, std::get<StreamWait>(w.awaited))));
   }
   ArmTimer();

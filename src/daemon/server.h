@@ -139,8 +139,21 @@ class Server {
   void HandleReleased(Call call, const fb::Released& released);
   void HandleDelete(Call call, const fb::Delete& del);
   void HandleSetLabels(Call call, const fb::SetLabels& set);
-  void SendObject(store::Volume& volume, store::ClientState& client, ObjectId id,
-                  const store::NameEntry* name, bool open_extents, Reply reply);
+  void SendObject(store::Volume& volume, store::ClientState& client, const Wanted& wanted,
+                  Reply reply);
+  void SendExtents(store::Volume& volume, store::ClientState& client,
+                   std::span<const ObjectId> blobs, Reply reply);
+  [[nodiscard]] bool AnyAway(std::span<const ObjectId> blobs);
+  void LoadFirst(const std::shared_ptr<Connection>& connection, std::span<const ObjectId> blobs,
+                 os::TimePoint deadline, Reply reply,
+                 std::function<void(store::Volume&, store::ClientState&, Reply)> then);
+
+  // handlers_place.cc
+  void HandlePlaceObjects(Call call, const fb::PlaceObjects& place);
+  void HandleGetPlaces(Call call, const fb::GetPlaces& get);
+  void LoadObjects(Call call, const std::vector<ObjectId>& blobs, bool pin, os::TimePoint deadline);
+  void EvictObjects(Call call, const std::vector<ObjectId>& blobs, os::TimePoint deadline);
+  void RestorePins(store::ClientState& client, const store::Volume& volume, const fb::Hello& hello);
 
   // handlers_list.cc
   void HandleListObjects(Call call, const fb::ListObjects& list);
@@ -149,7 +162,7 @@ class Server {
   void HandlePutName(Call call, const fb::PutName& put);
   void HandleDropName(Call call, const fb::DropName& drop);
   void HandleListNames(Call call, const fb::ListNames& list);
-  void WaitForName(Call call, const fb::Get& get);
+  void WaitForName(Call call, Wanted wanted);
   void NameChanged(store::Volume& volume, const std::string& name);
 
   // handlers_stream.cc

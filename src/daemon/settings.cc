@@ -70,6 +70,17 @@ Result<mode_t> ReadMode(const std::string& text) {
   return mode_t{mode};
 }
 
+Status ReadSpillPath(const std::string& text, const Environment& environment, Config& config) {
+  const std::filesystem::path folder(environment.working_directory);
+  config.spill_path = (folder / text).lexically_normal().string();
+  return Status::OK();
+}
+
+Status ReadSpillLimit(const std::string& text, const Environment&, Config& config) {
+  VY_ASSIGN_OR_RETURN(config.spill_limit, ParseSize(text));
+  return Status::OK();
+}
+
 Status ReadRate(const std::string& text, double& rate) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, rate);
@@ -190,12 +201,10 @@ constexpr std::array kSettings = {
             [](const Config& c) -> json {
               return c.log_format == log::Format::kJson ? "json" : "text";
             }},
-    Setting{"spill_path",
-            [](const std::string& text, const Env&, Config& c) {
-              c.spill_path = text;
-              return Status::OK();
-            },
-            [](const Config& c) -> json { return c.spill_path; }},
+    Setting{"spill_path", ReadSpillPath, [](const Config& c) -> json { return c.spill_path; }},
+    Setting{
+        "spill_limit", ReadSpillLimit,
+        [](const Config& c) -> json { return c.spill_limit ? json(*c.spill_limit) : json(""); }},
     Setting{"spill_lower_rate",
             [](const std::string& text, const Env&, Config& c) {
               return ReadRate(text, c.spill_lower_rate);

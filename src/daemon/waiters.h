@@ -22,10 +22,17 @@
 
 namespace vineyard::daemon {
 
-/// Until the name exists.
-struct NameWait {
+/// An object or a blob, by its id or by a name, and how it is wanted.
+struct Wanted {
+  ObjectId id;
   std::string name;
   bool open_extents;
+  os::TimePoint deadline;
+};
+
+/// Until the name exists.
+struct NameWait {
+  Wanted wanted;
 };
 
 /// Until there is a chunk at the reader's position; reader 0: until there is room for one.

@@ -56,6 +56,8 @@ struct CatalogHeader {
   std::atomic<uint64_t> closed_epoch;
   /// Entry n is valid once segments_in_use has named segment n; the slot is number % kMaxSegments.
   std::array<SegmentInfo, kMaxSegments> segments;
+  /// 1: somebody needs memory that is mapped by readers; let go of what is mapped only to be found again.
+  std::atomic<uint32_t> memory_is_short;
 };
 static_assert(sizeof(CatalogHeader) <= kCatalogPage, "must leave the keeper a page of its own");
 static_assert(std::atomic<uint64_t>::is_always_lock_free &&

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
@@ -15,6 +16,8 @@
 #include "os/file_info.h"
 
 namespace vineyard::os {
+
+void IgnoreFileSizeSignal() { std::signal(SIGXFSZ, SIG_IGN); }
 
 DiskFile& DiskFile::operator=(DiskFile&& other) noexcept {
   if (this != &other) {

@@ -21,6 +21,9 @@
 
 namespace vineyard::os {
 
+/// A file that would become longer than this process may make one is an error of the call from then on.
+void IgnoreFileSizeSignal();
+
 /// Offsets, lengths and addresses of direct reads and writes are multiples of it: the largest sector in
 /// use, and the page of most machines.
 inline constexpr uint64_t kDiskAlign = 4096;

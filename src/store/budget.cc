@@ -60,6 +60,12 @@ void Budget::Cancel(Id id) {
   waiters_.remove_if([id](const Waiter& w) { return w.id == id; });
 }
 
+uint64_t Budget::Wanted(os::TimePoint now) const {
+  uint64_t bytes = 0;
+  for (const Waiter& w : waiters_) bytes += w.deadline > now ? w.bytes : 0;
+  return bytes;
+}
+
 std::optional<os::TimePoint> Budget::NextDeadline() const {
   if (waiters_.empty()) return std::nullopt;
   return std::ranges::min_element(waiters_, {}, &Waiter::deadline)->deadline;

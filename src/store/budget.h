@@ -36,6 +36,8 @@ class Budget {
   /// To be had at once.
   [[nodiscard]] uint64_t unused() const { return spare_ >= free() ? 0 : free() - spare_; }
   [[nodiscard]] size_t waiting() const { return waiters_.size(); }
+  /// What those want in all who have time to wait for it.
+  [[nodiscard]] uint64_t Wanted(os::TimePoint now) const;
 
   /// False when it does not fit now, or others wait for memory already. Whoever is being let in (see
   /// Wait) may take from within its callback although others wait behind it.

@@ -85,6 +85,10 @@ void Catalog::MarkRemoved() {
                        std::memory_order_release);
 }
 
+void Catalog::AnnounceShortage(bool memory_is_short) {
+  header_->memory_is_short.store(memory_is_short ? 1 : 0, std::memory_order_relaxed);
+}
+
 void Catalog::AnnounceClosed() { header_->closed_epoch.fetch_add(1, std::memory_order_release); }
 
 std::span<layout::Bucket> Catalog::Grow(size_t buckets) {

@@ -50,6 +50,8 @@ class Catalog {
   void MarkRemoved();
   /// Readers are told that an arena or a segment is gone.
   void AnnounceClosed();
+  /// Readers are told whether to keep mappings that nothing uses.
+  void AnnounceShortage(bool memory_is_short);
 
   [[nodiscard]] layout::CatalogHeader& header() { return *header_; }
   [[nodiscard]] layout::IndexWriter& index() { return *index_; }

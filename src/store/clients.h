@@ -48,6 +48,7 @@ struct ClientState {
   bool claimed = true;  // false: known from the engine before, not heard of since
   std::unordered_set<uint64_t> reservations;  // blobs
   std::unordered_set<uint64_t> mapped;        // blobs
+  std::unordered_set<uint64_t> pinned;        // blobs; see Spiller::Pin
   os::Mapping idle;                           // its layout::IdleTable, if it has shared one
 };
 

@@ -29,6 +29,9 @@ enum class ExtentState {
   kReserved,   // a client fills it
   kSealed,     // published
   kLingering,  // deleted, still mapped by somebody
+  kSpilling,   // published, and being written to disk: served from memory meanwhile
+  kSpilled,    // published, and on disk only: its chunks have sizes and no files
+  kLoading,    // the same, on its way back
 };
 
 struct Extent {
@@ -40,7 +43,25 @@ struct Extent {
   ExtentState state = ExtentState::kMaking;
   uint64_t owner = 0;    // client key, while reserved
   bool claimed = false;  // its owner had it idle, and has it no more
+
+  // ---- the spiller's (spiller.h)
+  bool on_disk = false;   // a whole copy of it lies there
+  bool asked = false;     // somebody wants it evicted whether memory is short or not
+  uint32_t pins = 0;      // clients that have it pinned
+  uint32_t wanted = 0;    // requests that wait for it, or for others beside it
+  uint64_t last_use = 0;  // see Spiller::NoteUse
+  Status damage;          // why it can't be read from the disk any more
 };
+
+/// Its chunks can be opened.
+inline bool IsInMemory(const Extent& extent) {
+  return extent.state == ExtentState::kSealed || extent.state == ExtentState::kSpilling;
+}
+/// A record names it, wherever it lies.
+inline bool IsStored(const Extent& extent) {
+  return IsInMemory(extent) || extent.state == ExtentState::kSpilled ||
+         extent.state == ExtentState::kLoading;
+}
 
 /// Chunks up to this size are kept ready; larger ones are for extents of which few chunks would otherwise
 /// be too many.

@@ -302,14 +302,22 @@ bool Recovery::CheckRecord(OldVolume& old, uint64_t key, Ref ref) {
   return bad("is of no known kind");
 }
 
+// Whole in memory, or whole on the disk: one of them is there at every instant (store/spiller.h).
 bool Recovery::CheckExtent(uint64_t volume, const RecordFields& fields,
                            std::span<const std::byte> head) {
-  const std::vector<HeldMemory*>& chunks = Items(HeldKind::kChunk, fields.id);
-  if (chunks.empty() || head.size() != chunks.size() * sizeof(layout::ChunkEntry)) return false;
-  const auto* entries = reinterpret_cast<const layout::ChunkEntry*>(head.data());
+  if (head.empty() || head.size() % sizeof(layout::ChunkEntry) != 0) return false;
+  const std::span chunks(reinterpret_cast<const layout::ChunkEntry*>(head.data()),
+                         head.size() / sizeof(layout::ChunkEntry));
+  return CheckInMemory(volume, fields, chunks) || CheckSpilled(volume, fields, chunks);
+}
+
+bool Recovery::CheckInMemory(uint64_t volume, const RecordFields& fields,
+                             std::span<const layout::ChunkEntry> chunks) {
+  const std::vector<HeldMemory*>& held = Items(HeldKind::kChunk, fields.id);
+  if (held.size() != chunks.size()) return false;
   uint64_t pages = 0;
-  for (HeldMemory* h : chunks) {
-    if (h->item.e != volume || h->item.b >= chunks.size() || entries[h->item.b].size != h->item.c)
+  for (const HeldMemory* h : held) {
+    if (h->item.e != volume || h->item.b >= held.size() || chunks[h->item.b].size != h->item.c)
       return false;
     auto size = os::FileSize(h->fd);
     auto sealed = os::IsSealedForever(h->fd);
@@ -321,49 +329,110 @@ bool Recovery::CheckExtent(uint64_t volume, const RecordFields& fields,
   return true;
 }
 
+bool Recovery::CheckSpilled(uint64_t volume, const RecordFields& fields,
+                            std::span<const layout::ChunkEntry> chunks) {
+  constexpr uint64_t kMost = uint64_t{1} << 60;
+  if (store_.spiller() == nullptr || !store_.spiller()->HasFile(volume, ObjectId(fields.id))) {
+    return false;
+  }
+  auto extent = std::make_unique<Extent>();
+  extent->blob = ObjectId(fields.id);
+  extent->volume = volume;
+  extent->size = fields.value;
+  extent->state = ExtentState::kSpilled;
+  extent->on_disk = true;
+  for (const layout::ChunkEntry& chunk : chunks) {
+    if (chunk.size == 0 || chunk.size > kMost || extent->pages > kMost) return false;
+    extent->pages += chunk.size;
+    extent->chunks.push_back({{}, chunk.size});
+  }
+  if (fields.value > extent->pages) return false;
+  spilled_[fields.id] = std::move(extent);
+  return true;
+}
+
 void Recovery::AdoptExtents() {
   std::map<uint64_t, std::vector<HeldMemory*>> blobs;
   for (HeldMemory& h : held_) {
     if (h.item.kind == HeldKind::kChunk) blobs[h.item.a].push_back(&h);
   }
   for (auto& [blob, items] : blobs) {
-    std::ranges::sort(items, {}, [](const HeldMemory* h) { return h->item.b; });
-    auto extent = std::make_unique<Extent>();
-    extent->blob = ObjectId(blob);
-    extent->volume = items[0]->item.e;
-    for (HeldMemory* h : items) {
-      extent->pages += h->item.c;
-      extent->chunks.push_back({std::move(h->fd), h->item.c});
+    if (spilled_.contains(blob)) {
+      DropChunks(blob, items);
+    } else {
+      AdoptExtent(blob, std::move(items));
     }
-    extent->size = extent->pages;
-    const uint64_t owner = items[0]->item.d;
-    const bool whole = items.size() == items[0]->item.f;
-    for (const HeldMemory* h : items) {
-      // What is freed below is dropped by its place in the extent.
-      if (h->item.b >= items.size()) store_.keeper_.Drop(HeldKind::kChunk, blob, h->item.b, {});
-    }
-    store_.budget_.Take(extent->pages);
-    Volume* volume = store_.FindVolume(extent->volume);
-    if (volume != nullptr) volume->NoteUsage(extent->pages, 0);
-    Extent* raw = extent.get();
-    store_.extents_[blob] = std::move(extent);
-    if (published_extents_.contains(blob) && volume != nullptr) {
-      raw->state = ExtentState::kSealed;
-      raw->size = layout::FieldsOf(volume->Record(*volume->Find(ObjectId(blob)))).value;
-      continue;
-    }
-    raw->state = ExtentState::kReserved;
-    ClientState* client = store_.clients_->Find(owner);
-    if (client == nullptr || !whole || volume == nullptr) {
-      // Its writer is gone, or was never told of it; or it was deleted and somebody still maps it.
-      ++report_.freed_extents;
-      store_.FreeExtent(ObjectId(blob));
-      continue;
-    }
-    raw->owner = owner;
-    client->reservations.insert(blob);
-    ++report_.reservations;
   }
+  if (store_.spiller() != nullptr) AdoptSpilled();
+}
+
+// Of an extent that was half evicted, or half loaded: nobody else has them. Gone from the keeper before it is
+// given others of that blob.
+void Recovery::DropChunks(uint64_t blob, const std::vector<HeldMemory*>& chunks) {
+  auto closing = std::make_shared<std::vector<os::UniqueFd>>();  // the pool's, then nobody's
+  uint64_t pages = 0;
+  for (HeldMemory* h : chunks) {
+    store_.keeper_.Drop(HeldKind::kChunk, blob, h->item.b, {});
+    pages += h->item.c;
+    closing->push_back(std::move(h->fd));
+  }
+  store_.budget_.Take(pages);
+  store_.pool_([closing] { closing->clear(); },
+               [store = &store_, pages] { store->budget_.Give(pages); });
+}
+
+void Recovery::AdoptSpilled() {
+  Spiller& spiller = *store_.spiller();
+  for (auto& [blob, extent] : spilled_) {
+    Volume* volume = store_.FindVolume(extent->volume);
+    if (volume == nullptr || volume->Find(extent->blob) == nullptr) continue;
+    volume->NoteUsage(extent->pages, 0);
+    spiller.CountSpilled(*extent, 1);
+    store_.extents_[blob] = std::move(extent);
+    ++report_.spilled;
+  }
+  spilled_.clear();
+  report_.orphaned_files = spiller.RemoveOrphans();
+}
+
+void Recovery::AdoptExtent(uint64_t blob, std::vector<HeldMemory*> items) {
+  std::ranges::sort(items, {}, [](const HeldMemory* h) { return h->item.b; });
+  auto extent = std::make_unique<Extent>();
+  extent->blob = ObjectId(blob);
+  extent->volume = items[0]->item.e;
+  for (HeldMemory* h : items) {
+    extent->pages += h->item.c;
+    extent->chunks.push_back({std::move(h->fd), h->item.c});
+  }
+  extent->size = extent->pages;
+  const uint64_t owner = items[0]->item.d;
+  const bool whole = items.size() == items[0]->item.f;
+  for (const HeldMemory* h : items) {
+    // What is freed below is dropped by its place in the extent.
+    if (h->item.b >= items.size()) store_.keeper_.Drop(HeldKind::kChunk, blob, h->item.b, {});
+  }
+  store_.budget_.Take(extent->pages);
+  Volume* volume = store_.FindVolume(extent->volume);
+  if (volume != nullptr) volume->NoteUsage(extent->pages, 0);
+  Extent* raw = extent.get();
+  store_.extents_[blob] = std::move(extent);
+  if (published_extents_.contains(blob) && volume != nullptr) {
+    raw->state = ExtentState::kSealed;
+    raw->size = layout::FieldsOf(volume->Record(*volume->Find(ObjectId(blob)))).value;
+    raw->on_disk = store_.spiller() != nullptr && store_.spiller()->HasFile(raw->volume, raw->blob);
+    return;
+  }
+  raw->state = ExtentState::kReserved;
+  ClientState* client = store_.clients_->Find(owner);
+  if (client == nullptr || !whole || volume == nullptr) {
+    // Its writer is gone, or was never told of it; or it was deleted and somebody still maps it.
+    ++report_.freed_extents;
+    store_.FreeExtent(ObjectId(blob));
+    return;
+  }
+  raw->owner = owner;
+  client->reservations.insert(blob);
+  ++report_.reservations;
 }
 
 void Recovery::VolumeOpened() {

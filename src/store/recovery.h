@@ -35,6 +35,8 @@ struct RecoveryReport {
   uint64_t clients = 0;
   uint64_t reservations = 0;
   uint64_t freed_extents = 0;
+  uint64_t spilled = 0;                // extents that are on the disk only
+  uint64_t orphaned_files = 0;         // that no record names, and that go
   std::vector<std::string> set_aside;  // damaged records, one line each (at most kMaxReported)
   uint64_t set_aside_count = 0;
 };
@@ -62,7 +64,14 @@ class Recovery {
   bool CheckRecord(OldVolume& old, uint64_t key, layout::Ref ref);
   bool CheckExtent(uint64_t volume, const layout::RecordFields& fields,
                    std::span<const std::byte> head);
+  bool CheckInMemory(uint64_t volume, const layout::RecordFields& fields,
+                     std::span<const layout::ChunkEntry> chunks);
+  bool CheckSpilled(uint64_t volume, const layout::RecordFields& fields,
+                    std::span<const layout::ChunkEntry> chunks);
   void AdoptExtents();
+  void AdoptExtent(uint64_t blob, std::vector<HeldMemory*> chunks);
+  void AdoptSpilled();
+  void DropChunks(uint64_t blob, const std::vector<HeldMemory*>& chunks);
   void DropOld();
   void VolumeOpened();
   void SetAside(std::string why);
@@ -75,7 +84,8 @@ class Recovery {
   os::Mapping old_ledger_mapping_;
   layout::Ledger old_ledger_;
   std::optional<layout::Ledger::Intent> intent_;
-  std::unordered_set<uint64_t> published_extents_;  // blobs that a record names
+  std::unordered_set<uint64_t> published_extents_;       // blobs that a record names
+  std::map<uint64_t, std::unique_ptr<Extent>> spilled_;  // likewise, on the disk only
   size_t opening_ = 0;
   std::function<void()> done_;
 };

@@ -28,6 +28,7 @@ Store::Store(const StoreOptions& options, MemoryKeeper& keeper, RunOnPool pool)
       ready_(budget_, pool_, options.toucher) {}
 
 Store::~Store() {
+  spiller_.reset();
   // Volumes give back what they hold, and that would let in who waits.
   for (const auto& [ticket, waiting] : waiting_) budget_.Cancel(waiting->budget_id);
   volumes_.clear();
@@ -37,6 +38,7 @@ Result<std::unique_ptr<Store>> Store::Create(const StoreOptions& options, Memory
                                              RunOnPool pool) {
   std::unique_ptr<Store> store(new Store(options, keeper, std::move(pool)));
   VY_RETURN_IF_ERROR(store->OpenLedger());
+  if (options.disk != nullptr) store->StartSpilling();
   return store;
 }
 
@@ -51,6 +53,28 @@ Status Store::OpenLedger() {
                ledger_fd_);
   clients_ = std::make_unique<ClientTable>(ledger_);
   return {};
+}
+
+void Store::StartSpilling() {
+  Spiller::Surroundings around{
+      .extents = extents_,
+      .budget = budget_,
+      .clients = *clients_,
+      .keeper = keeper_,
+      .pool = pool_,
+      .disk = *options_.disk,
+      .freeing = [this] { return freeing_bytes_; },
+      .give_back = [this](std::unique_ptr<Extent> extent) { GiveBack(std::move(extent)); },
+      .announce =
+          [this](bool is_short) {
+            for (const auto& [id, volume] : volumes_) volume->catalog().AnnounceShortage(is_short);
+          },
+      .explain = [this](uint64_t asked) { return ExplainMemory(asked); },
+      .rearm =
+          [this] {
+            if (on_deadline) on_deadline();
+          }};
+  spiller_ = std::make_unique<Spiller>(std::move(around), options_.spill_marks);
 }
 
 Status Store::ReserveMemory() {
@@ -143,7 +167,8 @@ std::string Store::ExplainMemory(uint64_t asked) const {
   uint64_t reserved = 0;
   std::unordered_set<uint64_t> blobs;
   for (const auto& [blob, extent] : extents_) {
-    (extent->state == ExtentState::kSealed ? objects : reserved) += extent->pages;
+    if (IsStored(*extent) && !IsInMemory(*extent)) continue;
+    (IsInMemory(*extent) ? objects : reserved) += extent->pages;
     blobs.insert(blob);
   }
   for (const auto& [blob, extent] : lingering_) blobs.insert(blob);
@@ -156,6 +181,7 @@ std::string Store::ExplainMemory(uint64_t asked) const {
       FormatSize(objects), FormatSize(small), FormatSize(reserved), FormatSize(lingering_bytes_));
   const std::string who = clients_->WhoHolds(blobs);
   if (!who.empty()) text += "; mapped or reserved by " + who;
+  if (spiller_ != nullptr) text += spiller_->Explain();
   return text + "; delete objects, or start the instance with a larger --size";
 }
 
@@ -169,6 +195,7 @@ void Store::ForgetClient(uint64_t key) {
   for (const uint64_t blob : reservations) FreeExtent(ObjectId(blob));
   if (Volume* volume = FindVolume(client->volume))
     volume->ReleaseStreams([key](uint64_t c) { return c == key; });
+  if (spiller_ != nullptr) spiller_->UnpinAll(*client);
   keeper_.Drop(HeldKind::kClient, key, 0, {});
   clients_->Remove(key);
   CheckLingering();
@@ -194,6 +221,8 @@ std::optional<os::TimePoint> Store::NextDeadline() const {
     const auto end = volume->NextNameEnd();
     if (end) next = next ? std::min(*next, *end) : *end;
   }
+  const auto look = spiller_ != nullptr ? spiller_->NextLook() : std::nullopt;
+  if (look) next = next ? std::min(*next, *look) : *look;
   if (const auto tick = ready_.NextTick()) next = next ? std::min(*next, *tick) : *tick;
   return next;
 }
@@ -218,6 +247,7 @@ void Store::Tick(os::TimePoint now) {
         FormatSize(v ? v->quota() : 0))));
   }
   PumpQuota();
+  if (spiller_ != nullptr) spiller_->Tick(now);
 }
 
 bool Store::MoveSome() {

@@ -25,6 +25,7 @@
 #include "store/extent.h"
 #include "store/memory_keeper.h"
 #include "store/ready_chunks.h"
+#include "store/spiller.h"
 #include "store/volume.h"
 
 namespace vineyard::store {
@@ -37,6 +38,8 @@ struct StoreOptions {
   bool reserve_memory = false;                 // see ReadyChunks
   std::shared_ptr<os::PageToucher> toucher{};  // likewise; may be null
   bool after_fault = false;                    // of the engine before
+  Disk* disk = nullptr;                        // to spill to; outlives the store
+  SpillMarks spill_marks{};
 };
 
 class Store final : public VolumeHost {
@@ -70,7 +73,15 @@ class Store final : public VolumeHost {
   uint64_t Reserve(Volume& volume, uint64_t client, uint64_t size, os::TimePoint deadline,
                    std::function<void(Result<Extent*>)> ready);
   void CancelReserve(uint64_t ticket);
-  [[nodiscard]] bool IsWaiting(uint64_t ticket) const { return waiting_.contains(ticket); }
+  [[nodiscard]] bool IsWaiting(uint64_t ticket) const {
+    return waiting_.contains(ticket) || (spiller_ != nullptr && spiller_->IsWaiting(ticket));
+  }
+  /// Null where there is no disk to spill to. CancelReserve is for its tickets too.
+  [[nodiscard]] Spiller* spiller() { return spiller_.get(); }
+  /// Of what the volume uses, what is on the disk only.
+  [[nodiscard]] Spiller::Spilled SpilledOf(const Volume& volume) const {
+    return spiller_ != nullptr ? spiller_->SpilledOf(volume.id()) : Spiller::Spilled();
+  }
   /// kNotFound unless the client reserved it.
   Result<Extent*> FindReservation(uint64_t client, ObjectId blob);
   [[nodiscard]] Extent* FindExtent(ObjectId blob);
@@ -133,6 +144,8 @@ class Store final : public VolumeHost {
   }
   std::function<void(Volume&, const std::string&)> on_name;
   std::function<void(Volume&, ObjectId)> on_stream;
+  /// NextDeadline may be sooner than it was.
+  std::function<void()> on_deadline;
 
   ObjectId NextId();
 
@@ -153,6 +166,7 @@ class Store final : public VolumeHost {
   };
 
   Status OpenLedger();
+  void StartSpilling();
   // store_idle.cc
   uint64_t ClaimIdle(uint64_t bytes, const Volume* volume);
   /// Has whoever can spare so many bytes give them up. Returns until when to wait for them: where all of
@@ -177,6 +191,8 @@ class Store final : public VolumeHost {
             std::vector<Chunk> chunks, std::function<void(Result<Extent*>)> ready);
   void MakeMissing(std::shared_ptr<Making> making);
   void HandOver(Making& making);
+  /// The memory of an extent that is out of the table.
+  void GiveBack(std::unique_ptr<Extent> extent);
   /// Gives a sealed or punched extent's memory back, or lets it linger while somebody maps it.
   void Retire(std::unique_ptr<Extent> extent);
   void Close(std::unique_ptr<Extent> extent);
@@ -199,6 +215,7 @@ class Store final : public VolumeHost {
   uint64_t freeing_bytes_ = 0;                                      // still held, and soon free
   std::unordered_map<uint64_t, std::shared_ptr<Waiting>> waiting_;  // by ticket
   std::list<QuotaWaiter> quota_waiters_;
+  std::unique_ptr<Spiller> spiller_;
   uint64_t next_ticket_ = 1;
   uint64_t next_sequence_ = 1;
   uint64_t next_id_ = 0;

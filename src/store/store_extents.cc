@@ -93,6 +93,7 @@ void Store::Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t siz
         budget_.Give(pages);
         if (!waiting->cancelled) ready(Status::NotFound("the volume is gone"));
       });
+  if (spiller_ != nullptr) spiller_->Balance();
 }
 
 bool Store::MustWaitForQuota(const Volume& volume, uint64_t bytes) const {
@@ -116,6 +117,7 @@ void Store::PumpQuota() {
     waiter.go(Status::OK());
     it = quota_waiters_.begin();
   }
+  if (spiller_ != nullptr) spiller_->Balance();
 }
 
 // REQUIRES: the pages have been taken from the budget.
@@ -128,6 +130,7 @@ void Store::Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size
   extent->owner = client;
   for (const Chunk& chunk : chunks) extent->pages += chunk.size;
   volume.NoteUsage(extent->pages, 0);
+  if (spiller_ != nullptr) spiller_->NoteUse(*extent, Spiller::Use::kCameIntoMemory);
   ready_.NoteDemand(size, os::Clock::now());
   auto making = std::make_shared<Making>();
   making->ticket = ticket;
@@ -195,6 +198,7 @@ void Store::HandOver(Making& making) {
 }
 
 void Store::CancelReserve(uint64_t ticket) {
+  if (spiller_ != nullptr) spiller_->Cancel(ticket);
   const auto it = waiting_.find(ticket);
   if (it == waiting_.end()) return;
   it->second->cancelled = true;
@@ -227,6 +231,7 @@ uint64_t Store::WaitForRoom(const Volume& volume, uint64_t bytes, os::TimePoint 
     if (granted.ok()) budget_.Untake(bytes);
     ready(std::move(granted));
   });
+  if (spiller_ != nullptr) spiller_->Balance();
   return ticket;
 }
 
@@ -271,6 +276,12 @@ void Store::FreeExtent(ObjectId blob) {
   if (ClientState* owner = clients_->Find(extent->owner)) {
     owner->reservations.erase(blob.value());
   }
+  if (spiller_ != nullptr && spiller_->TakeDeleted(extent)) return;
+  GiveBack(std::move(extent));
+}
+
+void Store::GiveBack(std::unique_ptr<Extent> extent) {
+  const ObjectId blob = extent->blob;
   const ClientState* writer = clients_->Find(extent->owner);
   const bool unused = extent->claimed || (writer != nullptr && os::HasEnded(writer->pidfd));
   if (extent->chunks.empty()) {

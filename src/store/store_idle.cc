@@ -68,10 +68,17 @@ uint64_t Store::ClaimIdle(uint64_t bytes, const Volume* volume) {
 // What is claimed is not free at once, and what is spare has to be closed first.
 os::TimePoint Store::MakeRoom(const Volume& volume, uint64_t bytes, os::TimePoint deadline) {
   constexpr std::chrono::milliseconds kMoment{500};
-  const auto coming = [this] { return budget_.free() + freeing_bytes_; };
+  const auto coming = [this] {
+    const uint64_t evicted = spiller_ != nullptr ? spiller_->closing_bytes() : 0;
+    return budget_.free() + freeing_bytes_ + evicted;
+  };
   if (bytes > volume.QuotaLeft()) ClaimIdle(bytes - volume.QuotaLeft(), &volume);
   if (bytes > coming()) CheckLingering();
   if (bytes > coming()) ClaimIdle(bytes - coming(), nullptr);
+  // Who waits is provided for by the spiller; who does not gets what takes no writing.
+  if (bytes > coming() && spiller_ != nullptr && deadline <= os::Clock::now()) {
+    spiller_->EvictClean(bytes - coming());
+  }
   const bool comes = bytes <= volume.QuotaLeft() && bytes <= coming();
   return comes ? std::max(deadline, os::Clock::now() + kMoment) : deadline;
 }

@@ -114,7 +114,8 @@ StoreOptions Machine::DefaultOptions() {
   return options;
 }
 
-Machine::Machine(const StoreOptions& options) : options_(options) {
+Machine::Machine(const StoreOptions& options, std::string spill_path)
+    : options_(options), spill_path_(std::move(spill_path)) {
   os::IgnoreLeaseSignals();
   options_.generation = 0;
   Start(true);
@@ -127,6 +128,7 @@ void Machine::Kill() {
   events_.Clear();
   store_.reset();
   events_.Clear();
+  disk_.reset();
   link_.reset();
 }
 
@@ -134,6 +136,12 @@ RecoveryReport Machine::Start(bool serve) {
   ++options_.generation;
   std::vector<HeldMemory> held = keeper_.HandOver();
   link_ = std::make_unique<FakeKeeper::Link>(keeper_, events_);
+  if (!spill_path_.empty()) {
+    auto place = spill::Place::Take(
+        {.path = spill_path_, .instance = "instance", .limits = {.most = spill_limit_}});
+    disk_ = std::make_unique<TestDisk>(std::move(place).value(), events_);
+    options_.disk = disk_.get();
+  }
   store_ = Store::Create(options_, *link_,
                          [this](std::function<void()> work, std::function<void()> done) {
                            events_.Post([work = std::move(work), done = std::move(done)] {
@@ -357,7 +365,7 @@ void Machine::CheckConsistent(Volume& volume) {
       Extent* e = extent ? store_->FindExtent(ObjectId(id)) : nullptr;
       if (extent) {
         EXPECT_NE(e, nullptr);
-        EXPECT_TRUE(e == nullptr || e->state == ExtentState::kSealed);
+        EXPECT_TRUE(e == nullptr || IsStored(*e));
       }
       continue;
     }

@@ -5,8 +5,8 @@
 // another, as an instance does. Engines end as processes do: without saying anything to the keeper.
 #pragma once
 
-#include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,19 +17,9 @@
 #include "os/fd.h"
 #include "store/recovery.h"
 #include "store/store.h"
+#include "store/test_disk.h"
 
 namespace vineyard::store {
-
-/// What is to run on the engine's thread.
-class Events {
- public:
-  void Post(std::function<void()> event) { queue_.push_back(std::move(event)); }
-  void Run();
-  void Clear() { queue_.clear(); }
-
- private:
-  std::deque<std::function<void()>> queue_;
-};
 
 /// Holds descriptors across engines.
 class FakeKeeper {
@@ -84,7 +74,7 @@ struct TestObject {
 class Machine {
  public:
   static StoreOptions DefaultOptions();
-  explicit Machine(const StoreOptions& options = DefaultOptions());
+  explicit Machine(const StoreOptions& options = DefaultOptions(), std::string spill_path = {});
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
   ~Machine();
@@ -92,6 +82,10 @@ class Machine {
   Store& store() { return *store_; }
   Volume& volume() { return *store_->FindVolume(1); }
   FakeKeeper& keeper() { return keeper_; }
+  /// REQUIRES: it spills.
+  TestDisk& disk() { return *disk_; }
+  /// Of the next engine.
+  void LimitDisk(uint64_t bytes) { spill_limit_ = bytes; }
   /// Runs all that has been posted, and what that posts.
   void Run() { events_.Run(); }
 
@@ -138,7 +132,10 @@ class Machine {
   StoreOptions options_;
   Events events_;
   FakeKeeper keeper_;
+  std::string spill_path_;
+  uint64_t spill_limit_ = std::numeric_limits<uint64_t>::max();
   std::unique_ptr<FakeKeeper::Link> link_;
+  std::unique_ptr<TestDisk> disk_;
   std::unique_ptr<Store> store_;
   std::map<uint64_t, uint64_t> numbers_;  // client → its last request
 };

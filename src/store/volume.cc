@@ -71,6 +71,41 @@ std::vector<ObjectId> Volume::ExtentsOf(const Entry& entry) const {
   return extents;
 }
 
+Result<std::vector<ObjectId>> Volume::ExtentsBelow(std::span<const uint64_t> ids,
+                                                   size_t most) const {
+  std::set<uint64_t> seen;
+  std::set<ObjectId> extents;
+  std::vector<uint64_t> left;
+  for (const uint64_t id : ids) {
+    // A small object's own blob has no entry; the object's record has its bytes.
+    const bool inside = ObjectId(id).is_blob() && Find(ObjectId(id)) == nullptr &&
+                        Find(ObjectId(id).owner_of_blob()) != nullptr;
+    if (Find(ObjectId(id)) == nullptr && !inside) {
+      return Status::NotFound(
+          fmt::format("no object {} in volume '{}'", ObjectId(id).ToString(), name_));
+    }
+    if (!inside && seen.insert(id).second) left.push_back(id);
+  }
+  while (!left.empty()) {
+    const Entry& entry = *Find(ObjectId(left.back()));
+    left.pop_back();
+    for (const ObjectId blob : ExtentsOf(entry)) extents.insert(blob);
+    if (seen.size() > most || extents.size() > most) {
+      return Status::LimitExceeded(
+          fmt::format("these objects have more than {} parts; name fewer at once", most));
+    }
+    if (entry.ref.kind() != RecordKind::kObject) continue;
+    const auto* members = DescriptorOf(Record(entry))->members();
+    if (members == nullptr) continue;
+    for (const fb::Member* m : *members) {
+      if (Find(ObjectId(m->id())) != nullptr && seen.insert(m->id()).second) {
+        left.push_back(m->id());
+      }
+    }
+  }
+  return std::vector<ObjectId>(extents.begin(), extents.end());
+}
+
 uint64_t Volume::QuotaLeft() const {
   if (quota_ == 0) return std::numeric_limits<uint64_t>::max();
   return usage() >= quota_ ? 0 : quota_ - usage();

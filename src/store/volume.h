@@ -167,6 +167,10 @@ class Volume {
   /// Extents that the object's buffers (or the blob itself) lie in.
   [[nodiscard]] std::vector<ObjectId> ExtentsOf(const Entry& entry) const;
 
+  /// Of all these, and of their members. kNotFound; kLimitExceeded where there are more than `most` of either.
+  [[nodiscard]] Result<std::vector<ObjectId>> ExtentsBelow(std::span<const uint64_t> ids,
+                                                           size_t most) const;
+
   // ---- recovery (see recovery.cc)
   /// Takes over an entry that lies in an adopted arena. REQUIRES: checked.
   bool AdoptEntry(ObjectId id, layout::Ref ref);

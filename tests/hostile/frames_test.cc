@@ -17,6 +17,13 @@
 namespace vineyard::testing {
 namespace {
 
+Bytes PlaceFrame(fb::PlaceAction action, ObjectId id) {
+  return MakeFrame(fb::RequestBody::PlaceObjects, [&](Builder& b) {
+    return fb::CreatePlaceObjects(b, action, b.CreateVector(std::vector{id.value()}), true, 10)
+        .Union();
+  });
+}
+
 // One of every kind.
 std::vector<Bytes> ValidFrames(ObjectId object, ObjectId blob) {
   const std::vector<uint64_t> ids{object.value() + 1'000'000};
@@ -80,6 +87,11 @@ std::vector<Bytes> ValidFrames(ObjectId object, ObjectId blob) {
                 [&](Builder& b) {
                   return fb::CreateRemoveVolume(b, 1, b.CreateString("absent")).Union();
                 }),
+      PlaceFrame(fb::PlaceAction::Load, object),
+      PlaceFrame(fb::PlaceAction::Unpin, object),
+      PlaceFrame(fb::PlaceAction::Evict, ObjectId(ids[0])),
+      MakeFrame(fb::RequestBody::GetPlaces,
+                [&](Builder& b) { return fb::CreateGetPlaces(b, object.value()).Union(); }),
       MakeFrame(fb::RequestBody::Goodbye, [&](Builder& b) { return fb::CreateGoodbye(b).Union(); }),
       HelloFrame(FreshToken()),
   };

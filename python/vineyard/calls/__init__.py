@@ -5,5 +5,6 @@
 * `objects`: descriptions, composition, deleting, listing, labels
 * `names`
 * `blobs`
+* `places`: in memory, or on the disk
 * `elsewhere`: what means nothing on one instance, and what needs several
 """

@@ -55,15 +55,6 @@ class ElsewhereCalls(Calls):
         """The client itself: it has no other parts."""
         return self
 
-    def load(self, object_ids: Sequence[Ref], pin: bool = False) -> None:
-        """Nothing to do: objects are in memory as long as they exist."""
-
-    def unpin(self, object_ids: Sequence[Ref]) -> None:
-        """Nothing to do: objects are in memory as long as they exist."""
-
-    def evict(self, object_ids: Sequence[Ref]) -> NoReturn:
-        _not_built("evict()", "objects stay in memory; delete those that are not needed")
-
     def reset(self) -> NoReturn:
         _not_built("reset()", "clear() deletes everything in the volume, under a name that says so")
 

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Spiller: moves extents that nobody maps to the disk when memory is short, and back when they are wanted.
+//
+// The extents are the store's; here are their states between kSealed and kSpilled, and who waits for that.
+// At every instant at least one whole copy of an extent exists:
+//
+//   evicting  write the file, which counts once it is whole -> ask the kernel again whether anybody has
+//             the memory -> have the keeper close it -> close it
+//   loading   take the memory from the budget -> make it -> fill it from the file -> seal it for good ->
+//             give it to the keeper -> serve. The file stays: evicting again is free.
+//
+// It promises no byte of memory: who wants some waits in the budget (store/budget.h), loads among them. It looks
+// how much those who wait are short of, counts what is on its way to be free, and evicts the difference;
+// and, above the upper mark, down to the lower one. Evicting takes no memory of its own.
+//
+// Owned by the store, on the engine's thread. Callbacks of disk, keeper and pool find extents by their blob:
+// these may be gone by then.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "os/socket.h"
+#include "store/budget.h"
+#include "store/clients.h"
+#include "store/disk.h"
+#include "store/extent.h"
+#include "store/memory_keeper.h"
+#include "store/victims.h"
+
+namespace vineyard::store {
+
+struct SpillMarks {
+  double lower = 0.3;
+  double upper = 0.8;
+};
+
+class Spiller {
+ public:
+  using Extents = std::unordered_map<uint64_t, std::unique_ptr<Extent>>;
+  /// What it shares with its store.
+  struct Surroundings {
+    Extents& extents;
+    Budget& budget;
+    ClientTable& clients;
+    MemoryKeeper& keeper;
+    RunOnPool pool;
+    Disk& disk;
+    std::function<uint64_t()> freeing;  // bytes that are free soon, whatever happens here
+    std::function<void(std::unique_ptr<Extent>)> give_back;  // memory of a deleted extent
+    std::function<void(bool)> announce;                      // whether memory is short
+    std::function<std::string(uint64_t asked)> explain;
+    std::function<void()> rearm;  // NextLook may be sooner than it was
+  };
+  Spiller(Surroundings around, SpillMarks marks) : around_(std::move(around)), marks_(marks) {}
+  ~Spiller();
+  Spiller(const Spiller&) = delete;
+  Spiller& operator=(const Spiller&) = delete;
+
+  // ---- use
+
+  enum class Use : uint8_t { kOpened, kCameIntoMemory };
+  void NoteUse(Extent& extent, Use use);
+  /// What of these is not in memory.
+  std::vector<ObjectId> NotInMemory(std::span<const ObjectId> blobs) const;
+  /// Brings them all into memory. `done` is called with OK when they are, and before anything can evict
+  /// them again; with kOutOfMemory or kDeadlineExceeded at the deadline, kNotFound when one was deleted,
+  /// kCorrupted or kIOError when its file can't be read. Possibly from within. Returns a ticket.
+  uint64_t Load(std::span<const ObjectId> blobs, os::TimePoint deadline,
+                std::function<void(Status)> done);
+  /// Whatever memory there is. `done`: kFailedPrecondition where one is mapped or pinned, or was opened
+  /// meanwhile; kOutOfMemory: the disk is full. The others have gone all the same.
+  uint64_t Evict(std::span<const ObjectId> blobs, os::TimePoint deadline,
+                 std::function<void(Status)> done);
+  /// The callback is not called.
+  void Cancel(uint64_t ticket);
+  [[nodiscard]] bool IsWaiting(uint64_t ticket) const { return requests_.contains(ticket); }
+
+  /// It stays in memory for as long as the client lives, or until Unpin.
+  void Pin(ClientState& client, Extent& extent);
+  /// False: it was not pinned by that client.
+  bool Unpin(ClientState& client, ObjectId blob);
+  void UnpinAll(ClientState& client);
+
+  // ---- what the store tells
+
+  /// The extent is deleted, and out of the table. True: it has been taken over.
+  bool TakeDeleted(std::unique_ptr<Extent>& extent);
+  /// Evicts what is missing to those who wait. To be called when somebody begins to wait, or something
+  /// may have become evictable.
+  void Balance(os::TimePoint now = os::Clock::now());
+  /// Evicts so many bytes, if there are as many, of what needs no writing. Returns what is free soon of it.
+  uint64_t EvictClean(uint64_t bytes);
+  [[nodiscard]] std::optional<os::TimePoint> NextLook() const;
+  void Tick(os::TimePoint now);
+
+  // ---- recovery
+  [[nodiscard]] bool HasFile(uint64_t volume, ObjectId blob) const;
+  /// Files that no extent of the table has are removed. Returns how many.
+  uint64_t RemoveOrphans();
+
+  // ---- figures
+  struct Counts {
+    uint64_t loads = 0;
+    uint64_t evictions = 0;  // clean ones among them
+    uint64_t failed_writes = 0;
+    uint64_t damaged = 0;  // extents whose file could not be read
+  };
+  [[nodiscard]] const Counts& counts() const { return counts_; }
+  struct Spilled {
+    uint64_t bytes = 0;
+    uint64_t extents = 0;
+  };
+  /// Of one volume.
+  [[nodiscard]] Spilled SpilledOf(uint64_t volume) const;
+  void CountSpilled(const Extent& extent, int by);
+  /// Free soon, and promised to nobody by it.
+  [[nodiscard]] uint64_t closing_bytes() const { return closing_bytes_; }
+  [[nodiscard]] const Disk& disk() const { return around_.disk; }
+  /// "; 3 GiB on disk, 1 GiB mapped, …"
+  [[nodiscard]] std::string Explain() const;
+
+ private:
+  struct LoadJob {
+    uint64_t blob = 0;
+    spill::Key key;
+    uint64_t size = 0;
+    uint64_t pages = 0;
+    Budget::Id budget_id = 0;  // while it waits for memory
+    bool deleted = false;
+    std::vector<Chunk> chunks;
+    spill::Destination destination;
+    Status status;
+  };
+  struct Request {
+    enum class Kind : uint8_t { kLoad, kEvict };
+    Kind kind{};
+    std::vector<uint64_t> blobs{};
+    std::set<uint64_t> missing{};  // of these, those it still waits for
+    os::TimePoint deadline{};
+    std::function<void(Status)> done{};
+    Status status{};  // the first failure
+  };
+
+  static spill::Key KeyOf(const Extent& extent) {
+    return {.volume = extent.volume, .id = extent.blob.value(), .kind = kExtentFile};
+  }
+  [[nodiscard]] Extent* Find(uint64_t blob) const;
+  void RemoveFile(const spill::Key& key);
+  [[nodiscard]] std::vector<uint64_t> WhoWaitFor(uint64_t blob, Request::Kind kind) const;
+  /// What they wait for has happened to that extent, or can't happen.
+  void Settle(uint64_t blob, Request::Kind kind, const Status& status);
+  void End(uint64_t ticket, Status status);
+  void StopWanting(const Request& request);
+  [[nodiscard]] Status WhyLate(const Request& request) const;
+
+  // spiller_evict.cc
+  [[nodiscard]] static bool MayGo(const Extent& extent);
+  [[nodiscard]] std::optional<os::TimePoint> look_again() const;
+  [[nodiscard]] uint64_t Missing();
+  [[nodiscard]] VictimClock Clock() const;
+  [[nodiscard]] bool MayWrite() const;
+  Extent* NextVictim(uint64_t bytes);
+  void ChooseMore(uint64_t bytes);
+  Status Begin(Extent& extent);
+  void Written(uint64_t blob, const Status& status);
+  void Drop(Extent& extent);
+  void Close(std::shared_ptr<std::vector<Chunk>> chunks, uint64_t pages);
+  void WriteFailed(Extent& extent, const Status& status);
+  void NoteTrouble(const Status& status);
+  bool MakeRoomOnDisk(uint64_t bytes);
+  [[nodiscard]] Status MayEvict(uint64_t blob) const;
+
+  // spiller_load.cc
+  [[nodiscard]] Status CanLoad(const Extent& extent) const;
+  void BeginLoad(Extent& extent);
+  void ForgetLoad(Extent& extent);
+  void MakeMemory(const std::shared_ptr<LoadJob>& job);
+  void Fill(const std::shared_ptr<LoadJob>& job);
+  void Filled(const std::shared_ptr<LoadJob>& job, Status status);
+  void Serve(const std::shared_ptr<LoadJob>& job);
+  void LoadFailed(const std::shared_ptr<LoadJob>& job, Status status);
+
+  Surroundings around_;
+  const SpillMarks marks_;
+  Counts counts_;
+  std::unordered_map<uint64_t, Spilled> spilled_;                  // by volume
+  std::unordered_map<uint64_t, std::unique_ptr<Extent>> deleted_;  // while they are being written
+  std::unordered_map<uint64_t, std::shared_ptr<LoadJob>> loads_;   // by blob; shared with the pool
+  std::map<uint64_t, Request> requests_;                           // by ticket
+  uint64_t next_ticket_ = uint64_t{1} << 63;                       // none of the store's own
+  uint64_t clock_ = 0;                                             // see VictimClock
+  std::deque<uint64_t> victims_;  // chosen, and looked at again when their turn comes
+  uint64_t chosen_at_ = 0;        // on the clock
+  size_t writing_ = 0;
+  uint64_t writing_bytes_ = 0;
+  uint64_t closing_bytes_ = 0;
+  size_t removing_ = 0;  // copies that make room on the disk
+  bool draining_ = false;
+  bool balancing_ = false;
+  bool short_ = false;
+  std::optional<os::TimePoint> stuck_since_;       // nothing could go, though something is missing
+  std::optional<os::TimePoint> no_writes_before_;  // the disk has refused
+  std::optional<os::TimePoint> complained_;
+  Status disk_trouble_;
+};
+
+}  // namespace vineyard::store

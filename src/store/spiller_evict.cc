@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// From memory to the disk.
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <unordered_set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/logging.h"
+#include "base/size.h"
+#include "os/crash_point.h"
+#include "os/mapping.h"
+#include "store/spiller.h"
+#include "store/victims.h"
+
+namespace vineyard::store {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr size_t kMostWriting =
+    8;                           // extents at a time: the disk's threads share them block by block
+constexpr int kMostLooks = 512;  // questions to the kernel in a row, of a few microseconds each
+constexpr milliseconds kWanted{20};  // until the next look when nothing can go, and somebody waits
+constexpr milliseconds kUnwanted{500};
+constexpr seconds kDiskPause{1};  // after it has refused
+constexpr seconds kComplaints{30};
+
+uint64_t Less(uint64_t from, uint64_t by) { return from > by ? from - by : 0; }
+
+uint64_t Share(uint64_t limit, double rate) {
+  return static_cast<uint64_t>(static_cast<double>(limit) * rate);
+}
+
+}  // namespace
+
+bool Spiller::MayGo(const Extent& extent) {
+  return extent.state == ExtentState::kSealed && extent.pins == 0 && extent.wanted == 0 &&
+         !extent.chunks.empty();
+}
+
+std::optional<os::TimePoint> Spiller::look_again() const {
+  if (!stuck_since_) return std::nullopt;
+  return *stuck_since_ + (around_.budget.waiting() > 0 ? kWanted : kUnwanted);
+}
+
+// Bytes that have to be evicted beyond those that are on their way: for those who wait, or down to the
+// lower mark once the upper one was passed.
+uint64_t Spiller::Missing() {
+  const Budget& budget = around_.budget;
+  const uint64_t coming = closing_bytes_ + writing_bytes_ + around_.freeing();
+  const uint64_t for_waiters = Less(budget.Wanted(os::Clock::now()), budget.free() + coming);
+  const uint64_t used = Less(budget.held(), coming);
+  if (used > Share(budget.limit(), marks_.upper)) draining_ = true;
+  const uint64_t lower = Share(budget.limit(), marks_.lower);
+  if (used <= lower) draining_ = false;
+  return std::max(for_waiters, draining_ ? used - lower : 0);
+}
+
+void Spiller::Balance(os::TimePoint now) {
+  if (balancing_ || (stuck_since_ && now < *look_again())) return;
+  balancing_ = true;
+  stuck_since_.reset();
+  uint64_t missing = 0;
+  while ((missing = Missing()) > 0 && writing_ < kMostWriting) {
+    Extent* victim = NextVictim(missing);
+    if (victim != nullptr && victim->on_disk) {
+      Drop(*victim);
+    } else if (victim == nullptr || !Begin(*victim).ok()) {
+      stuck_since_ = now;
+      break;
+    }
+  }
+  const bool is_short = missing > 0 || draining_;
+  if (std::exchange(short_, is_short) != is_short) around_.announce(is_short);
+  balancing_ = false;
+  if (stuck_since_) around_.rearm();
+}
+
+uint64_t Spiller::EvictClean(uint64_t bytes) {
+  std::vector<Candidate> clean;
+  for (const auto& [blob, extent] : around_.extents) {
+    if (MayGo(*extent) && extent->on_disk) {
+      clean.push_back({.blob = blob, .pages = extent->pages, .last_use = extent->last_use});
+    }
+  }
+  uint64_t dropped = 0;
+  int looks = 0;
+  constexpr uint64_t kAll = std::numeric_limits<uint64_t>::max();
+  for (const uint64_t blob : ChooseVictims(std::move(clean), Clock(), kAll)) {
+    if (dropped >= bytes || ++looks > kMostLooks) break;
+    Extent& extent = *Find(blob);
+    if (IsHeldElsewhere(extent)) continue;
+    dropped += extent.pages;
+    Drop(extent);
+  }
+  return dropped;
+}
+
+// ---- victims
+
+// Chosen some at a time: asking which is best for each would cost as much as all extents are many. One that
+// was used since is left for the next time.
+Extent* Spiller::NextVictim(uint64_t bytes) {
+  const bool may_write = MayWrite();
+  int looks = 0;
+  for (int round = 0; round < 3; ++round) {
+    if (round > 0) ChooseMore(round == 1 ? bytes : std::numeric_limits<uint64_t>::max());
+    while (!victims_.empty()) {
+      if (looks >= kMostLooks) return nullptr;
+      Extent* extent = Find(victims_.front());
+      victims_.pop_front();
+      if (extent == nullptr || !MayGo(*extent) || extent->last_use > chosen_at_) continue;
+      if (!extent->on_disk && !may_write) continue;
+      ++looks;
+      if (!IsHeldElsewhere(*extent)) return extent;
+    }
+  }
+  return nullptr;
+}
+
+void Spiller::ChooseMore(uint64_t bytes) {
+  std::unordered_set<uint64_t> mapped;
+  for (const auto& [key, client] : around_.clients.all()) {
+    mapped.insert(client->mapped.begin(), client->mapped.end());
+  }
+  std::vector<Candidate> candidates;
+  for (const auto& [blob, extent] : around_.extents) {
+    if (!MayGo(*extent)) continue;
+    candidates.push_back({.blob = blob,
+                          .pages = extent->pages,
+                          .last_use = extent->last_use,
+                          .on_disk = extent->on_disk,
+                          .mapped = mapped.contains(blob)});
+  }
+  chosen_at_ = clock_;
+  const std::vector<uint64_t> chosen =
+      ChooseVictims(std::move(candidates), Clock(), std::max(bytes, around_.budget.limit() / 16));
+  victims_.assign(chosen.begin(), chosen.end());
+}
+
+VictimClock Spiller::Clock() const { return {.now = clock_, .limit = around_.budget.limit()}; }
+
+bool Spiller::MayWrite() const {
+  return removing_ == 0 && (!no_writes_before_ || os::Clock::now() >= *no_writes_before_);
+}
+
+// ---- one eviction
+
+Status Spiller::Begin(Extent& extent) {
+  std::vector<os::FilePart> parts;
+  parts.reserve(extent.chunks.size());
+  for (const Chunk& chunk : extent.chunks) parts.push_back({chunk.fd.get(), chunk.size});
+  auto source = spill::MapSource(parts, extent.size);
+  if (!source.ok()) {
+    NoteTrouble(source.status());
+    return source.status();
+  }
+  extent.state = ExtentState::kSpilling;
+  ++writing_;
+  writing_bytes_ += extent.pages;
+  around_.disk.Write(
+      KeyOf(extent), std::move(*source),
+      [this, blob = extent.blob.value()](const Status& status) { Written(blob, status); });
+  return {};
+}
+
+void Spiller::Written(uint64_t blob, const Status& status) {
+  os::CrashPoint("evict.written");
+  --writing_;
+  if (auto node = deleted_.extract(blob); !node.empty()) {
+    std::unique_ptr<Extent> extent = std::move(node.mapped());
+    writing_bytes_ -= extent->pages;
+    if (status.ok()) RemoveFile(KeyOf(*extent));
+    extent->state = ExtentState::kSealed;
+    around_.give_back(std::move(extent));
+    Settle(blob, Request::Kind::kEvict, Status::NotFound("it has been deleted meanwhile"));
+    return Balance();
+  }
+  Extent& extent = *Find(blob);
+  extent.state = ExtentState::kSealed;
+  writing_bytes_ -= extent.pages;
+  const bool asked = std::exchange(extent.asked, false);
+  Status outcome = status;
+  if (status.ok()) {
+    extent.on_disk = true;
+    disk_trouble_ = {};
+    no_writes_before_.reset();
+    // Somebody may have opened it while it was being written.
+    if (!MayGo(extent) || IsHeldElsewhere(extent)) {
+      outcome = Status::FailedPrecondition(extent.blob.ToString() +
+                                           " was opened or pinned while it was being written");
+    } else if (asked || Missing() > 0) {
+      Drop(extent);
+    }
+  } else {
+    WriteFailed(extent, status);
+  }
+  Settle(blob, Request::Kind::kEvict, outcome);
+  Balance();
+}
+
+// REQUIRES: a whole copy of it lies on the disk, and nobody else has its memory. No opening of it is
+// given out before this thread comes back to its clients.
+void Spiller::Drop(Extent& extent) {
+  auto chunks = std::make_shared<std::vector<Chunk>>();  // shared by keeper's and pool's callbacks
+  for (Chunk& chunk : extent.chunks) chunks->push_back({std::move(chunk.fd), chunk.size});
+  extent.state = ExtentState::kSpilled;
+  const uint64_t pages = extent.pages;
+  const uint64_t blob = extent.blob.value();
+  closing_bytes_ += pages;
+  ++counts_.evictions;
+  CountSpilled(extent, 1);
+  os::CrashPoint("evict.before_drops");
+  for (size_t i = 0; i < chunks->size(); ++i) {
+    std::function<void()> then;
+    if (i + 1 == chunks->size()) {
+      then = [this, chunks, pages] {
+        os::CrashPoint("evict.keeper_dropped");
+        Close(chunks, pages);
+      };
+    }
+    around_.keeper.Drop(HeldKind::kChunk, blob, i, std::move(then));
+    os::CrashPoint("evict.between_drops");
+  }
+}
+
+// Nobody has them but this process. REQUIRES: `pages` are among closing_bytes_.
+void Spiller::Close(std::shared_ptr<std::vector<Chunk>> chunks, uint64_t pages) {
+  around_.pool([chunks] { chunks->clear(); },
+               [this, pages] {
+                 closing_bytes_ -= pages;
+                 around_.budget.Give(pages);
+                 Balance();
+               });
+}
+
+// ---- what goes wrong
+
+void Spiller::WriteFailed(Extent& extent, const Status& status) {
+  extent.last_use = clock_;
+  if (status.Is(StatusCode::kOutOfMemory) && MakeRoomOnDisk(extent.pages)) return;
+  NoteTrouble(status);
+}
+
+void Spiller::NoteTrouble(const Status& status) {
+  const os::TimePoint now = os::Clock::now();
+  ++counts_.failed_writes;
+  disk_trouble_ = status;
+  no_writes_before_ = now + kDiskPause;
+  if (complained_ && now < *complained_ + kComplaints) return;
+  complained_ = now;
+  log::Warning("objects can't be spilled, and stay in memory", {{"why", status.message()}});
+}
+
+// Copies of what is in memory are worth least: those first that would be evicted last. False: there are none.
+bool Spiller::MakeRoomOnDisk(uint64_t bytes) {
+  std::vector<Extent*> copies;
+  for (const auto& [blob, extent] : around_.extents) {
+    if (extent->state == ExtentState::kSealed && extent->on_disk) copies.push_back(extent.get());
+  }
+  std::ranges::sort(copies, std::greater(), &Extent::last_use);
+  uint64_t sum = 0;
+  for (Extent* extent : copies) {
+    if (sum >= bytes) break;
+    sum += extent->pages;
+    extent->on_disk = false;
+    // Nothing is written meanwhile: it might be this very file.
+    ++removing_;
+    around_.disk.Remove(KeyOf(*extent), [this](const Status&) {
+      if (--removing_ > 0) return;
+      stuck_since_.reset();
+      Balance();
+    });
+  }
+  return sum > 0;
+}
+
+// ---- because somebody says so
+
+Status Spiller::MayEvict(uint64_t blob) const {
+  const Extent* extent = Find(blob);
+  const std::string id = ObjectId(blob).ToString();
+  if (extent == nullptr || !IsStored(*extent)) return Status::NotFound(id + " is not there");
+  if (extent->state == ExtentState::kSpilled) return {};
+  if (extent->pins > 0) {
+    return Status::FailedPrecondition(
+        fmt::format("{} is pinned by {} clients; unpin it first", id, extent->pins));
+  }
+  if (extent->wanted > 0 || extent->state == ExtentState::kLoading) {
+    return Status::FailedPrecondition(id + " is just being read back for somebody");
+  }
+  if (IsHeldElsewhere(*extent)) {
+    return Status::FailedPrecondition(
+        id + " is in use: a program has it mapped; let go of the arrays that lie in it first");
+  }
+  return {};
+}
+
+uint64_t Spiller::Evict(std::span<const ObjectId> blobs, os::TimePoint deadline,
+                        std::function<void(Status)> done) {
+  const uint64_t ticket = next_ticket_++;
+  Request request{.kind = Request::Kind::kEvict, .deadline = deadline, .done = std::move(done)};
+  const auto note = [&](Status status) {
+    if (request.status.ok()) request.status = std::move(status);
+  };
+  for (const ObjectId blob : blobs) {
+    Status may = MayEvict(blob.value());
+    if (!may.ok()) {
+      note(std::move(may));
+      continue;
+    }
+    Extent& extent = *Find(blob.value());
+    if (extent.state == ExtentState::kSpilled) continue;
+    if (extent.state == ExtentState::kSealed) {
+      if (extent.on_disk) {
+        Drop(extent);
+        continue;
+      }
+      if (removing_ > 0) {
+        note(Status::OutOfMemory("room is just being made on the disk; try again"));
+        continue;
+      }
+      if (Status begun = Begin(extent); !begun.ok()) {
+        note(std::move(begun));
+        continue;
+      }
+    }
+    extent.asked = true;
+    request.blobs.push_back(blob.value());
+    request.missing.insert(blob.value());
+  }
+  if (request.missing.empty()) {
+    request.done(request.status);
+  } else {
+    requests_.emplace(ticket, std::move(request));
+  }
+  return ticket;
+}
+
+}  // namespace vineyard::store
