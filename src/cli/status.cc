@@ -104,10 +104,10 @@ void AddStatus(CLI::App& root, Session& session) {
       {.name = "status",
        .description = "Shows what the instance holds, and how much room it has.",
        .json = R"({"socket", "volume", "instance_uuid", "instance_id", "version", "deployment",
-  "generation", "former_program", "read_only", "memory_usage", "memory_limit", "memory_held", "memory_lingering",
-  "memory_overhead", "memory_ready", "instance_limit", "objects", "blobs", "names",
-  "connections", "waiting", "spilled_bytes", "spilled_blobs", "disk_bytes", "loads",
-  "evictions", "damaged"}, sizes in bytes)",
+  "generation", "former_program", "read_only", "memory_usage", "memory_limit",
+  "memory_held", "memory_lingering", "memory_overhead", "memory_ready", "instance_limit",
+  "objects", "blobs", "names", "connections", "waiting", "spilled_bytes", "spilled_blobs",
+  "disk_bytes", "loads", "evictions", "damaged"}, sizes in bytes)",
        .example = R"(wait until an instance answers, then see how much is free
   vineyardctl status --socket /tmp/vineyard.sock --wait 10s
   vineyardctl status -o json | jq '.memory_limit - .memory_usage')"});

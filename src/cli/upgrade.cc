@@ -29,8 +29,7 @@ Status Upgrade(Session& session, const UpgradeOptions&) {
   if (!now.former_program) return Status::OK();
   return Status::FailedPrecondition(
       "the program that is installed passed its trial and then did not begin; the one before "
-      "serves again, "
-      "with all that was stored: see the instance's log");
+      "serves again, with all that was stored: see the instance's log");
 }
 
 }  // namespace
@@ -40,14 +39,14 @@ void AddUpgrade(CLI::App& root, Session& session) {
       root,
       {.name = "upgrade",
        .description =
-           "Replaces the program of a running instance by the one that is installed now.\n"
-           "Put it where the instance was started from, with mv and not by writing into the file. "
-           "It is tried first;\n"
-           "what is stored stays, and clients notice nothing but a moment's wait.",
+           "Lets an instance run the program that is installed now.\n"
+           "Put that where the instance was started from, by mv and not by writing into the file.\n"
+           "It is tried first. What is stored stays; clients notice nothing but a moment's wait.",
        .json =
            R"({"version_before", "version", "generation_before", "generation", "former_program"})",
        .example = R"(a new program, for an instance that runs
-  install vineyardd /usr/local/bin/vineyardd.new && mv /usr/local/bin/vineyardd.new /usr/local/bin/vineyardd
+  install vineyardd /usr/local/bin/vineyardd.new
+  mv /usr/local/bin/vineyardd.new /usr/local/bin/vineyardd
   vineyardctl upgrade)"});
   RunWhenChosen(upgrade, session, Upgrade);
 }

@@ -222,7 +222,7 @@ void AddCreate(CLI::App& volume, Session& session) {
   add_rights(arguments.socket, "--mode", "--owner", "the volume's socket");
   create
       .add_option("--read-only-socket", arguments.read_only_socket,
-                  "a second socket: who comes through it can get and list, and change nothing")
+                  "a second socket: who comes through it reads, and changes nothing")
       ->type_name("PATH");
   add_rights(arguments.read_only, "--read-only-mode", "--read-only-owner", "the second socket");
 }
