@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import vineyard
+
 from conftest import running_instance
 
 

@@ -122,7 +122,7 @@ def test_properties_have_the_types_that_the_stubs_say(client):
     objects += [core.list_volumes()[0], ref, blob, blob.private(), core.allocate(10)]
     core.create_stream(ref)
     writer, reader = core.open_stream_writer(ref), core.open_stream_reader(ref)
-    objects += [writer, reader, core.get_stream(ref)]
+    objects += [writer, reader, core.get_stream(ref), core.places(ref)]
     seen = set()
     for one in objects:
         seen.add(type(one).__name__)

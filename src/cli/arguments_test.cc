@@ -51,7 +51,7 @@ TEST(Arguments, AVerbWithoutItsNounNamesTheNouns) {
 }
 
 TEST(Arguments, WhatIsMissingOrTooMuchIsSaid) {
-  EXPECT_THAT(Refused({"object"}), StartsWith("object what? say ls, get or rm"));
+  EXPECT_THAT(Refused({"object"}), StartsWith("object what? say ls, get, rm, evict or load"));
   EXPECT_THAT(Refused({"object", "rm"}), HasSubstr("ID is missing"));
   EXPECT_THAT(Refused({"name", "put", "a"}), HasSubstr("ID is missing"));
   EXPECT_THAT(Refused({"status", "me"}), HasSubstr("unexpected argument 'me'"));
@@ -133,7 +133,7 @@ TEST(Help, OfEveryNounAndVerbEndsWithAnExample) {
 TEST(Help, OfTheProgramNamesTheVerbsOfEachNoun) {
   Session session;
   const std::string help = HelpText(*BuildApp(session));
-  EXPECT_THAT(help, HasSubstr("\n  object ls|get|rm "));
+  EXPECT_THAT(help, HasSubstr("\n  object ls|get|rm|evict|load\n"));
   EXPECT_THAT(help, HasSubstr("\n  status "));
 }
 

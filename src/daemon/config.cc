@@ -93,11 +93,15 @@ Status ReadOldFlags(Config& config) {
     config.notices.push_back(
         fmt::format("{} has no meaning in this version: {}", value->where, old.reason));
   }
-  for (const char* name : {"spill_limit", "spill_lower_rate", "spill_upper_rate"}) {
-    const GivenValue* value = Find(config.given, name);
-    if (value == nullptr || !config.spill_path.empty()) continue;
+  const Config defaults;
+  for (const auto& [name, is_default] :
+       {std::pair("spill_limit", config.spill_limit == defaults.spill_limit),
+        std::pair("spill_lower_rate", config.spill_lower_rate == defaults.spill_lower_rate),
+        std::pair("spill_upper_rate", config.spill_upper_rate == defaults.spill_upper_rate)}) {
+    if (is_default || !config.spill_path.empty()) continue;
     config.notices.push_back(
-        fmt::format("{} has no effect without --spill_path: nothing is spilled", value->where));
+        fmt::format("{} has no effect without --spill_path: nothing is spilled",
+                    Find(config.given, name)->where));
   }
   return Status::OK();
 }
