@@ -209,7 +209,8 @@ Result<Config> Config::Load(std::span<const char* const> args, const Environment
   // what --print-config says can be read.
   constexpr std::array kMayBeEmpty = {"size", "spill_path", "spill_limit", "read_only_socket"};
   std::erase_if(config.given, [&](const auto& entry) {
-    return entry.second.value.empty() && std::ranges::find(kMayBeEmpty, entry.first) != kMayBeEmpty.end();
+    return entry.second.value.empty() &&
+           std::ranges::find(kMayBeEmpty, entry.first) != kMayBeEmpty.end();
   });
   if (environment.memory) config.memory_bytes = environment.memory->limit();
   VY_RETURN_IF_ERROR(CheckCharacters(config.given));
