@@ -126,6 +126,15 @@ def kernel_memory(instance: Instance) -> tuple[int, int]:
     return sum(files.values()), private
 
 
+def check_disk(disk: Path) -> None:
+    """That nothing of what was deleted is left there. Files are removed a little later."""
+    end = time.monotonic() + SETTLING
+    while left := [*disk.rglob("*.spill"), *disk.rglob("*.part"), *disk.rglob("damaged/*")]:
+        if time.monotonic() > end:
+            raise Failure(f"{len(left)} files are left on the disk: {left[:3]}")
+        time.sleep(0.1)
+
+
 class Soak:
     def __init__(self, options: argparse.Namespace, instance: Instance, folder: Path) -> None:
         self.options = options
@@ -232,8 +241,17 @@ class Soak:
         print(
             f"soak: {done} operations in {seconds:.0f} s; killed: {self.engines} engines, "
             f"{self.clients} clients; puts that found no room: {self.full}; resident memory less "
-            f"1.1 x live: {self.worst:.1f} MiB at most",
+            f"1.1 x live: {self.worst:.1f} MiB at most{self.spilled()}",
             flush=True,
+        )
+
+    def spilled(self) -> str:
+        if not self.options.spill:
+            return ""
+        status = self.client.status
+        return (
+            f"; on the disk: {status.spilled_bytes / MIB:.1f} MiB, since the engine began "
+            f"{status.evictions} evictions and {status.loads} loads"
         )
 
     def close(self) -> None:
@@ -254,6 +272,9 @@ def main() -> int:
     parser.add_argument(
         "--pause", type=float, default=0.5, help="seconds between kills, on average"
     )
+    parser.add_argument(
+        "--spill", action="store_true", help="large objects may go to a disk, below TMPDIR"
+    )
     parser.add_argument("--kill-engines", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--kill-clients", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
@@ -261,11 +282,14 @@ def main() -> int:
         options.seed = random.SystemRandom().randrange(1 << 32)
     print(f"soak: seed {options.seed}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="vineyard-soak-"))
-    instance = Instance.start(size=options.size, exit_with=os.getpid())
+    disk = folder / "disk"
+    spill = [f"--spill_path={disk}"] if options.spill else []
+    instance = Instance.start(size=options.size, exit_with=os.getpid(), arguments=spill)
     soak = None
     try:
         soak = Soak(options, instance, folder)
         soak.run()
+        check_disk(disk)
     except Failure as failure:
         print(f"soak: {failure}; the workers' logs are in {folder}", file=sys.stderr)
         return 1
