@@ -20,6 +20,8 @@ constexpr std::chrono::milliseconds kDescriptorsPause{20};
 constexpr std::chrono::milliseconds kUntakenPause{1};
 constexpr int kReceivesInARow = 16;  // then the other connections get their turn
 constexpr size_t kUsualFrame = size_t{1} << 20;
+// Of one that says what it holds, after an engine's end.
+constexpr size_t kLargestHello = size_t{4} << 20;
 
 std::vector<int> NumbersOf(std::span<const os::UniqueFd> fds) {
   std::vector<int> numbers;
@@ -170,7 +172,7 @@ bool Connection::MayArrive(const wire::FrameReader& reader) {
     return true;
   }
   if (claim.bytes() >= reader.wanted()) return true;
-  if (client_ == 0) {
+  if (client_ == 0 && reader.wanted() > kLargestHello) {
     server_.LogDropped(*this, "a frame that large comes from clients only");
     return false;
   }

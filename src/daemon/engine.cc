@@ -266,11 +266,14 @@ Status InSandbox(Status entered) {
       "it can't enter its sandbox (report this; --sandbox=off does without)");
 }
 
-Result<Confinement> EnterSandbox(const Config& config) {
+/// On trial the engine at work has the folder, and keeps it.
+enum class Spilling : uint8_t { kTake, kLeave };
+
+Result<Confinement> EnterSandbox(const Config& config, Spilling spilling) {
   os::ReachableFiles files;
   const auto confined = config.sandbox ? os::Confined::kYes : os::Confined::kNo;
   Confinement made;
-  if (!config.spill_path.empty()) {
+  if (!config.spill_path.empty() && spilling == Spilling::kTake) {
     VY_ASSIGN_OR_RETURN(made.place, TakeSpillPlace(config));
     files.folders.push_back(made.place->path());
   }
@@ -308,7 +311,7 @@ void ReportStart(const Config& config, const os::HugePageState& pages,
 
 int RunSelfTest(const Config& config, const os::UniqueFd& keeper_socket) {
   os::RaiseFdLimit();
-  auto confinement = EnterSandbox(config);
+  auto confinement = EnterSandbox(config, Spilling::kLeave);
   Status fit = confinement.status();
   if (fit.ok() && keeper_socket.valid()) fit = ReportCapabilities(keeper_socket);
   if (fit.ok() && confinement->toucher) confinement->toucher->Stop();
@@ -325,7 +328,7 @@ int RunEngine(const Config& config, os::UniqueFd keeper_socket) {
   os::RaiseFdLimit();
   const os::HugePageState pages = os::PrepareHugePages(config.huge_pages);
   // From here on this process does not trust itself: even what the keeper sends was made by an engine before.
-  auto confinement = EnterSandbox(config);
+  auto confinement = EnterSandbox(config, Spilling::kTake);
   if (!confinement.ok()) {
     log::Error("the engine can't start", {{"why", confinement.status().ToString()}});
     return 1;

@@ -116,13 +116,14 @@ void Server::RestorePins(store::ClientState& client, const store::Volume& volume
   if (spiller == nullptr) return;
   spiller->UnpinAll(client);
   if (hello.pinned() == nullptr || hello.pinned()->size() > kMostPlaced) return;
-  for (const uint64_t id : *hello.pinned()) {
-    const auto blobs = volume.ExtentsBelow({&id, 1}, kMostPlaced);
-    if (!blobs.ok()) continue;  // deleted since
-    for (const ObjectId blob : *blobs) {
-      Extent* extent = store_.FindExtent(blob);
-      if (extent != nullptr && store::IsStored(*extent)) spiller->Pin(client, *extent);
-    }
+  std::vector<uint64_t> ids(hello.pinned()->begin(), hello.pinned()->end());
+  std::erase_if(ids, [&](uint64_t id) { return volume.Find(ObjectId(id)) == nullptr; });
+  // One walk, however often and in however many of them a part is named.
+  const auto blobs = volume.ExtentsBelow(ids, kMostPlaced);
+  if (!blobs.ok()) return;
+  for (const ObjectId blob : *blobs) {
+    Extent* extent = store_.FindExtent(blob);
+    if (extent != nullptr && store::IsStored(*extent)) spiller->Pin(client, *extent);
   }
 }
 

@@ -43,7 +43,7 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   // Who only reads gets no reservation, by claiming one either.
   if (connection->rights() == Rights::kRead) (*client)->claimed = true;
   ReconcileClaims(**client, hello);
-  RestorePins(**client, *volume, hello);
+  if (connection->rights() == Rights::kAll) RestorePins(**client, *volume, hello);
   (*client)->claimed = true;
   if (hello.first_number() > 0) store_.clients().Acknowledge(**client, hello.first_number() - 1);
 
@@ -90,6 +90,9 @@ Result<store::ClientState*> Server::IdentifyClient(Connection& connection, const
         break;
       }
     }
+    // With its last connection goes a client whose process has ended.
+    known = store_.clients().Find(token);
+    if (known == nullptr) return Status::Cancelled("this client's process has ended");
     known->uid = peer.uid;
     return known;
   }

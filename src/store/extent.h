@@ -46,6 +46,7 @@ struct Extent {
 
   // ---- the spiller's (spiller.h)
   bool on_disk = false;   // a whole copy of it lies there
+  size_t unkept = 0;      // chunks that were loaded and the keeper has not taken yet
   bool asked = false;     // somebody wants it evicted whether memory is short or not
   uint32_t pins = 0;      // clients that have it pinned
   uint32_t wanted = 0;    // requests that wait for it, or for others beside it

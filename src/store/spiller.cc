@@ -161,7 +161,8 @@ bool Spiller::TakeDeleted(std::unique_ptr<Extent>& extent) {
       node.mapped()->deleted = true;
       if (const Budget::Id id = std::exchange(node.mapped()->budget_id, 0); id != 0) {
         around_.budget.Cancel(id);
-        around_.budget.Pump();
+        // Who is let in now may change the volume, and this may be in the midst of a change of it.
+        around_.pool([] {}, [this] { around_.budget.Pump(); });
       }
       break;
     }

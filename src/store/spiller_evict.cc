@@ -42,7 +42,7 @@ uint64_t Share(uint64_t limit, double rate) {
 
 bool Spiller::MayGo(const Extent& extent) {
   return extent.state == ExtentState::kSealed && extent.pins == 0 && extent.wanted == 0 &&
-         !extent.chunks.empty();
+         extent.unkept == 0 && !extent.chunks.empty();
 }
 
 std::optional<os::TimePoint> Spiller::look_again() const {
@@ -259,11 +259,13 @@ void Spiller::NoteTrouble(const Status& status) {
   log::Warning("objects can't be spilled, and stay in memory", {{"why", status.message()}});
 }
 
-// Copies of what is in memory are worth least: those first that would be evicted last. False: there are none.
+// Copies of what is in memory are worth least: those first that would be evicted last. Until the keeper has what
+// was loaded, the file is what outlives the engine. False: there are none.
 bool Spiller::MakeRoomOnDisk(uint64_t bytes) {
   std::vector<Extent*> copies;
   for (const auto& [blob, extent] : around_.extents) {
-    if (extent->state == ExtentState::kSealed && extent->on_disk) copies.push_back(extent.get());
+    const bool kept = extent->state == ExtentState::kSealed && extent->unkept == 0;
+    if (kept && extent->on_disk) copies.push_back(extent.get());
   }
   std::ranges::sort(copies, std::greater(), &Extent::last_use);
   uint64_t sum = 0;

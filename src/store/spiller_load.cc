@@ -118,14 +118,18 @@ void Spiller::Serve(const std::shared_ptr<LoadJob>& job) {
   if (job->deleted || !job->status.ok()) return LoadFailed(job, job->status);
   Extent& extent = *Find(job->blob);
   extent.chunks = std::move(job->chunks);
+  extent.unkept = extent.chunks.size();
   for (size_t i = 0; i < extent.chunks.size(); ++i) {
-    around_.keeper.Hold({.kind = HeldKind::kChunk,
-                         .a = job->blob,
-                         .b = i,
-                         .c = extent.chunks[i].size,
-                         .e = extent.volume,
-                         .f = extent.chunks.size()},
-                        extent.chunks[i].fd);
+    around_.keeper.HoldAndTell({.kind = HeldKind::kChunk,
+                                .a = job->blob,
+                                .b = i,
+                                .c = extent.chunks[i].size,
+                                .e = extent.volume,
+                                .f = extent.chunks.size()},
+                               extent.chunks[i].fd, [this, blob = job->blob] {
+                                 if (Extent* kept = Find(blob))
+                                   kept->unkept -= kept->unkept > 0 ? 1 : 0;
+                               });
     os::CrashPoint("load.between_holds");
   }
   os::CrashPoint("load.held");

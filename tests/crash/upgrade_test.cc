@@ -41,12 +41,13 @@ class Upgrade : public ::testing::Test {
  protected:
   Upgrade() : program_(folder_.path() + "/vineyardd") {
     Install();
-    daemon_ = std::make_unique<TestDaemon>(DaemonOptions{.size = "512Mi",
-                                                         .flags = {},
-                                                         .environment = {},
-                                                         .program = program_,
-                                                         .descriptors = {},
-                                                         .user = {}});
+    daemon_ = std::make_unique<TestDaemon>(
+        DaemonOptions{.size = "512Mi",
+                      .flags = {"--spill_path", folder_.path() + "/disk"},
+                      .environment = {},
+                      .program = program_,
+                      .descriptors = {},
+                      .user = {}});
     client_.emplace(daemon_->Connect());
   }
   /// As a package's manager does: another file under the same name.

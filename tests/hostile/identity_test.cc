@@ -116,5 +116,30 @@ TEST_F(Hostile, AClaimOfWhatWasNeverReservedGivesNoRightToIt) {
   }
 }
 
+// Its last words are a Hello for a second connection: the engine finds that before it finds that the process is gone,
+// and the first connection's end takes the client along.
+TEST_F(Hostile, AClientMayDieRightAfterItHasComeBack) {
+  const pid_t engine = daemon_.engine();
+  for (int i = 0; i < 20; ++i) {
+    Bell connected;
+    Bell go;
+    const Token token = FreshToken();
+    Child victim([&] {
+      RawClient first(daemon_.socket(), token, 1);
+      connected.Ring();
+      if (!go.Wait()) return 1;
+      RawClient second(daemon_.socket());
+      return second.Send(HelloFrame(token, 1)) ? 0 : 2;
+    });
+    ASSERT_TRUE(connected.Wait());
+    daemon_.PauseEngine();
+    go.Ring();
+    EXPECT_EQ(victim.Wait(), 0);
+    daemon_.ResumeEngine();
+    ExpectUnharmed();
+  }
+  EXPECT_EQ(daemon_.engine(), engine);
+}
+
 }  // namespace
 }  // namespace vineyard::testing
