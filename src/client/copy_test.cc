@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <random>
 #include <thread>
 #include <vector>
@@ -56,7 +57,7 @@ TEST(StreamCopy, CopiesEverySizeAtEveryAlignmentAndNothingBeside) {
 // The threads' shares are whole pages: whatever does not divide must be in one of them too.
 TEST(CopyAll, CopiesTheLastBytesHoweverManyThreadsShareThem) {
   for (const size_t pages : {4 * kMi, 6 * kMi, 8 * kMi, 16 * kMi}) {
-    for (const size_t more : {0, 1, 2, 3, 4, 5, 4095}) {
+    for (const size_t more : std::initializer_list<size_t>{0, 1, 2, 3, 4, 5, 4095}) {
       const std::vector<std::byte> from(pages + more, std::byte{0x5a});
       std::vector<std::byte> to(from.size());
       const CopyJob job{to.data(), from};

@@ -3,6 +3,7 @@
 #include "daemon/descriptor_shares.h"
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -78,7 +79,7 @@ TEST(DescriptorShares, MemoryLeavesAQuarterForConnections) {
 TEST(DescriptorShares, SomeMayAlwaysBeSilent) {
   for (const uint64_t limit : kLimits) {
     const DescriptorShares shares(limit);
-    for (const size_t volumes : {0, 1, 2, 10, 1000}) {
+    for (const size_t volumes : std::initializer_list<size_t>{0, 1, 2, 10, 1000}) {
       EXPECT_GE(shares.MostSilent(volumes), 4U);
       EXPECT_LE(shares.MostSilent(volumes), 64U);
     }

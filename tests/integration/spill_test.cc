@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <map>
 #include <random>
 #include <string>
@@ -64,7 +65,7 @@ TEST_F(Spilling, FourTimesTheMemoryIsPutAndRead) {
   Client client = daemon.Connect();
   std::vector<ObjectId> ids;
   for (uint64_t i = 0; i < 64; ++i) ids.push_back(Put(client, i, 4 * kMi + i));
-  for (const uint64_t step : {1, 5, 11}) {
+  for (const uint64_t step : std::initializer_list<uint64_t>{1, 5, 11}) {
     for (uint64_t i = 0; i < 64; ++i) {
       const uint64_t n = i * step % 64;
       const auto object = client.Get(ids[n]);
