@@ -141,7 +141,8 @@ Status Store::RemoveVolume(uint64_t id, const ClientState* client, const layout:
   }
   for (const ObjectId blob : gone) FreeExtent(blob);
   it->second->arenas().Clear();
-  for (const uint64_t which : {uint64_t{0}, uint64_t{1}}) keeper_.Drop(HeldKind::kListener, id, which, {});
+  for (const uint64_t which : {uint64_t{0}, uint64_t{1}})
+    keeper_.Drop(HeldKind::kListener, id, which, {});
   volumes_.erase(it);
   return {};
 }
