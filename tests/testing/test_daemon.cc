@@ -24,6 +24,7 @@
 
 #include "base/testing.h"
 #include "os/socket.h"
+#include "os/test_fork.h"
 
 // A child of a process with threads may start its own, as a Python program's does; the thread sanitizer
 // would end it.
@@ -70,15 +71,7 @@ int Scale() {
   return scale < 1 ? 1 : scale;
 }
 
-bool IsInstrumented() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return true;
-#elif defined(__has_feature)
-  return __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-  return false;
-#endif
-}
+bool IsInstrumented() { return os::IsInstrumented(); }
 
 // ---- TempFolder
 
