@@ -21,11 +21,14 @@ ROWS_OF ?=
 SYSTEMS ?=
 ROUNDS ?=
 QUICK ?=
-# How long the soak is, and more arguments for it.
-OPERATIONS ?= 300000
+# How long the soak is, how many engines and clients it kills, and more arguments for it.
+OPERATIONS ?=
+KILLS ?= 1000
 SOAK_ARGS ?=
-# How long each fuzzer runs.
+# How long each fuzzer runs, and which; empty: all.
 FUZZ_SECONDS ?= 60
+FUZZERS ?=
+export FUZZERS
 
 VENV := .venv/bin
 RELEASE := build/release
@@ -45,8 +48,9 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make test-oldest  the Python tests with the oldest supported numpy, pandas and pyarrow
   make test-mutants breaks each codec on purpose, and sees that its tests notice
   make test-allocator  tests of numpy's and pandas' own, with their arrays in the store
-  make soak     random operations by several processes, engines and clients killed meanwhile, against
-                a model  [OPERATIONS=300000] [SOAK_ARGS="--size 64Mi --clients 8 --seed 7"]
+  make soak     random operations by 8 processes, engines and clients killed meanwhile, against models
+                [OPERATIONS=5000000] [KILLS=1000] [SOAK_ARGS="--spill --seed 7"]
+  make soak-python  the same from Python, and slower  [OPERATIONS=300000] [SOAK_ARGS="--size 64Mi"]
   make test-torch   what needs torch, which the first run installs below build/ (gigabytes)
 
   make check    what a change must also pass: format, layers, lint, types, thread safety
@@ -54,7 +58,8 @@ Vineyard: immutable data in shared memory, handed over without a copy.
 
   make asan     the C++ tests under the address and undefined behaviour sanitizers
   make tsan     the C++ tests under the thread sanitizer
-  make fuzz     the fuzzers, one after another  [FUZZ_SECONDS=60]
+  make fuzz     the fuzzers, two at a time, and a line for each  [FUZZ_SECONDS=60] [FUZZERS="frame_fuzz"]
+  make fuzz-coverage  how much of the decoders the fuzzers' inputs reach, file by file
   make fuzz-python  the one of the Python codecs alone
 
   make wheel        dist/vineyard-….whl
@@ -89,6 +94,7 @@ build-tests:
 	@scripts/setup.sh build demo test
 	@$(CMAKE) --preset release -DVINEYARD_TESTS=ON $(PYTHON_OPTIONS) >/dev/null
 	@cmake --build --preset release -j $(JOBS)
+	@cmake --build --preset release -j $(JOBS) --target vineyard_soak
 	@cmake --install $(RELEASE) --component python --prefix python >/dev/null
 
 .PHONY: test
@@ -114,9 +120,15 @@ test-allocator: build
 test-oldest: build
 	@scripts/test_oldest.sh $(VENV)/python $(PYTEST_ARGS)
 
-.PHONY: soak
-soak: build
-	@$(VENV)/python tests/soak/run.py --operations $(OPERATIONS) $(SOAK_ARGS)
+.PHONY: soak soak-python
+soak:
+	@scripts/setup.sh build test
+	@$(CMAKE) --preset release -DVINEYARD_TESTS=ON >/dev/null
+	@cmake --build --preset release -j $(JOBS) --target vineyard_soak
+	@scripts/soak.sh $(RELEASE) $(or $(OPERATIONS),5000000) $(KILLS) $(SOAK_ARGS)
+
+soak-python: build
+	@$(VENV)/python tests/soak/run.py --operations $(or $(OPERATIONS),300000) $(SOAK_ARGS)
 
 .PHONY: test-mutants
 test-mutants: build
@@ -177,6 +189,11 @@ fuzz:
 	@cmake --build --preset fuzz -j $(JOBS)
 	@scripts/run_fuzzers.sh build/fuzz $(FUZZ_SECONDS)
 	@$(MAKE) fuzz-python
+
+.PHONY: fuzz-coverage
+fuzz-coverage:
+	@scripts/setup.sh build fuzz clang
+	@JOBS=$(JOBS) scripts/fuzz_coverage.sh
 
 .PHONY: fuzz-python
 fuzz-python: build

@@ -53,9 +53,12 @@ struct PutOptions {
   std::string name;
   /// With `name`: the version it must have now (0: it must not exist), else kConflict.
   std::optional<uint64_t> if_version;
-  /// With `name`: it is dropped after this time, and the object with it if nothing else refers to it.
-  /// Pointing the name anywhere before then sets its time anew.
+  /// The name is dropped after this time, and the object with it if nothing else refers to it. Pointing
+  /// the name anywhere before then sets its time anew. Without `name`: of the object itself.
   std::optional<Timeout> ttl;
+  /// The same, when this client has ended, and so much later: 0 = at once. It has ended once it is closed, or
+  /// its process is gone; a broken connection ends nothing. nullopt: it does not depend on a client.
+  std::optional<Timeout> linger;
   /// The object is the next chunk of this stream, which this client has open for writing: without a name.
   /// kLimitExceeded: the stream is full (StreamWriter waits for room instead).
   ObjectId stream;
@@ -79,6 +82,9 @@ struct NameInfo {
   ObjectId id;
   uint64_t version = 0;        ///< 1 for the first object under this name, then 2, …
   std::optional<Timeout> ttl;  ///< How long it has still; nullopt: it stays.
+  /// It lives with a client of this process, and so much longer; nullopt: with none (any more).
+  std::optional<Timeout> linger;
+  uint64_t client_pid = 0;
 };
 
 struct NameOptions {
@@ -88,6 +94,8 @@ struct NameOptions {
   bool owns = false;
   /// Of PutName: the name is dropped after this time; nullopt: it stays.
   std::optional<Timeout> ttl;
+  /// Of PutName: it lives with this client, and so much longer, as in PutOptions.
+  std::optional<Timeout> linger;
 };
 
 struct ListOptions {
@@ -160,16 +168,29 @@ struct InstanceStatus {
   uint64_t objects = 0;
   uint64_t blobs = 0;  ///< Extents, and blobs made alone.
   uint64_t names = 0;
+  uint64_t leases = 0;  ///< Names, and objects without one, that live with a client.
   uint64_t connections = 0;
   uint64_t waiting = 0;  ///< Requests that wait for memory or a name.
-  /// The program that is installed did not get so far as to serve: the one that served before it runs.
+  /// The program that is installed did not begin to serve, or ended by a fault soon after: the one that served
+  /// before it runs.
   bool former_program = false;
+  /// Another program has taken over, not long ago: if it ends by a fault, the one before comes back.
+  bool on_probation = false;
   uint64_t spilled_bytes = 0;  ///< Of this volume, on the disk only: not in memory_usage.
   uint64_t spilled_blobs = 0;
   uint64_t disk_bytes = 0;  ///< Of all volumes' files; copies of what is in memory are among them.
   uint64_t loads = 0;       ///< Blobs brought back since the engine began.
   uint64_t evictions = 0;
-  uint64_t damaged = 0;  ///< Blobs that could not be brought back.
+  uint64_t damaged = 0;            ///< Blobs that could not be brought back.
+  uint64_t memory_guaranteed = 0;  ///< What other volumes leave to this one.
+  uint64_t memory_kept = 0;        ///< Free, and kept for other volumes, to which it is guaranteed.
+};
+
+struct UpgradeOptions {
+  std::optional<Timeout> timeout;
+  /// Also wait for the end of the new program's probation: it has served well, or the one before is back.
+  /// False: return as soon as an engine of it, or of the one before, serves.
+  bool watch = true;
 };
 
 struct LoadOptions {
@@ -195,6 +216,9 @@ struct SocketRights {
 
 struct VolumeOptions {
   uint64_t quota = 0;  ///< Bytes; 0: only the instance's size bounds it.
+  /// Bytes of memory that other volumes always leave to it. They are free when the volume is made: that waits
+  /// for them until the deadline.
+  uint64_t guaranteed = 0;
   SocketRights rights;
   /// A second socket, at this path: who comes through it can get and list, and change nothing. Empty: none.
   std::string read_only_socket;
@@ -210,6 +234,9 @@ struct VolumeInfo {
   uint64_t objects = 0;
   uint64_t names = 0;
   uint64_t connections = 0;
+  uint64_t guaranteed = 0;  ///< Bytes of memory that other volumes leave to it.
+  uint64_t memory_held =
+      0;  ///< Memory it has, everything counted: what `guaranteed` is compared with.
 };
 
 /// Puts that are sent without waiting for those before: the next object is made while the instance stores the
@@ -285,7 +312,8 @@ class Client {
                                       const GetOptions& options = {});
   Result<Object> Get(std::string_view name, const GetOptions& options = {});
   Result<bool> Exists(ObjectId id, const CallOptions& options = {});
-  /// Returns how many objects went. Unknown ids are kNotFound, and then nothing is deleted.
+  /// Returns how many objects went. Unknown ids are kNotFound, and then nothing is deleted. Up to 256 are
+  /// one change; more go some at a time, and where one is a member of what stays, the others may have gone.
   Result<uint64_t> Delete(const std::vector<ObjectId>& ids, const DeleteOptions& options = {});
   Result<std::vector<ObjectInfo>> List(const ListOptions& options = {});
   /// Adds or replaces labels of an object.
@@ -330,16 +358,17 @@ class Client {
 
   Result<InstanceStatus> GetStatus(const CallOptions& options = {});
   /// Only on the instance's first socket, by its owner or root. `directory` gets a `vineyard.sock`;
-  /// it is made if absent. `quota` in bytes, 0 = only the instance's size bounds it.
+  /// it is made if absent. `quota` in bytes, 0 = only the instance's size bounds it. kOutOfMemory: what is to be
+  /// guaranteed is more than --size leaves (at once), or is not free by the deadline.
   Result<VolumeInfo> CreateVolume(std::string_view name, std::string_view directory, uint64_t quota,
                                   const CallOptions& options = {});
   Result<VolumeInfo> CreateVolume(std::string_view name, std::string_view directory,
                                   const VolumeOptions& volume, const CallOptions& options = {});
   /// Has the instance's engine end and another begin, of the program that lies now where the instance was
   /// started from; all that is stored stays, and other clients notice nothing but a moment's wait. Returns the status
-  /// of the new one. kFailedPrecondition: that program cannot take over, and nothing has changed. Only on the
+  /// of the new one, or of the one before, where that had to come back. kFailedPrecondition: that program cannot take over, and nothing has changed. Only on the
   /// instance's first socket, by its owner or root.
-  Result<InstanceStatus> Upgrade(const CallOptions& options = {});
+  Result<InstanceStatus> Upgrade(const UpgradeOptions& options = {});
   Result<std::vector<VolumeInfo>> ListVolumes(const CallOptions& options = {});
   /// Drops all its objects and names; what readers have mapped stays readable for them.
   Status RemoveVolume(std::string_view name, const CallOptions& options = {});

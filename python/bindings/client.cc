@@ -60,7 +60,7 @@ nb::tuple ToParts(const Object& object) {
 
 ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::handle buffers,
              nb::handle members, nb::handle labels, Seconds timeout,
-             std::optional<std::string> name, Version if_version, Seconds ttl,
+             std::optional<std::string> name, Version if_version, Seconds ttl, Seconds linger,
              std::optional<bool> copy, nb::handle progress) {
   std::vector<BufferView> views;
   const ObjectBuilder builder =
@@ -71,6 +71,7 @@ ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::ha
   options.if_version = if_version;
   options.progress = ToProgress(progress);
   options.ttl = ToTimeout(ttl);
+  options.linger = ToTimeout(linger);
   options.copying = ToCopying(copy);
   return Unwrap(Unlocked([&] { return self.client->Put(builder, options); }));
 }
@@ -180,7 +181,8 @@ void BindObjects(nb::class_<PyClient>& c) {
         nb::arg("members") = nb::none(), nb::arg("labels") = nb::none(),
         nb::arg("timeout") = nb::none(), nb::arg("name") = nb::none(),
         nb::arg("if_version") = nb::none(), nb::arg("ttl") = nb::none(),
-        nb::arg("copy") = nb::none(), nb::arg("progress") = nb::none())
+        nb::arg("linger") = nb::none(), nb::arg("copy") = nb::none(),
+        nb::arg("progress") = nb::none())
       .def("get", &Get, nb::arg("key"), nb::arg("wait") = false, nb::arg("timeout") = nb::none())
       .def("put_many", &PutMany, nb::arg("parts"), nb::arg("timeout") = nb::none())
       .def("get_many", &GetMany, nb::arg("ids"), nb::arg("timeout") = nb::none())
@@ -314,12 +316,13 @@ void BindNames(nb::class_<PyClient>& c) {
   c.def(
        "put_name",
        [](PyClient& self, std::string name, ObjectId id, Version if_version, bool owns, Seconds ttl,
-          Seconds timeout) {
-         NameOptions options{ToTimeout(timeout), if_version, owns, ToTimeout(ttl)};
+          Seconds linger, Seconds timeout) {
+         NameOptions options{ToTimeout(timeout), if_version, owns, ToTimeout(ttl),
+                             ToTimeout(linger)};
          return Unwrap(Unlocked([&] { return self.client->PutName(name, id, options); }));
        },
        nb::arg("name"), nb::arg("id"), nb::arg("if_version") = nb::none(), nb::arg("owns") = false,
-       nb::arg("ttl") = nb::none(), nb::arg("timeout") = nb::none())
+       nb::arg("ttl") = nb::none(), nb::arg("linger") = nb::none(), nb::arg("timeout") = nb::none())
       .def("get_name", &GetName, nb::arg("name"), nb::arg("wait") = false,
            nb::arg("timeout") = nb::none())
       .def(
@@ -389,10 +392,11 @@ void BindInstance(nb::class_<PyClient>& c) {
       .def(
           "create_volume",
           [](PyClient& self, std::string name, std::string directory, uint64_t quota,
-             Seconds timeout, std::string read_only_socket, uint32_t mode,
-             uint32_t read_only_mode) {
+             Seconds timeout, std::string read_only_socket, uint32_t mode, uint32_t read_only_mode,
+             uint64_t guaranteed) {
             CallOptions options{ToTimeout(timeout)};
             const VolumeOptions volume{quota,
+                                       guaranteed,
                                        {.mode = mode, .owner = {}, .group = {}},
                                        read_only_socket,
                                        {.mode = read_only_mode, .owner = {}, .group = {}}};
@@ -401,7 +405,7 @@ void BindInstance(nb::class_<PyClient>& c) {
           },
           nb::arg("name"), nb::arg("directory"), nb::arg("quota") = 0,
           nb::arg("timeout") = nb::none(), nb::arg("read_only_socket") = "", nb::arg("mode") = 0660,
-          nb::arg("read_only_mode") = 0660)
+          nb::arg("read_only_mode") = 0660, nb::arg("guaranteed") = 0)
       .def(
           "list_volumes",
           [](PyClient& self, Seconds timeout) {

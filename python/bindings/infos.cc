@@ -61,6 +61,12 @@ void BindInfos(nb::module_& m) {
                      if (!self.ttl) return std::nullopt;
                      return std::chrono::duration<double>(*self.ttl).count();
                    })
+      .def_prop_ro("linger",
+                   [](const NameInfo& self) -> std::optional<double> {
+                     if (!self.linger) return std::nullopt;
+                     return std::chrono::duration<double>(*self.linger).count();
+                   })
+      .def_ro("client_pid", &NameInfo::client_pid)
       .def("__repr__", [](const NameInfo& self) {
         return "NameInfo(name=" + Quoted(self.name) + ", id=" + self.id.ToString() +
                ", version=" + std::to_string(self.version) + ")";
@@ -72,6 +78,8 @@ void BindInfos(nb::module_& m) {
       .def_prop_ro("read_only_socket",
                    [](const VolumeInfo& self) { return ToStr(self.read_only_socket); })
       .def_ro("quota", &VolumeInfo::quota)
+      .def_ro("guaranteed", &VolumeInfo::guaranteed)
+      .def_ro("memory_held", &VolumeInfo::memory_held)
       .def_ro("memory_usage", &VolumeInfo::memory_usage)
       .def_ro("objects", &VolumeInfo::objects)
       .def_ro("names", &VolumeInfo::names)
@@ -103,6 +111,8 @@ void BindInfos(nb::module_& m) {
       .def_ro("volume", &InstanceStatus::volume)
       .def_ro("read_only", &InstanceStatus::read_only)
       .def_ro("generation", &InstanceStatus::generation)
+      .def_ro("former_program", &InstanceStatus::former_program)
+      .def_ro("on_probation", &InstanceStatus::on_probation)
       .def_ro("memory_usage", &InstanceStatus::memory_usage)
       .def_ro("memory_limit", &InstanceStatus::memory_limit)
       .def_ro("memory_held", &InstanceStatus::memory_held)
@@ -113,6 +123,7 @@ void BindInfos(nb::module_& m) {
       .def_ro("objects", &InstanceStatus::objects)
       .def_ro("blobs", &InstanceStatus::blobs)
       .def_ro("names", &InstanceStatus::names)
+      .def_ro("leases", &InstanceStatus::leases)
       .def_ro("connections", &InstanceStatus::connections)
       .def_ro("ipc_connections", &InstanceStatus::connections)
       .def_prop_ro("rpc_connections", [](const InstanceStatus&) { return 0; })
@@ -122,6 +133,8 @@ void BindInfos(nb::module_& m) {
       .def_ro("loads", &InstanceStatus::loads)
       .def_ro("evictions", &InstanceStatus::evictions)
       .def_ro("damaged", &InstanceStatus::damaged)
+      .def_ro("memory_guaranteed", &InstanceStatus::memory_guaranteed)
+      .def_ro("memory_kept", &InstanceStatus::memory_kept)
       .def_ro("waiting", &InstanceStatus::waiting)
       .def_ro("deferred_requests", &InstanceStatus::waiting)
       .def("__repr__", [](const InstanceStatus& self) {

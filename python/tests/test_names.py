@@ -2,6 +2,7 @@
 # Copyright The Vineyard Authors.
 """Names: one step with the put, versions, ownership, waiting."""
 
+import os
 import threading
 import time
 
@@ -198,6 +199,55 @@ def test_a_time_to_live_is_some_time(own_client, ttl):
     assert own_client.list_names() == {}
 
 
-def test_a_time_to_live_needs_a_name(own_client):
-    with pytest.raises(vineyard.InvalidException, match="ttl"):
-        own_client.put(1, ttl=5)
+def test_an_object_without_a_name_may_have_a_time_to_live(own_client):
+    ends = own_client.put(1, ttl=0.05)
+    stays = own_client.put(2, ttl=3600)
+    while own_client.exists(ends):
+        time.sleep(0.005)
+    assert own_client.exists(stays)
+    assert own_client.list_names() == {}
+    assert own_client.status.names == 0
+
+
+def test_what_lives_with_a_client_goes_when_that_is_closed(own_client):
+    with vineyard.connect(own_client.ipc_socket) as other:
+        named = other.put([1, 2], name="with it", linger=0)
+        unnamed = other.put({"a": 1}, linger=0)
+        kept = other.put(3)
+        other.put_name(kept, "longer", linger=3600)
+        info = own_client.name_info("longer")
+        assert (info.linger, info.client_pid, info.ttl) == (3600, os.getpid(), None)
+        assert own_client.name_info("with it").linger == 0
+        assert own_client.status.leases == 3
+    while own_client.exists(named) or own_client.exists(unnamed):
+        time.sleep(0.005)
+    while own_client.status.leases > 0:
+        time.sleep(0.005)
+    assert list(own_client.list_names()) == ["longer"]
+    info = own_client.name_info("longer")
+    assert (info.linger, info.client_pid) == (None, 0)
+    assert 3500 < info.ttl <= 3600
+
+
+@pytest.mark.parametrize("linger", [-1, float("nan")])
+def test_nothing_ends_before_its_client(own_client, linger):
+    with pytest.raises(vineyard.InvalidException):
+        own_client.put(1, linger=linger)
+    with pytest.raises(vineyard.InvalidException):
+        own_client.put_name(own_client.put(1), "n", linger=linger)
+    assert own_client.list_names() == {}
+
+
+@pytest.mark.parametrize("term", [{"ttl": 5}, {"linger": 5}])
+def test_what_a_builder_stores_has_its_term_by_its_name(own_client, term):
+    stored = []
+
+    def build(client, value, **kwargs):
+        stored.append(client.put(1))
+        return stored[0]
+
+    with pytest.raises(vineyard.InvalidException, match="name"):
+        own_client.put(object(), build, **term)
+    assert not stored
+    own_client.put(object(), build, name="n", **term)
+    assert own_client.get(name="n") == 1

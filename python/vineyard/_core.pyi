@@ -178,6 +178,12 @@ class NameInfo:
     @property
     def ttl(self) -> float | None:
         """Seconds that the name has still; None: it stays."""
+    @property
+    def linger(self) -> float | None:
+        """Seconds that it stays after the end of the client it lives with; None: with none."""
+    @property
+    def client_pid(self) -> int:
+        """Process of that client; 0: there is none."""
 
 class StreamWriter:
     def put(
@@ -237,6 +243,12 @@ class VolumeInfo:
     @property
     def quota(self) -> int: ...
     @property
+    def guaranteed(self) -> int:
+        """Memory that other volumes leave to it."""
+    @property
+    def memory_held(self) -> int:
+        """Memory it has, everything counted: what `guaranteed` is compared with."""
+    @property
     def memory_usage(self) -> int: ...
     @property
     def objects(self) -> int: ...
@@ -263,6 +275,12 @@ class InstanceStatus:
     @property
     def generation(self) -> int: ...
     @property
+    def former_program(self) -> bool:
+        """The program that is installed does not serve: the one before it does."""
+    @property
+    def on_probation(self) -> bool:
+        """Another program has taken over: if it ends by a fault now, the one before comes back."""
+    @property
     def memory_usage(self) -> int: ...
     @property
     def memory_limit(self) -> int: ...
@@ -282,6 +300,9 @@ class InstanceStatus:
     def blobs(self) -> int: ...
     @property
     def names(self) -> int: ...
+    @property
+    def leases(self) -> int:
+        """Names, and objects without one, that live with a client."""
     @property
     def connections(self) -> int: ...
     @property
@@ -303,6 +324,12 @@ class InstanceStatus:
     @property
     def damaged(self) -> int:
         """Blobs that could not be brought back from the disk."""
+    @property
+    def memory_guaranteed(self) -> int:
+        """What other volumes leave to this one."""
+    @property
+    def memory_kept(self) -> int:
+        """Free, and kept for other volumes, to which it is guaranteed."""
     @property
     def waiting(self) -> int: ...
     @property
@@ -337,6 +364,7 @@ class Client:
         name: str | None = None,
         if_version: int | None = None,
         ttl: float | None = None,
+        linger: float | None = None,
         copy: bool | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> ObjectID:
@@ -409,6 +437,7 @@ class Client:
         if_version: int | None = None,
         owns: bool = False,
         ttl: float | None = None,
+        linger: float | None = None,
         timeout: float | None = None,
     ) -> int: ...
     def get_name(self, name: str, wait: bool = False, timeout: float | None = None) -> NameInfo: ...
@@ -440,6 +469,7 @@ class Client:
         read_only_socket: str = "",
         mode: int = 0o660,
         read_only_mode: int = 0o660,
+        guaranteed: int = 0,
     ) -> VolumeInfo: ...
     def list_volumes(self, timeout: float | None = None) -> builtins.list[VolumeInfo]: ...
     def remove_volume(self, name: str, timeout: float | None = None) -> None: ...

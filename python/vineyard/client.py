@@ -118,6 +118,7 @@ class Client(
         *,
         if_version: int | None = None,
         ttl: float | None = None,
+        linger: float | None = None,
         copy: bool | None = None,
         timeout: float | None = None,
         progress: Progress | None = None,
@@ -141,7 +142,11 @@ class Client(
             The version that `name` must have now (0: it must not exist). Needs `name`.
         ttl : float, optional
             Seconds after which `name` is dropped, and the object with it if nothing else refers to it.
-            Pointing the name anywhere before sets its time anew. Needs `name`.
+            Pointing the name anywhere before sets its time anew. Without `name`: of the object.
+        linger : float, optional
+            The same, this many seconds after this client has ended; 0: at once. It ends when it is
+            closed or its process is gone; a lost connection, or a restart of the instance, ends
+            nothing. None: what is stored does not depend on a client.
         copy : bool, optional
             Whether memory that lies in the store already is copied: arrays of `empty`, and what was
             got before. By default it is not; but where arrays of `empty` were mostly written to
@@ -174,12 +179,12 @@ class Client(
         """
         if name is not None:
             name = to_name(name)
-        elif if_version is not None or ttl is not None:
-            what = f"if_version={if_version}" if ttl is None else f"ttl={ttl}"
-            raise InvalidException(f"{what} is about a name, and there is no name")
+        elif if_version is not None:
+            raise InvalidException(f"if_version={if_version} is of a name, and there is no name")
         options = NO_OPTIONS
-        if name is not None or copy is not None or progress is not None:
-            options = PutOptions(name, if_version, ttl, copy, progress)
+        timed = ttl is not None or linger is not None
+        if timed or name is not None or copy is not None or progress is not None:
+            options = PutOptions(name, if_version, ttl, linger, copy, progress)
         if builder is not None or contexts.customised or kwargs:
             built = self._put_by_builder(value, builder, timeout, options, kwargs)
             if built is not None:
@@ -243,15 +248,18 @@ class Client(
             builder = builders.find(type(value))
         if builder is None:
             return None
+        name, if_version, ttl, linger, *_ = options
+        if name is None and (ttl is not None or linger is not None):
+            raise InvalidException(
+                "what a builder stores has a ttl or linger by its name: give one"
+            )
         core: Any = NotingCore(self._core)
         made = _needed(builder(self._with_core(core), value, builder=builders, **kwargs), value)
         if isinstance(made, ObjectMeta) and made.id == ObjectID():
             return self._create(made, Deadline(timeout, self._core), options)
         ref = to_id(made)
-        name, if_version, ttl, *_ = options
-        if name is None:
-            return ref
-        self._core.put_name(name, ref, if_version, ref in core.made, ttl, timeout)
+        if name is not None:
+            self._core.put_name(name, ref, if_version, ref in core.made, ttl, linger, timeout)
         return ref
 
     def _with_core(self, core: _core.Client) -> Client:

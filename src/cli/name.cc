@@ -15,16 +15,28 @@ nlohmann::json NameJson(const NameInfo& info) {
   nlohmann::json json = {
       {"name", info.name}, {"id", info.id.ToString()}, {"version", info.version}};
   if (info.ttl) json["ttl_ms"] = info.ttl->count();
+  if (info.linger) {
+    json["linger_ms"] = info.linger->count();
+    json["client_pid"] = info.client_pid;
+  }
   return json;
 }
 
-std::string TtlText(const NameInfo& info) {
-  if (!info.ttl) return "-";
-  return fmt::format("{:.1f}s", static_cast<double>(info.ttl->count()) / 1000);
+std::string SecondsText(Timeout time) {
+  return fmt::format("{:.1f}s", static_cast<double>(time.count()) / 1000);
+}
+
+std::string EndText(const NameInfo& info) {
+  std::string text = info.ttl ? SecondsText(*info.ttl) : "";
+  if (info.linger) {
+    text += fmt::format("{}with process {}", text.empty() ? "" : ", or ", info.client_pid);
+    if (info.linger->count() > 0) text += " + " + SecondsText(*info.linger);
+  }
+  return text.empty() ? "-" : text;
 }
 
 std::vector<std::string> NameCells(const NameInfo& info) {
-  return {info.name, info.id.ToString(), fmt::to_string(info.version), TtlText(info)};
+  return {info.name, info.id.ToString(), fmt::to_string(info.version), EndText(info)};
 }
 
 struct LsOptions {
@@ -48,7 +60,7 @@ Status Ls(Session& session, const LsOptions& options) {
   VY_ASSIGN_OR_RETURN(const std::vector<NameInfo> names, client.ListNames(list));
   const ListForm<NameInfo> form = {
       .things = "names",
-      .columns = {{"NAME"}, {"ID"}, {"VERSION", Align::kRight}, {"ENDS IN", Align::kRight}},
+      .columns = {{"NAME"}, {"ID"}, {"VERSION", Align::kRight}, {"ENDS", Align::kRight}},
       .json = NameJson,
       .cells = NameCells};
   PrintListUpTo(session, form, names, limit);

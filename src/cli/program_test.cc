@@ -3,6 +3,8 @@
 //
 // What each verb does, by the program itself.
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,6 +15,7 @@
 namespace vineyard::cli {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -183,6 +186,31 @@ TEST_F(ProgramTest, VolumesAreMadeListedAndRemoved) {
   EXPECT_EQ(RunJson({"volume", "ls"})["volumes"].size(), 1U);
 }
 
+TEST_F(ProgramTest, MemoryMayBeGuaranteedToAVolume) {
+  constexpr uint64_t kMi = uint64_t{1} << 20;
+  const json made = RunJson({"volume", "create", "data", "--size", "16Mi", "--guaranteed", "8Mi"});
+  EXPECT_EQ(made["guaranteed"], 8 * kMi);
+  for (const json& volume : RunJson({"volume", "ls"})["volumes"]) {
+    EXPECT_EQ(volume["guaranteed"], volume["name"] == "data" ? 8 * kMi : 0);
+    EXPECT_GT(volume["memory_held"], 0);
+  }
+  EXPECT_THAT(Run({"volume", "ls"}).out, AllOf(HasSubstr("GUARANTEED"), HasSubstr("8.0 MiB")));
+  const json status = RunJson({"status", "--socket", made["socket"]});
+  EXPECT_EQ(status["memory_guaranteed"], 8 * kMi);
+  EXPECT_EQ(status["memory_kept"], 0);
+  EXPECT_GT(RunJson({"status"})["memory_kept"], 7 * kMi);
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("memory kept"));
+  EXPECT_THAT(Run({"status", "--socket", made["socket"]}).out, HasSubstr("guaranteed"));
+  const Ran much = Run({"volume", "create", "much", "--guaranteed", "1Ti"});
+  EXPECT_EQ(much.code, 1);
+  EXPECT_THAT(much.err, AllOf(HasSubstr("guarantee at most"), HasSubstr("8 MiB")));
+  EXPECT_EQ(Run({"volume", "create", "w", "--size", "1Mi", "--guaranteed", "2Mi"}).code, 2);
+  EXPECT_EQ(Run({"volume", "create", "w", "--guaranteed", "some"}).code, 2);
+  EXPECT_EQ(RunJson({"volume", "ls"})["volumes"].size(), 2U);
+  EXPECT_EQ(Run({"volume", "rm", "data"}).code, 0);
+  EXPECT_EQ(RunJson({"status"})["memory_kept"], 0);
+}
+
 TEST_F(ProgramTest, AVolumeMayHaveASocketForReaders) {
   const std::string readers = (folder_ / "shown" / "vineyard.sock").string();
   const json made = RunJson({"volume", "create", "data", "--mode", "0600", "--read-only-socket",
@@ -207,7 +235,78 @@ TEST_F(ProgramTest, AnUpgradeTellsWhatRunsNow) {
   const json upgraded = RunJson({"upgrade"});
   EXPECT_EQ(upgraded["version"], upgraded["version_before"]);
   EXPECT_EQ(upgraded["generation"], upgraded["generation_before"].get<int>() + 1);
+  EXPECT_EQ(upgraded["former_program"], false);
+  EXPECT_EQ(upgraded["on_probation"], false) << "it is the same program";
   EXPECT_THAT(Run({"upgrade"}).out, HasSubstr("generation"));
+}
+
+TEST_F(ProgramTest, NamesShowWhomTheyLiveWith) {
+  std::optional<Client> client = Connected();
+  const ObjectId id = Put(ObjectBuilder("test::kept"));
+  ASSERT_OK(client->PutName("lives", id, {.linger = std::chrono::seconds(90)}));
+  ASSERT_OK(client->Put(ObjectBuilder("test::going"), {.linger = Timeout(0)}));
+  EXPECT_THAT(Run({"name", "ls"}).out,
+              HasSubstr("with process " + std::to_string(::getpid()) + " + 90.0s"));
+  const json listed = RunJson({"name", "get", "lives"});
+  EXPECT_EQ(listed["linger_ms"], 90'000);
+  EXPECT_EQ(listed["client_pid"], ::getpid());
+  EXPECT_EQ(RunJson({"status"})["leases"], 2);
+  EXPECT_EQ(RunJson({"status"})["names"], 1);
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("leases"));
+  client.reset();
+  while (RunJson({"status"})["leases"] != 0) {
+  }
+  EXPECT_FALSE(RunJson({"name", "get", "lives"}).contains("linger_ms"));
+  EXPECT_THAT(Run({"status"}).out, Not(HasSubstr("leases")));
+}
+
+class UpgradeTest : public ProgramTest {
+ protected:
+  explicit UpgradeTest(const char* probation = "1000000000")
+      : ProgramTest("", {{"VINEYARD_PROBATION_MS", probation}}) {}
+
+  /// A program that passes its trial, and serves with these variables.
+  void Install(const std::string& variables) {
+    const std::string newer = program_ + ".new";
+    std::ofstream(newer) << "#!/bin/sh\ncase \"$*\" in *--self_test*) ;; *) export " << variables
+                         << ";; esac\nexec " VINEYARDD " \"$@\"\n";
+    fs::permissions(newer, fs::perms(0755));
+    fs::rename(newer, program_);
+  }
+};
+
+class ShortProbationTest : public UpgradeTest {
+ protected:
+  ShortProbationTest() : UpgradeTest("100") {}
+};
+
+TEST_F(UpgradeTest, OneThatIsNotWatchedIsOnProbation) {
+  Install("HARMLESS=1");
+  EXPECT_EQ(RunJson({"upgrade", "--no-watch"})["on_probation"], true);
+  EXPECT_EQ(RunJson({"status"})["on_probation"], true);
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("the one before comes back"));
+}
+
+TEST_F(ShortProbationTest, AnUpgradeEndsWhenTheNewProgramHasServedWell) {
+  Install("HARMLESS=1");
+  const json upgraded = RunJson({"upgrade"});
+  EXPECT_EQ(upgraded["on_probation"], false);
+  EXPECT_EQ(upgraded["former_program"], false);
+  EXPECT_THAT(Run({"status"}).out, Not(HasSubstr("the one before")));
+}
+
+TEST_F(UpgradeTest, OneWhoseProgramServesAndDiesFailsAndSaysSo) {
+  Put(ObjectBuilder("test::kept"), "kept");
+  Install(
+      "VINEYARD_CRASH_AT=status.begun:3 VINEYARD_CRASH_GENERATION=2-9 VINEYARD_CRASH_SIGNAL=11");
+  const Ran ran = Run({"upgrade"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("ended by a fault; the one before serves again"));
+  EXPECT_THAT(Slurp(folder_ / "vineyardd.log"),
+              HasSubstr("it ended by a fault soon after it had begun to serve"));
+  EXPECT_EQ(RunJson({"status"})["former_program"], true);
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("that which is installed does not serve"));
+  EXPECT_EQ(Run({"name", "get", "kept"}).code, 0);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ nlohmann::json StatusJson(const InstanceStatus& status, const std::string& socke
           {"deployment", status.deployment},
           {"generation", status.generation},
           {"former_program", status.former_program},
+          {"on_probation", status.on_probation},
           {"read_only", status.read_only},
           {"memory_usage", status.memory_usage},
           {"memory_limit", status.memory_limit},
@@ -30,6 +31,7 @@ nlohmann::json StatusJson(const InstanceStatus& status, const std::string& socke
           {"objects", status.objects},
           {"blobs", status.blobs},
           {"names", status.names},
+          {"leases", status.leases},
           {"connections", status.connections},
           {"waiting", status.waiting},
           {"spilled_bytes", status.spilled_bytes},
@@ -37,7 +39,9 @@ nlohmann::json StatusJson(const InstanceStatus& status, const std::string& socke
           {"disk_bytes", status.disk_bytes},
           {"loads", status.loads},
           {"evictions", status.evictions},
-          {"damaged", status.damaged}};
+          {"damaged", status.damaged},
+          {"memory_guaranteed", status.memory_guaranteed},
+          {"memory_kept", status.memory_kept}};
 }
 
 std::string StatusText(const InstanceStatus& status, const std::string& socket) {
@@ -50,7 +54,9 @@ std::string StatusText(const InstanceStatus& status, const std::string& socket) 
   sheet.Add("generation",
             fmt::format("{} (grows with each start of the engine)", status.generation));
   if (status.former_program) {
-    sheet.Add("program", "the one before: that which is installed did not begin, see the log");
+    sheet.Add("program", "the one before: that which is installed does not serve, see the log");
+  } else if (status.on_probation) {
+    sheet.Add("program", "new: if it ends by a fault now, the one before comes back");
   }
   if (status.read_only) sheet.Add("rights", "this socket is for reading only");
   const uint64_t percent =
@@ -65,6 +71,12 @@ std::string StatusText(const InstanceStatus& status, const std::string& socket) 
   sheet.Add("  lingering", FormatBytes(status.memory_lingering) + ", deleted but still mapped");
   sheet.Add("  overhead", FormatBytes(status.memory_overhead));
   sheet.Add("memory ready", FormatBytes(status.memory_ready) + ", free, with its pages made");
+  if (status.memory_guaranteed > 0) {
+    sheet.Add("guaranteed", FormatBytes(status.memory_guaranteed) + ", left to this volume");
+  }
+  if (status.memory_kept > 0) {
+    sheet.Add("memory kept", FormatBytes(status.memory_kept) + ", free, and for other volumes");
+  }
   if (status.disk_bytes > 0 || status.evictions > 0 || status.damaged > 0) {
     sheet.Add("spilled", fmt::format("{} of this volume, in {}", FormatBytes(status.spilled_bytes),
                                      Count(status.spilled_blobs, "blob")));
@@ -79,6 +91,10 @@ std::string StatusText(const InstanceStatus& status, const std::string& socket) 
   sheet.Add("objects", fmt::to_string(status.objects));
   sheet.Add("blobs", fmt::to_string(status.blobs));
   sheet.Add("names", fmt::to_string(status.names));
+  if (status.leases > 0) {
+    sheet.Add("leases", fmt::format("{} or names that end with their clients",
+                                    Count(status.leases, "object")));
+  }
   sheet.Add("connections", fmt::to_string(status.connections));
   sheet.Add("waiting", fmt::format("{} for memory or a name", Count(status.waiting, "request")));
   return sheet.ToString();
@@ -104,10 +120,11 @@ void AddStatus(CLI::App& root, Session& session) {
       {.name = "status",
        .description = "Shows what the instance holds, and how much room it has.",
        .json = R"({"socket", "volume", "instance_uuid", "instance_id", "version", "deployment",
-  "generation", "former_program", "read_only", "memory_usage", "memory_limit",
-  "memory_held", "memory_lingering", "memory_overhead", "memory_ready", "instance_limit",
-  "objects", "blobs", "names", "connections", "waiting", "spilled_bytes", "spilled_blobs",
-  "disk_bytes", "loads", "evictions", "damaged"}, sizes in bytes)",
+  "generation", "former_program", "on_probation", "read_only", "memory_usage",
+  "memory_limit", "memory_held", "memory_lingering", "memory_overhead", "memory_ready",
+  "instance_limit", "objects", "blobs", "names", "leases", "connections", "waiting",
+  "spilled_bytes", "spilled_blobs", "disk_bytes", "loads", "evictions", "damaged",
+  "memory_guaranteed", "memory_kept"}, sizes in bytes)",
        .example = R"(wait until an instance answers, then see how much is free
   vineyardctl status --socket /tmp/vineyard.sock --wait 10s
   vineyardctl status -o json | jq '.memory_limit - .memory_usage')"});

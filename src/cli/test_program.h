@@ -66,15 +66,25 @@ inline int CodeOf(int status) {
 
 class ProgramTest : public ::testing::Test {
  protected:
-  ProgramTest() {
+  using Variables = std::vector<std::pair<std::string, std::string>>;
+
+  /// `program`: the daemon's, whose folder is the test's if it is empty: another may be put in its place.
+  explicit ProgramTest(std::string program = VINEYARDD, const Variables& of_daemon = {})
+      : program_(std::move(program)) {
     std::string pattern = (fs::temp_directory_path() / "cli_XXXXXX").string();
     folder_ = fs::canonical(::mkdtemp(pattern.data()));
     socket_ = (folder_ / "vineyard.sock").string();
     variables_ = {
         {"VINEYARD_IPC_SOCKET", socket_}, {"VINEYARD_CONFIG", ""}, {"XDG_RUNTIME_DIR", ""},
         {"HOME", folder_.string()},       {"VINEYARD_SIZE", ""},   {"VINEYARD_SOCKET", ""}};
+    if (program_.empty()) {
+      program_ = (folder_ / "vineyardd").string();
+      fs::copy_file(VINEYARDD, program_);
+    }
     const int log = Open("vineyardd.log");
-    daemon_ = Start({VINEYARDD, "--socket", socket_, "--size", "64Mi"}, variables_, log, log);
+    Variables variables = variables_;
+    variables.insert(variables.end(), of_daemon.begin(), of_daemon.end());
+    daemon_ = Start({program_, "--socket", socket_, "--size", "64Mi"}, variables, log, log);
     ::close(log);
   }
 
@@ -130,7 +140,8 @@ class ProgramTest : public ::testing::Test {
     return id.ok() ? *id : ObjectId();
   }
 
-  std::vector<std::pair<std::string, std::string>> variables_;
+  Variables variables_;
+  std::string program_;
   fs::path folder_;
   std::string socket_;
   pid_t daemon_ = -1;

@@ -24,7 +24,9 @@ nlohmann::json VolumeJson(const VolumeInfo& info) {
           {"socket", info.socket},
           {"read_only_socket", info.read_only_socket},
           {"quota", info.quota},
+          {"guaranteed", info.guaranteed},
           {"memory_usage", info.memory_usage},
+          {"memory_held", info.memory_held},
           {"objects", info.objects},
           {"names", info.names},
           {"connections", info.connections}};
@@ -34,6 +36,7 @@ std::vector<std::string> VolumeCells(const VolumeInfo& info) {
   return {info.name,
           FormatBytes(info.memory_usage),
           info.quota == 0 ? "none" : FormatBytes(info.quota),
+          info.guaranteed == 0 ? "none" : FormatBytes(info.guaranteed),
           fmt::to_string(info.objects),
           fmt::to_string(info.names),
           fmt::to_string(info.connections),
@@ -58,6 +61,7 @@ struct SocketArguments {
 struct CreateArguments {
   std::string name;
   std::string size = "0";
+  std::string guaranteed = "0";
   std::string directory;
   SocketArguments socket;
   std::string read_only_socket;
@@ -94,6 +98,9 @@ Result<VolumeOptions> ParseVolume(const CreateArguments& arguments) {
   auto quota = ParseSize(arguments.size);
   if (!quota.ok()) return quota.status().WithContext("--size");
   volume.quota = *quota;
+  auto guaranteed = ParseSize(arguments.guaranteed);
+  if (!guaranteed.ok()) return guaranteed.status().WithContext("--guaranteed");
+  volume.guaranteed = *guaranteed;
   auto rights = ParseRights(arguments.socket);
   if (!rights.ok()) return rights.status().WithContext("--mode, --owner");
   volume.rights = *rights;
@@ -152,6 +159,7 @@ Status Ls(Session& session, const LsOptions&) {
                                      .columns = {{"NAME"},
                                                  {"USED", Align::kRight},
                                                  {"QUOTA", Align::kRight},
+                                                 {"GUARANTEED", Align::kRight},
                                                  {"OBJECTS", Align::kRight},
                                                  {"NAMES", Align::kRight},
                                                  {"CONNECTIONS", Align::kRight},
@@ -196,8 +204,9 @@ void AddCreate(CLI::App& volume, Session& session) {
        .description = "Makes a folder that is a volume, and prints its path.\n"
                       "Programs write below it with vineyard.csi, or connect to its socket.",
        .json =
-           R"({"name", "directory", "socket", "read_only_socket", "quota", "memory_usage", "objects",
-  "names", "connections"}, quota in bytes, 0 where only the instance's size bounds it)",
+           R"({"name", "directory", "socket", "read_only_socket", "quota", "guaranteed", "memory_usage",
+  "memory_held", "objects", "names", "connections"}, quota in bytes, 0 where only the instance's
+  size bounds it)",
        .example = R"ex(a volume of 4 GiB, and a value in it
   data=$(vineyardctl volume create data --size 4Gi)
   python3 -c "import vineyard.csi as csi, sys; csi.write(42, sys.argv[1] + '/answer')" "$data"
@@ -207,6 +216,10 @@ void AddCreate(CLI::App& volume, Session& session) {
   create
       .add_option("--size", arguments.size,
                   "what it may hold, such as 4Gi; the instance's size by default")
+      ->type_name("SIZE");
+  create
+      .add_option("--guaranteed", arguments.guaranteed,
+                  "memory that others always leave to it, such as 1Gi; none by default")
       ->type_name("SIZE");
   create
       .add_option("--dir", arguments.directory,
@@ -233,8 +246,9 @@ void AddLs(CLI::App& volume, Session& session) {
       {.name = "ls",
        .description = "Lists the volumes of the instance.",
        .json =
-           R"({"volumes": [{"name", "socket", "read_only_socket", "quota", "memory_usage", "objects",
-  "names", "connections"}, ...]}, quota in bytes, 0 where only the instance's size bounds it)",
+           R"({"volumes": [{"name", "socket", "read_only_socket", "quota", "guaranteed", "memory_usage",
+  "memory_held", "objects", "names", "connections"}, ...]}, quota in bytes, 0 where only the
+  instance's size bounds it)",
        .example = R"(the volumes, and where the socket of one is
   vineyardctl volume ls
   vineyardctl volume ls -o json | jq -r '.volumes[] | select(.name == "data").socket')"});

@@ -20,6 +20,7 @@ namespace vineyard {
 using client::Answer;
 using client::Change;
 using client::Connection;
+using client::DoneValue;
 using client::Outgoing;
 using client::Question;
 using flatbuffers::FlatBufferBuilder;
@@ -61,14 +62,14 @@ class Pattern {
   std::optional<std::regex> regex_;  // run here: a costly one delays nobody else
 };
 
-Result<uint64_t> DoneValue(const Result<Answer>& answer) {
+}  // namespace
+
+Result<uint64_t> client::DoneValue(const Result<Answer>& answer) {
   if (!answer.ok()) return answer.status();
   const fb::Done* done = answer->reply().body_as_Done();
   if (done == nullptr) return Status::Protocol("the instance's answer to a change is none");
   return done->value();
 }
-
-}  // namespace
 
 // ---- Impl
 
@@ -248,14 +249,7 @@ Result<bool> Client::Exists(ObjectId id, const CallOptions& options) {
 }
 
 Result<uint64_t> Client::Delete(const std::vector<ObjectId>& ids, const DeleteOptions& options) {
-  Connection& connection = impl_->connection();
-  std::vector<uint64_t> values;
-  values.reserve(ids.size());
-  for (const ObjectId id : ids) values.push_back(id.value());
-  const Outgoing del = Change(fb::RequestBody::Delete, [&](FlatBufferBuilder& b, uint64_t number) {
-    return fb::CreateDelete(b, number, b.CreateVector(values), options.deep, options.force).Union();
-  });
-  return DoneValue(connection.Call(del, connection.Deadline(options.timeout)));
+  return client::DeleteObjects(impl_->connection(), ids, options);
 }
 
 Result<std::vector<ObjectInfo>> Client::List(const ListOptions& options) {
@@ -316,12 +310,13 @@ Status Client::SetLabels(ObjectId id, const std::vector<Label>& labels,
 
 Result<uint64_t> Client::PutName(std::string_view name, ObjectId id, const NameOptions& options) {
   Connection& connection = impl_->connection();
-  VY_RETURN_IF_ERROR(client::CheckTtl(options.ttl));
+  VY_RETURN_IF_ERROR(client::CheckTerm(options.ttl, options.linger));
   const Outgoing put = Change(fb::RequestBody::PutName, [&](FlatBufferBuilder& b, uint64_t number) {
     const auto text = b.CreateString(name.data(), name.size());
     return fb::CreatePutName(b, number, text, id.value(), options.if_version.has_value(),
                              options.if_version.value_or(0), options.owns,
-                             client::TtlMilliseconds(options.ttl))
+                             client::TtlMilliseconds(options.ttl), options.linger.has_value(),
+                             client::TtlMilliseconds(options.linger))
         .Union();
   });
   return DoneValue(connection.Call(put, connection.Deadline(options.timeout)));
@@ -365,7 +360,8 @@ Result<std::vector<NameInfo>> Client::ListNames(const ListNamesOptions& options)
     for (const fb::NameEntry* n : *names->names()) {
       after = n->name()->str();
       if (!pattern.Matches(after) || found.size() >= options.limit) continue;
-      found.push_back({after, ObjectId(n->id()), n->version(), client::TtlOf(n->ttl_ms())});
+      found.push_back({after, ObjectId(n->id()), n->version(), client::TtlOf(n->ttl_ms()),
+                       client::LingerOf(n->client(), n->linger_ms()), n->client()});
     }
     more = names->more() && names->names()->size() > 0;
   }
@@ -402,15 +398,19 @@ Result<InstanceStatus> Client::GetStatus(const CallOptions& options) {
   status.objects = s->objects();
   status.blobs = s->blobs();
   status.names = s->names();
+  status.leases = s->leases();
   status.connections = s->connections();
   status.waiting = s->waiting();
   status.former_program = s->former_program();
+  status.on_probation = s->on_probation();
   status.spilled_bytes = s->spilled_bytes();
   status.spilled_blobs = s->spilled_blobs();
   status.disk_bytes = s->disk_bytes();
   status.loads = s->loads();
   status.evictions = s->evictions();
   status.damaged = s->damaged();
+  status.memory_guaranteed = s->memory_guaranteed();
+  status.memory_kept = s->memory_kept();
   return status;
 }
 

@@ -41,7 +41,10 @@ Status Connection::Reconnect(Lock& lock, os::TimePoint deadline) {
   VY_RETURN_IF_ERROR(CheckUsable());
   if (!broken_) return {};
   connecting_ = true;
-  Status s = KeepConnecting(lock, deadline);
+  // Whoever is half-way through a frame hears that it has no end there.
+  if (sending_) os::Shutdown(socket_);
+  Status s = AwaitEndOfFrame(lock, deadline);
+  if (s.ok()) s = KeepConnecting(lock, deadline);
   if (s.ok()) broken_ = false;
   connecting_ = false;
   DropRetired();
@@ -67,6 +70,7 @@ Status Connection::KeepConnecting(Lock& lock, os::TimePoint deadline) {
       told_before_ = kNothingTold;
       reader_ = {};
       received_fds_.clear();
+      fds_lost_ = false;
       Status s = SayHello(lock, deadline);
       if (s.ok()) s = SendPending(deadline);
       // An engine that died under us is replaced; any other refusal is final.
@@ -96,7 +100,7 @@ void Connection::RetireSocket(bool watched) {
 }
 
 void Connection::DropRetired() {
-  if (!reading_ && !connecting_) retired_.clear();
+  if (!reading_ && !connecting_ && !sending_) retired_.clear();
 }
 
 Status Connection::SayHello(Lock& lock, os::TimePoint deadline) {
@@ -112,7 +116,7 @@ Status Connection::SayHello(Lock& lock, os::TimePoint deadline) {
             .Union();
       });
   const uint64_t id = next_id_++;
-  VY_RETURN_IF_ERROR(SendFrame(hello, id, 0, deadline));
+  VY_RETURN_IF_ERROR(SendFrame(&lock, hello, id, 0, deadline));
   std::optional<std::pair<uint64_t, Answer>> got;
   while (!got) {
     const int fd = socket_.get();
@@ -125,7 +129,7 @@ Status Connection::SayHello(Lock& lock, os::TimePoint deadline) {
     VY_ASSIGN_OR_RETURN(got, NextAnswer(reader_));
   }
   Answer& answer = got->second;
-  VY_RETURN_IF_ERROR(wire::ToStatus(answer.reply()));
+  VY_RETURN_IF_ERROR(answer.status());
   const fb::Welcome* welcome = answer.reply().body_as_Welcome();
   const size_t segments = welcome && welcome->segments() ? welcome->segments()->size() : 0;
   if (welcome == nullptr || got->first != id || answer.fds.size() != segments + 1) {
@@ -156,10 +160,11 @@ Status Connection::SayHello(Lock& lock, os::TimePoint deadline) {
   return {};
 }
 
+// With the lock: what they send is other threads'.
 Status Connection::SendPending(os::TimePoint deadline) {
   for (const Pending* p : pending_) {
     if (p->done) continue;
-    VY_RETURN_IF_ERROR(SendFrame(*p->outgoing, p->id, p->number, deadline));
+    VY_RETURN_IF_ERROR(SendFrame(nullptr, *p->outgoing, p->id, p->number, deadline));
   }
   return {};
 }

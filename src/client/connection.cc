@@ -22,9 +22,9 @@ void Connection::Close() {
   const Outgoing goodbye = Question(fb::RequestBody::Goodbye,
                                     [](auto& b, uint64_t) { return fb::CreateGoodbye(b).Union(); });
   const Lock lock(mutex_);
-  if (!broken_) SendFrame(goodbye, 0, 0, os::Clock::now()).IgnoreError();
+  if (!broken_) TrySend(goodbye);
   ring_.reset();
-  RetireSocket(reading_ || connecting_);
+  RetireSocket(reading_ || connecting_ || sending_);
   broken_ = true;
   changed_.notify_all();
   const std::lock_guard reader_lock(reader_mutex_);
@@ -95,15 +95,26 @@ Status Connection::Begin(Lock& lock, Pending& pending, os::TimePoint deadline) {
   if (pending.outgoing->changing) {
     VY_ASSIGN_OR_RETURN(pending.number, TakeNumber(lock, deadline));
   }
-  if (broken_) {
-    const Status s = Reconnect(lock, deadline);
-    List(pending);
-    return s.ok() ? SendFrame(*pending.outgoing, pending.id, pending.number, deadline) : s;
+  Status s = AwaitTurn(lock, deadline);
+  if (s.ok()) {
+    TellReleased(lock, deadline);
+    TellGivenBack();
+    s = AwaitTurn(lock, deadline);
   }
-  TellReleased(deadline);
-  TellGivenBack();
   List(pending);
-  return SendFrame(*pending.outgoing, pending.id, pending.number, deadline);
+  return s.ok() ? SendFrame(&lock, *pending.outgoing, pending.id, pending.number, deadline) : s;
+}
+
+// Until the connection works and nobody is half-way through a frame. REQUIRES: mutex_ held by `lock`; it is not while
+// this waits.
+Status Connection::AwaitTurn(Lock& lock, os::TimePoint deadline) {
+  while (true) {
+    VY_RETURN_IF_ERROR(AwaitEndOfFrame(lock, deadline));
+    VY_RETURN_IF_ERROR(CheckUsable());
+    if (!broken_) return {};
+    VY_RETURN_IF_ERROR(Reconnect(lock, deadline));
+    if (!sending_) return {};
+  }
 }
 
 void Connection::List(Pending& pending) {
@@ -149,23 +160,23 @@ Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline
 void Connection::SendCancel(uint64_t id) {
   const Outgoing cancel = Question(
       fb::RequestBody::Cancel, [id](auto& b, uint64_t) { return fb::CreateCancel(b, id).Union(); });
-  SendFrame(cancel, 0, 0, os::Clock::now()).IgnoreError();
+  TrySend(cancel);
 }
 
 void Connection::Tell(const Outgoing& outgoing) {
   const Lock lock(mutex_);
-  if (!closed_ && !broken_) SendFrame(outgoing, 0, 0, os::Clock::now()).IgnoreError();
+  if (!closed_ && !broken_) TrySend(outgoing);
 }
 
 // Goes along with the next request, so that the instance does not believe for ever that they are mapped.
-// REQUIRES: mutex_ held.
-void Connection::TellReleased(os::TimePoint deadline) {
+// REQUIRES: mutex_ held by `lock`; it is not while this waits.
+void Connection::TellReleased(Lock& lock, os::TimePoint deadline) {
   const std::vector<uint64_t> ids = extents_.TakeReleased();
   if (ids.empty()) return;
   const Outgoing released = Question(fb::RequestBody::Released, [&ids](auto& b, uint64_t) {
     return fb::CreateReleased(b, b.CreateVector(ids)).Union();
   });
-  SendFrame(released, 0, 0, deadline)
+  SendFrame(&lock, released, 0, 0, deadline)
       .IgnoreError();  // the request that follows meets the same failure
 }
 
@@ -179,6 +190,10 @@ void Connection::RemoveReservation(uint64_t blob) {
 void Connection::NotePinned(std::span<const ObjectId> ids) {
   const Lock lock(mutex_);
   for (const ObjectId id : ids) pinned_.insert(id.value());
+  if (pinned_.size() < next_pin_sweep_) return;
+  // Others may have deleted what it has pinned.
+  std::erase_if(pinned_, [this](uint64_t id) { return !MayBeStored(ObjectId(id)); });
+  next_pin_sweep_ = pinned_.size() * 2 + kPinsUnswept;
 }
 
 void Connection::NoteUnpinned(std::span<const ObjectId> ids) {
@@ -190,20 +205,22 @@ void Connection::NoteUnpinned(std::span<const ObjectId> ids) {
 void Connection::GiveBack(ObjectId blob) {
   constexpr int kAttempts = 100;
   constexpr std::chrono::microseconds kPause{100};
-  {
-    const std::lock_guard lock(given_back_mutex_);
-    given_back_.push_back(blob.value());
-    any_given_back_ = true;
-  }
+  NoteGivenBack(blob.value());
   for (int i = 0; i < kAttempts; ++i) {
     if (const Lock lock(mutex_, std::try_to_lock); lock.owns_lock()) return TellGivenBack();
     std::this_thread::sleep_for(kPause);
   }
 }
 
-// REQUIRES: mutex_ held.
+void Connection::NoteGivenBack(uint64_t blob) {
+  const std::lock_guard lock(given_back_mutex_);
+  given_back_.push_back(blob);
+  any_given_back_ = true;
+}
+
+// What can't be said now goes with the next request. REQUIRES: mutex_ held.
 void Connection::TellGivenBack() {
-  if (!any_given_back_) return;
+  if (!any_given_back_ || sending_) return;
   std::vector<uint64_t> blobs;
   {
     const std::lock_guard lock(given_back_mutex_);
@@ -216,7 +233,7 @@ void Connection::TellGivenBack() {
     const Outgoing abort = Question(fb::RequestBody::Abort, [blob](auto& b, uint64_t) {
       return fb::CreateAbort(b, blob).Union();
     });
-    SendFrame(abort, 0, 0, os::Clock::now()).IgnoreError();
+    TrySend(abort);
   }
 }
 

@@ -40,10 +40,16 @@ struct Answer {
   std::span<const std::byte> body;
   std::span<const std::byte> payload;
   std::vector<os::UniqueFd> fds;
-  uint64_t socket = 0;  // the number of the one that it belongs to
+  uint64_t socket = 0;    // the number of the one that it belongs to
+  bool fds_lost = false;  // this process may have no more of them
 
   [[nodiscard]] const fb::Reply& reply() const {
     return *flatbuffers::GetRoot<fb::Reply>(body.data());
+  }
+  [[nodiscard]] Status status() const {
+    if (!fds_lost) return wire::ToStatus(reply());
+    return Status::LimitExceeded(
+        "this process has too many descriptors open to take those of an answer; raise ulimit -n");
   }
 };
 
@@ -153,13 +159,23 @@ class Connection {
   // hot_requests.cc
   [[nodiscard]] bool RingIsDue() const;
   Status ConsiderRing(Lock& lock, os::TimePoint deadline);
-  Status SendByRing(std::span<iovec> parts, os::TimePoint deadline);
+  Status SendByRing(Lock* lock, std::span<iovec> parts, os::TimePoint deadline);
   void PublishRing();
-  Status WaitForRoom(int waited, os::TimePoint deadline);
+  Status WaitForRoom(Lock* lock, int waited, os::TimePoint deadline);
 
   // transfer.cc
-  Status SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t number, os::TimePoint deadline);
-  Status SendParts(std::span<iovec> parts, std::span<const int> fds, os::TimePoint deadline);
+  /// REQUIRES: mutex_ held. By `lock`: it is not while this waits for room, and all others wait for the end of the
+  /// frame. Null: waits, if at all, with the lock.
+  Status SendFrame(Lock* lock, const Outgoing& outgoing, uint64_t id, uint64_t number,
+                   os::TimePoint deadline);
+  /// Without waiting; failures are of no consequence.
+  void TrySend(const Outgoing& outgoing) {
+    SendFrame(nullptr, outgoing, 0, 0, os::Clock::now()).IgnoreError();
+  }
+  Status SendParts(Lock* lock, std::span<iovec> parts, std::span<const int> fds,
+                   os::TimePoint deadline);
+  Status WaitToSend(Lock* lock, os::TimePoint deadline);
+  Status AwaitEndOfFrame(Lock& lock, os::TimePoint deadline);
   Status ReadOnce(Lock& lock, os::TimePoint deadline);
   Status Receive();
   Status DeliverAll(wire::FrameReader& reader);
@@ -169,9 +185,11 @@ class Connection {
 
   // connection.cc
   Status Begin(Lock& lock, Pending& pending, os::TimePoint deadline);
+  Status AwaitTurn(Lock& lock, os::TimePoint deadline);
   void List(Pending& pending);
   Result<Answer> Await(Lock& lock, Pending& pending, Status s, os::TimePoint deadline);
-  void TellReleased(os::TimePoint deadline);
+  void TellReleased(Lock& lock, os::TimePoint deadline);
+  void NoteGivenBack(uint64_t blob);
   void TellGivenBack();
   void SendCancel(uint64_t id);
   Status WaitForChange(Lock& lock, os::TimePoint deadline);
@@ -199,8 +217,12 @@ class Connection {
   bool broken_ = true;
   bool connecting_ = false;  // a thread is at it
   bool reading_ = false;     // a thread waits for the socket
+  bool sending_ =
+      false;  // a thread is in the midst of a frame, and may wait for room; builder_ is its
   wire::FrameReader reader_;
+  bool others_wait_to_send_ = false;
   std::vector<os::UniqueFd> received_fds_;
+  bool fds_lost_ = false;       // of the next answer that comes with some
   std::shared_ptr<Ring> ring_;  // of this socket; shared with the thread that reads
   bool more_follow_ = false;    // frames, before anybody waits: the ring need not be published yet
   int unpublished_ = 0;
@@ -216,7 +238,9 @@ class Connection {
   uint64_t next_number_ = 1;
   uint32_t window_ = 1;
   std::set<uint64_t> reservations_;
-  std::set<uint64_t> pinned_;
+  static constexpr size_t kPinsUnswept = 256;
+  std::set<uint64_t> pinned_;  // some of them deleted meanwhile
+  size_t next_pin_sweep_ = kPinsUnswept;
   Facts facts_;
   flatbuffers::FlatBufferBuilder builder_{512};
 

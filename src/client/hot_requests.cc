@@ -69,12 +69,12 @@ Status Connection::ConsiderRing(Lock& lock, os::TimePoint deadline) {
   return {};
 }
 
-Status Connection::SendByRing(std::span<iovec> parts, os::TimePoint deadline) {
+Status Connection::SendByRing(Lock* lock, std::span<iovec> parts, os::TimePoint deadline) {
   for (int waited = 0;; ++waited) {
     VY_RETURN_IF_ERROR(ring_->Write(parts));
     if (!parts.empty() || !more_follow_ || ++unpublished_ == kFramesAtOnce) PublishRing();
     if (parts.empty()) return {};
-    VY_RETURN_IF_ERROR(WaitForRoom(waited, deadline));
+    VY_RETURN_IF_ERROR(WaitForRoom(lock, waited, deadline));
   }
 }
 
@@ -83,17 +83,21 @@ void Connection::PublishRing() {
   if (ring_ != nullptr) ring_->Publish();
 }
 
-// The engine is at it.
-Status Connection::WaitForRoom(int waited, os::TimePoint deadline) {
+// The engine is at it. OK: the ring is still the one that it was.
+Status Connection::WaitForRoom(Lock* lock, int waited, os::TimePoint deadline) {
   if (waited < kAwakeLooks) {
     os::Pause();
     return {};
   }
+  const bool ask = waited % kPausesPerQuestion == 0;
+  if (lock != nullptr) lock->unlock();
   std::this_thread::sleep_for(kPause);
-  if (waited % kPausesPerQuestion != 0) return {};
-  VY_RETURN_IF_ERROR(CheckUsable());
+  const bool interrupted = ask && lock != nullptr && options_.interrupted && options_.interrupted();
+  if (lock != nullptr) lock->lock();
+  if (closed_) return Status::Cancelled("this client was closed meanwhile");
+  if (interrupted) return Status::Cancelled("interrupted");
+  if (!ask) return {};
   if (os::HasHungUp(socket_)) return Status::Unavailable("the instance has closed the connection");
-  if (options_.interrupted && options_.interrupted()) return Status::Cancelled("interrupted");
   if (os::Clock::now() >= deadline) {
     return Status::DeadlineExceeded("the instance took no request in the time given");
   }

@@ -84,6 +84,12 @@ Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
 std::vector<Result<Object>> GetObjects(Connection& connection, std::span<const ObjectId> ids,
                                        const GetOptions& options);
 
+/// What an answer to a change says beside "done".
+Result<uint64_t> DoneValue(const Result<Answer>& answer);
+/// Returns how many went.
+Result<uint64_t> DeleteObjects(Connection& connection, std::span<const ObjectId> ids,
+                               const DeleteOptions& options);
+
 /// Milliseconds left, for the instance to wait at most.
 uint64_t MillisecondsUntil(os::TimePoint deadline);
 /// As messages say it: 0 for a name that stays.
@@ -93,7 +99,10 @@ inline uint64_t TtlMilliseconds(const std::optional<Timeout>& ttl) {
 inline std::optional<Timeout> TtlOf(uint64_t milliseconds) {
   return milliseconds == 0 ? std::nullopt : std::optional(Timeout(milliseconds));
 }
-Status CheckTtl(const std::optional<Timeout>& ttl);
+inline std::optional<Timeout> LingerOf(uint64_t client, uint64_t milliseconds) {
+  return client == 0 ? std::nullopt : std::optional(Timeout(milliseconds));
+}
+Status CheckTerm(const std::optional<Timeout>& ttl, const std::optional<Timeout>& linger);
 /// Until when the client waits for the answer of a request that may wait at the instance until
 /// `deadline`: the instance's own answer says more than a time-out here.
 os::TimePoint WithGrace(os::TimePoint deadline);

@@ -3,6 +3,7 @@
 //
 // How objects are read: from shared memory where they are there, with a request where they are not.
 #include <algorithm>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -68,12 +69,13 @@ Status TakeExtents(Connection& connection, Answer& answer, std::vector<SharedExt
 // about 10 ms, where another request takes 0.05.
 constexpr size_t kExtentsAtOnce = 8;
 
-// The instance may have to wait for memory, or for its disk.
+// The instance may have to wait for memory, or for its disk. `object`: all its extents are wanted; null: they
+// are several objects', or nobody's.
 Result<Answer> AskForExtents(Connection& connection, std::span<const uint64_t> blobs,
-                             os::TimePoint deadline) {
+                             ObjectId object, os::TimePoint deadline) {
   const Outgoing open = Question(fb::RequestBody::OpenExtents, [&](FlatBufferBuilder& b, uint64_t) {
     return fb::CreateOpenExtents(b, b.CreateVector(blobs.data(), blobs.size()),
-                                 MillisecondsUntil(deadline))
+                                 MillisecondsUntil(deadline), object.value())
         .Union();
   });
   return connection.Call(open, WithGrace(deadline));
@@ -82,8 +84,7 @@ Result<Answer> AskForExtents(Connection& connection, std::span<const uint64_t> b
 struct Asked {
   RecordCopy record;
   ObjectId id;
-  uint64_t name_version = 0;
-  std::optional<Timeout> name_ttl;
+  NameInfo name;
   std::vector<SharedExtent> extents;
 };
 
@@ -94,18 +95,31 @@ Result<Asked> ReadAnswer(Connection& connection, Answer answer) {
   if (!record) return Status::Protocol("the instance's record is malformed");
   asked.record = std::move(*record);
   asked.id = ObjectId(answer.reply().body_as_Got()->id());
-  asked.name_version = answer.reply().body_as_Got()->name_version();
-  asked.name_ttl = TtlOf(answer.reply().body_as_Got()->name_ttl_ms());
+  const fb::Got& got = *answer.reply().body_as_Got();
+  asked.name = {.id = asked.id,
+                .version = got.name_version(),
+                .ttl = TtlOf(got.name_ttl_ms()),
+                .linger = LingerOf(got.name_client(), got.name_linger_ms()),
+                .client_pid = got.name_client()};
   return asked;
 }
 
-// Of a name's record. At least a millisecond: the instance is about to drop it.
-std::optional<Timeout> TimeLeft(const RecordCopy& name) {
-  if (name.bytes().size() != sizeof(layout::NameEnd)) return std::nullopt;
-  layout::NameEnd end;
-  std::memcpy(&end, name.bytes().data(), sizeof end);
-  const os::TimePoint at{std::chrono::nanoseconds(end.monotonic_ns)};
-  return std::max(std::chrono::ceil<Timeout>(at - os::Clock::now()), Timeout(1));
+NameInfo InfoOf(const RecordCopy& name) {
+  NameInfo info{.name = std::string(name.head_text()),
+                .id = ObjectId(name.fields().value),
+                .version = name.fields().version};
+  const auto term = layout::ReadNameTerm(name.bytes());
+  if (!term) return info;
+  if (term->ends_ns) {
+    const os::TimePoint at{std::chrono::nanoseconds(*term->ends_ns)};
+    // At least a millisecond: the instance is about to drop it.
+    info.ttl = std::max(std::chrono::ceil<Timeout>(at - os::Clock::now()), Timeout(1));
+  }
+  if (term->client != 0) {
+    info.linger = std::chrono::ceil<Timeout>(std::chrono::nanoseconds(term->linger_ns));
+    info.client_pid = name.fields().creator & 0xffffffff;
+  }
+  return info;
 }
 
 Result<Asked> AskById(Connection& connection, ObjectId id, bool open_extents,
@@ -131,7 +145,7 @@ Result<Asked> AskByName(Connection& connection, std::string_view name, bool wait
 // Mappings of these extents: those we have, and from the instance those we have not. Deleted ones are
 // missing from the result.
 Result<std::vector<SharedExtent>> OpenExtents(Connection& connection,
-                                              const std::vector<ObjectId>& blobs,
+                                              const std::vector<ObjectId>& blobs, ObjectId object,
                                               os::TimePoint deadline) {
   std::vector<SharedExtent> extents;
   std::vector<uint64_t> missing;
@@ -142,12 +156,17 @@ Result<std::vector<SharedExtent>> OpenExtents(Connection& connection,
       missing.push_back(blob.value());
     }
   }
-  if (missing.empty()) return extents;
-  for (std::span<const uint64_t> left(missing); !left.empty();) {
-    const std::span<const uint64_t> now = left.first(std::min(left.size(), kExtentsAtOnce));
-    left = left.subspan(now.size());
-    VY_ASSIGN_OR_RETURN(Answer answer, AskForExtents(connection, now, deadline));
+  while (!missing.empty()) {
+    const std::span<const uint64_t> now(missing.data(), std::min(missing.size(), kExtentsAtOnce));
+    const size_t had = extents.size();
+    VY_ASSIGN_OR_RETURN(Answer answer, AskForExtents(connection, now, object, deadline));
     VY_RETURN_IF_ERROR(TakeExtents(connection, answer, &extents));
+    missing.erase(missing.begin(), missing.begin() + static_cast<ptrdiff_t>(now.size()));
+    if (extents.size() - had <= now.size()) continue;
+    // More than were asked for came along, since they came from the disk together.
+    std::unordered_set<uint64_t> came;
+    for (size_t i = had; i < extents.size(); ++i) came.insert(extents[i]->blob.value());
+    std::erase_if(missing, [&](uint64_t blob) { return came.contains(blob); });
   }
   return extents;
 }
@@ -177,7 +196,7 @@ class BufferResolver {
     std::ranges::sort(needed);
     needed.erase(std::ranges::unique(needed).begin(), needed.end());
     if (!needed.empty()) {
-      VY_ASSIGN_OR_RETURN(auto opened, OpenExtents(connection_, needed, deadline_));
+      VY_ASSIGN_OR_RETURN(auto opened, OpenExtents(connection_, needed, id_, deadline_));
       std::ranges::move(opened, std::back_inserter(extents_));
     }
     std::vector<Blob> buffers;
@@ -244,7 +263,7 @@ std::vector<SharedExtent> MapAhead(Connection& connection, std::span<const Objec
   const auto map_wanted = [&] {
     std::ranges::sort(wanted);
     wanted.erase(std::ranges::unique(wanted).begin(), wanted.end());
-    if (auto opened = OpenExtents(connection, wanted, deadline); opened.ok()) {
+    if (auto opened = OpenExtents(connection, wanted, ObjectId(), deadline); opened.ok()) {
       std::ranges::move(*opened, std::back_inserter(mapped));
     }
     wanted.clear();
@@ -268,7 +287,7 @@ std::vector<SharedExtent> MapAhead(Connection& connection, std::span<const Objec
 
 Result<os::Mapping> MapPrivate(Connection& connection, ObjectId blob, os::TimePoint deadline) {
   const std::vector<uint64_t> blobs{blob.value()};
-  VY_ASSIGN_OR_RETURN(const Answer answer, AskForExtents(connection, blobs, deadline));
+  VY_ASSIGN_OR_RETURN(const Answer answer, AskForExtents(connection, blobs, ObjectId(), deadline));
   const fb::Got* got = answer.reply().body_as_Got();
   if (got == nullptr) return Status::Protocol("the instance's answer to a get is none");
   if (got->extents() == nullptr || got->extents()->size() != 1) {
@@ -337,13 +356,10 @@ Result<NameInfo> FindName(Connection& connection, std::string_view name,
   const os::TimePoint deadline = connection.Deadline(options.timeout);
   RecordCopy copy;
   VY_ASSIGN_OR_RETURN(const Outcome outcome, connection.ReadName(name, &copy, deadline));
-  if (outcome == Outcome::kHit) {
-    return NameInfo{std::string(name), ObjectId(copy.fields().value), copy.fields().version,
-                    TimeLeft(copy)};
-  }
-  VY_ASSIGN_OR_RETURN(const Asked asked,
-                      AskByName(connection, name, options.wait, false, deadline));
-  return NameInfo{std::string(name), asked.id, asked.name_version, asked.name_ttl};
+  if (outcome == Outcome::kHit) return InfoOf(copy);
+  VY_ASSIGN_OR_RETURN(Asked asked, AskByName(connection, name, options.wait, false, deadline));
+  asked.name.name = name;
+  return std::move(asked.name);
 }
 
 Result<Blob> GetBlob(Connection& connection, ObjectId id, os::TimePoint deadline) {

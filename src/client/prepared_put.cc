@@ -56,7 +56,8 @@ Outgoing PreparedPut::Request(ObjectId reservation) const {
                              reservation.value(), own.size, name, options.if_version.has_value(),
                              options.if_version.value_or(0), MillisecondsUntil(deadline), also,
                              options.stream.value(), TtlMilliseconds(options.ttl),
-                             siblings.empty() ? 0 : b.CreateVectorOfStructs(siblings))
+                             siblings.empty() ? 0 : b.CreateVectorOfStructs(siblings),
+                             options.linger.has_value(), TtlMilliseconds(options.linger))
             .Union();
       });
   put.payload = SmallPayload(descriptor, small ? own : OwnBytes());

@@ -116,6 +116,7 @@ Status Ring::Take() {
     if (!available) return Status::Protocol("the instance breaks the rules of rings");
     if (*available == 0) return {};
     const std::span<std::byte> space = reader_.Space();
+    if (space.empty()) return Status::OutOfMemory("no memory for an answer");
     const auto to = space.first(std::min<size_t>(space.size(), *available));
     layout::CopyOut(layout::ReplyBytes(mapping_.data()), replies_.position(), to);
     replies_.Release(to.size());

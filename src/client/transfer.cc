@@ -16,8 +16,9 @@ uint64_t Connection::Acknowledged() const {
   return unanswered_.empty() ? next_number_ - 1 : *unanswered_.begin() - 1;
 }
 
-Status Connection::SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t number,
+Status Connection::SendFrame(Lock* lock, const Outgoing& outgoing, uint64_t id, uint64_t number,
                              os::TimePoint deadline) {
+  if (sending_) return Status::Unavailable("another request is half-way");
   builder_.Clear();
   const auto body = outgoing.body(builder_, number);
   builder_.Finish(fb::CreateRequest(builder_, outgoing.type, body));
@@ -32,23 +33,27 @@ Status Connection::SendFrame(const Outgoing& outgoing, uint64_t id, uint64_t num
         fmt::format("a request of {} + {} bytes is too large (at most {} + {})", header.body_length,
                     header.payload_length, wire::kMaxBody, wire::kMaxPayload));
   }
-  Status s = ring_ != nullptr && outgoing.fds.empty() ? SendByRing(parts, deadline)
-                                                      : SendParts(parts, outgoing.fds, deadline);
+  sending_ = true;
+  Status s = ring_ != nullptr && outgoing.fds.empty()
+                 ? SendByRing(lock, parts, deadline)
+                 : SendParts(lock, parts, outgoing.fds, deadline);
+  sending_ = false;
+  if (std::exchange(others_wait_to_send_, false)) changed_.notify_all();
+  DropRetired();
   if (id == 0) told_before_ = next_id_;
   // What was cut off half-way can't be continued by the next frame.
   if (!s.ok()) broken_ = true;
   return s;
 }
 
-Status Connection::SendParts(std::span<iovec> parts, std::span<const int> fds,
+Status Connection::SendParts(Lock* lock, std::span<iovec> parts, std::span<const int> fds,
                              os::TimePoint deadline) {
   constexpr size_t kPartsAtOnce = 512;
   while (!parts.empty()) {
     VY_ASSIGN_OR_RETURN(
         size_t sent, os::SendSome(socket_, parts.first(std::min(kPartsAtOnce, parts.size())), fds));
     if (sent == 0) {
-      VY_RETURN_IF_ERROR(
-          os::WaitReady(socket_.get(), os::Readiness::kWrite, deadline, options_.interrupted));
+      VY_RETURN_IF_ERROR(WaitToSend(lock, deadline));
       continue;
     }
     fds = {};
@@ -60,6 +65,28 @@ Status Connection::SendParts(std::span<iovec> parts, std::span<const int> fds,
       parts.front().iov_base = static_cast<std::byte*>(parts.front().iov_base) + sent;
       parts.front().iov_len -= sent;
     }
+  }
+  return {};
+}
+
+// Until the socket has room. OK: it is still the one that it was, which another thread may have shut down.
+Status Connection::WaitToSend(Lock* lock, os::TimePoint deadline) {
+  const int fd = socket_.get();
+  const auto give_up = [this, lock] {
+    return closed_ || (lock != nullptr && options_.interrupted && options_.interrupted());
+  };
+  if (lock != nullptr) lock->unlock();
+  Status s = os::WaitReady(fd, os::Readiness::kWrite, deadline, give_up);
+  if (lock != nullptr) lock->lock();
+  if (closed_) return Status::Cancelled("this client was closed meanwhile");
+  return s;
+}
+
+// REQUIRES: mutex_ held by `lock`; it is not while this waits.
+Status Connection::AwaitEndOfFrame(Lock& lock, os::TimePoint deadline) {
+  while (sending_) {
+    others_wait_to_send_ = true;
+    VY_RETURN_IF_ERROR(WaitForChange(lock, deadline));
   }
   return {};
 }
@@ -108,10 +135,12 @@ Status Connection::DeliverAll(wire::FrameReader& reader) {
 
 // kUnavailable when the other side has closed.
 Status Connection::Receive() {
-  VY_ASSIGN_OR_RETURN(const os::Received got,
-                      os::ReceiveSome(socket_, reader_.Space(), &received_fds_));
+  const std::span<std::byte> space = reader_.Space();
+  if (space.empty()) return Status::OutOfMemory("no memory for an answer");
+  VY_ASSIGN_OR_RETURN(const os::Received got, os::ReceiveSome(socket_, space, &received_fds_));
   if (got.closed) return Status::Unavailable("the instance has closed the connection");
   reader_.Filled(got.bytes);
+  fds_lost_ = fds_lost_ || got.fds_lost;
   return {};
 }
 
@@ -133,7 +162,12 @@ Result<std::optional<std::pair<uint64_t, Answer>>> Connection::NextAnswer(
   const size_t count = frame->header.fd_count;
   if (count > 0 && &reader != &reader_)
     return Status::Protocol("an answer in the ring has descriptors");
-  if (count > received_fds_.size()) return Status::Protocol("descriptors are missing");
+  if (count > received_fds_.size()) {
+    if (!std::exchange(fds_lost_, false)) return Status::Protocol("descriptors are missing");
+    received_fds_.clear();
+    answer.fds_lost = true;
+    return Got(std::pair(frame->header.request_id, std::move(answer)));
+  }
   const auto end = received_fds_.begin() + static_cast<ptrdiff_t>(count);
   std::move(received_fds_.begin(), end, std::back_inserter(answer.fds));
   received_fds_.erase(received_fds_.begin(), end);
@@ -142,27 +176,23 @@ Result<std::optional<std::pair<uint64_t, Answer>>> Connection::NextAnswer(
 
 void Connection::Deliver(uint64_t id, Answer answer) {
   if (id >= told_before_) told_before_ = kNothingTold;
+  const fb::Reserved* reserved = answer.reply().body_as_Reserved();
   const auto it = std::ranges::find(pending_, id, [](const Pending* p) { return p->id; });
-  if (it != pending_.end()) {
-    // Noted before anybody can reconnect: what is not claimed then is given back.
-    if (const fb::Reserved* reserved = answer.reply().body_as_Reserved()) {
-      reservations_.insert(reserved->extent()->blob());
+  // Noted before anybody can reconnect: what is not claimed then is given back. So it is here, if whoever asked has
+  // given up, or can't have it.
+  if (reserved != nullptr) {
+    reservations_.insert(reserved->extent()->blob());
+    if (it == pending_.end() || answer.fds_lost) {
+      NoteGivenBack(reserved->extent()->blob());
+      TellGivenBack();
     }
-    (*it)->status = wire::ToStatus(answer.reply());
-    answer.socket = sockets_;
-    (*it)->answer = std::move(answer);
-    (*it)->done = true;
-    unanswered_.erase((*it)->number);
-    return;
   }
-  // Whoever asked has given up. Memory that was reserved for it goes back.
-  if (const fb::Reserved* reserved = answer.reply().body_as_Reserved()) {
-    const uint64_t blob = reserved->extent()->blob();
-    const Outgoing abort = Question(fb::RequestBody::Abort, [blob](auto& b, uint64_t) {
-      return fb::CreateAbort(b, blob).Union();
-    });
-    SendFrame(abort, 0, 0, os::Clock::now()).IgnoreError();
-  }
+  if (it == pending_.end()) return;
+  (*it)->status = answer.status();
+  answer.socket = sockets_;
+  (*it)->answer = std::move(answer);
+  (*it)->done = true;
+  unanswered_.erase((*it)->number);
 }
 
 }  // namespace vineyard::client

@@ -107,6 +107,7 @@ Result<VolumeInfo> Client::CreateVolume(std::string_view name, std::string_view 
   VolumeInfo info;
   info.name = name;
   info.quota = volume.quota;
+  info.guaranteed = volume.guaranteed;
   VY_ASSIGN_OR_RETURN(const std::string folder, os::MakeDirectories(std::string(directory)));
   info.socket = folder + "/vineyard.sock";
   VolumeSockets sockets;
@@ -123,7 +124,9 @@ Result<VolumeInfo> Client::CreateVolume(std::string_view name, std::string_view 
   Outgoing create =
       Change(fb::RequestBody::CreateVolume, [&](FlatBufferBuilder& b, uint64_t number) {
         const auto text = b.CreateString(name.data(), name.size());
-        return fb::CreateCreateVolume(b, number, text, volume.quota, has_readers).Union();
+        return fb::CreateCreateVolume(b, number, text, volume.quota, has_readers, volume.guaranteed,
+                                      client::MillisecondsUntil(deadline))
+            .Union();
       });
   create.fds = sockets.fds();
   auto made = connection.Call(create, deadline);
@@ -146,13 +149,15 @@ Result<std::vector<VolumeInfo>> Client::ListVolumes(const CallOptions& options) 
   for (const fb::VolumeEntry* v : *volumes->volumes()) {
     result.push_back({v->name()->str(), wire::ToString(v->socket()),
                       wire::ToString(v->read_only_socket()), v->quota(), v->memory_usage(),
-                      v->objects(), v->names(), v->connections()});
+                      v->objects(), v->names(), v->connections(), v->guaranteed(),
+                      v->memory_held()});
   }
   return result;
 }
 
-Result<InstanceStatus> Client::Upgrade(const CallOptions& options) {
+Result<InstanceStatus> Client::Upgrade(const UpgradeOptions& options) {
   constexpr std::chrono::milliseconds kPause{5};
+  constexpr std::chrono::milliseconds kPauseWhileWatching{50};
   Connection& connection = impl_->connection();
   const os::TimePoint deadline = connection.Deadline(options.timeout);
   const Outgoing upgrade = Change(
@@ -161,12 +166,17 @@ Result<InstanceStatus> Client::Upgrade(const CallOptions& options) {
   VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(upgrade, deadline));
   const fb::Done* done = answer.reply().body_as_Done();
   if (done == nullptr) return Status::Protocol("the instance's answer is none");
-  // The engine that has answered may take a moment to end.
+  // The engine that has answered may take a moment to end. And our question may be what ends the new one: then it is
+  // asked of the one that comes back.
+  bool was_fatal = false;
   while (true) {
     const auto left = std::chrono::ceil<Timeout>(deadline - os::Clock::now());
-    VY_ASSIGN_OR_RETURN(InstanceStatus status, GetStatus({.timeout = std::max(left, Timeout(0))}));
-    if (status.generation > done->value()) return status;
-    std::this_thread::sleep_for(kPause);
+    auto status = GetStatus({.timeout = std::max(left, Timeout(0))});
+    if (!status.ok() && (was_fatal || !status.status().Is(StatusCode::kInternal))) return status;
+    was_fatal = !status.ok();
+    const bool serves = status.ok() && status->generation > done->value();
+    if (serves && !(options.watch && status->on_probation)) return status;
+    std::this_thread::sleep_for(serves ? kPauseWhileWatching : kPause);
   }
 }
 

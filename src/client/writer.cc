@@ -106,9 +106,16 @@ uint64_t MillisecondsUntil(os::TimePoint deadline) {
   return left > 0 ? static_cast<uint64_t>(left) : 0;
 }
 
-Status CheckTtl(const std::optional<Timeout>& ttl) {
-  if (!ttl || ttl->count() > 0) return {};
-  return Status::Invalid("a name lives for at least a millisecond");
+Status CheckTerm(const std::optional<Timeout>& ttl, const std::optional<Timeout>& linger) {
+  if (ttl && ttl->count() <= 0) {
+    return Status::Invalid(fmt::format(
+        "a time to live of {} ms is none: a name lives for at least a millisecond", ttl->count()));
+  }
+  if (linger && linger->count() < 0) {
+    return Status::Invalid(
+        fmt::format("nothing ends {} ms before its client: linger is 0 or more", -linger->count()));
+  }
+  return {};
 }
 
 os::TimePoint WithGrace(os::TimePoint deadline) {
@@ -158,10 +165,7 @@ Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
   PreparedPut put;
   put.options = options;
   put.deadline = connection.Deadline(options.timeout);
-  VY_RETURN_IF_ERROR(CheckTtl(options.ttl));
-  if (options.ttl && options.name.empty()) {
-    return Status::Invalid("a time to live is a name's: give a name too");
-  }
+  VY_RETURN_IF_ERROR(CheckTerm(options.ttl, options.linger));
   VY_RETURN_IF_ERROR(Prepare(connection, builder, &put));
   return SendPut(connection, builder, &put);
 }

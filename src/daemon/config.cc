@@ -118,9 +118,16 @@ Status CheckSwitches(const GivenValues& given) {
 Status CheckCharacters(const GivenValues& given) {
   for (const auto& [name, value] : given) {
     const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' '; };
-    if (std::ranges::none_of(value.value, is_control)) continue;
-    return Status::Invalid(fmt::format(
-        "{}: holds a line break or another control character; take it out", value.where));
+    if (std::ranges::any_of(value.value, is_control)) {
+      return Status::Invalid(fmt::format(
+          "{}: holds a line break or another control character; take it out", value.where));
+    }
+    if (value.value.starts_with(' ') || value.value.ends_with(' ')) {
+      return Status::Invalid(fmt::format(
+          "{}: '{}' begins or ends with a space, which a file of key = value could not; "
+          "take it out",
+          value.where, value.value));
+    }
   }
   return Status::OK();
 }
@@ -240,6 +247,10 @@ Status Config::Validate() const {
     return Status::Invalid(fmt::format(
         "--reserve_memory: {} cannot be taken at the start, as there are only {}; lower --size",
         FormatSize(size), FormatSize(memory_bytes)));
+  }
+  if (guaranteed > size) {
+    return Status::Invalid(fmt::format("--guaranteed: {} is more than --size, {}; lower it",
+                                       FormatSize(guaranteed), FormatSize(size)));
   }
   if (read_only_socket == socket) {
     return Status::Invalid(fmt::format(

@@ -63,6 +63,7 @@ struct Config {
   mode_t read_only_socket_mode = 0660;
   uint64_t size = 0;          ///< Bytes.
   std::string size_reason;    ///< "half of the 16 GiB that the control group allows"; may be empty
+  uint64_t guaranteed = 0;    ///< Bytes of size that other volumes leave to 'default'.
   uint64_t memory_bytes = 0;  ///< What control group and machine allow; 0 where nobody knows.
   bool reserve_memory = false;
   os::HugePageMode huge_pages = os::HugePageMode::kAuto;

@@ -88,6 +88,8 @@ TEST_F(ConfigTest, MalformedCommandLinesAreRefused) {
   EXPECT_EQ(Refused({"--size", "--coredump"}), "--size needs a value: --size SIZE");
   EXPECT_EQ(Refused({"--version=2"}), "--version takes no value, and was given '2'");
   EXPECT_THAT(Refused({"--deployment", "a\nb"}), StartsWith("--deployment: holds a line break"));
+  EXPECT_THAT(Refused({"--deployment", "a "}), HasSubstr("begins or ends with a space"));
+  EXPECT_THAT(Refused({"--deployment= a"}), HasSubstr("begins or ends with a space"));
 }
 
 TEST_F(ConfigTest, ABadValueSaysWhatWhichAndHowToMendIt) {
@@ -97,7 +99,9 @@ TEST_F(ConfigTest, ABadValueSaysWhatWhichAndHowToMendIt) {
   EXPECT_THAT(Refused({"--size", "0%"}), StartsWith("--size: '0%' is nothing"));
   EXPECT_THAT(Refused({"--size", "8"}), HasSubstr("8 B is too small; the least is 1 MiB"));
   EXPECT_THAT(Refused({"--socket="}), StartsWith("--socket: '' is no path"));
-  EXPECT_THAT(Refused({"--socket=/tmp/"}), StartsWith("--socket: '/tmp/' is no path"));
+  for (const char* path : {"/tmp/", "/tmp/.", "a/..", "..", ".", "/"}) {
+    EXPECT_THAT(Refused({"--socket", path}), HasSubstr("is no path of a socket")) << path;
+  }
   for (const char* mode : {"", "rw", "0999", "01777", "-1", "0660x"}) {
     EXPECT_THAT(Refused({"--socket_mode", mode}), HasSubstr("write octal digits such as 0660"));
   }
@@ -369,6 +373,17 @@ TEST(EnvironmentOfThisProcess, TellsItsMemoryAndItsVariables) {
   EXPECT_EQ(environment.get("VINEYARD_DEPLOYMENT"), "tested");
   ::unsetenv("VINEYARD_DEPLOYMENT");
   EXPECT_EQ(environment.get("VINEYARD_DEPLOYMENT"), std::nullopt);
+}
+
+TEST_F(ConfigTest, WhatIsGuaranteedToTheDefaultVolumeIsAPartOfTheSize) {
+  EXPECT_EQ(Loaded({"--size", "8Gi"}).guaranteed, 0U);
+  EXPECT_EQ(Loaded({"--size", "8Gi", "--guaranteed=8Gi"}).guaranteed, 8 * kGi);
+  variables_["VINEYARD_GUARANTEED"] = "1Gi";
+  EXPECT_EQ(Loaded({"--size", "8Gi"}).guaranteed, kGi);
+  EXPECT_THAT(Loaded({"--size", "8Gi"}).Print(), HasSubstr("guaranteed = 1073741824"));
+  EXPECT_THAT(Refused({"--size", "8Gi", "--guaranteed", "9Gi"}),
+              AllOf(HasSubstr("9 GiB"), HasSubstr("8 GiB")));
+  EXPECT_THAT(Refused({"--size", "8Gi", "--guaranteed", "much"}), HasSubstr("--guaranteed"));
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ void Connection::WaitForBell() {
 }
 
 bool Connection::PollRing() {
-  if (closed() || Congested()) return false;
+  if (Rests(by_ring_)) return false;
   const std::optional<uint64_t> available = ring_->requests.Available();
   if (!available) {
     server_.LogDropped(*this, "its ring holds more than it can");
@@ -64,6 +64,11 @@ bool Connection::PollRing() {
     ring_->in_use = true;
     server_.NoteActivity();
     const std::span<std::byte> space = ring_->reader.Space();
+    if (space.empty()) {
+      server_.LogDropped(*this, "there is no memory for its request");
+      Close();
+      return false;
+    }
     const auto to = space.first(std::min({space.size(), size_t{*available}, kBytesInARow}));
     layout::CopyOut(layout::RequestBytes(ring_->mapping.data()), ring_->requests.position(), to);
     ring_->requests.Release(to.size());
@@ -87,8 +92,8 @@ void Connection::FinishRing() {
   }
 }
 
-// One whose answers pile up is watched again once they have gone: see Resume.
-bool Connection::RingFallsAsleep() { return Congested() || ring_->requests.FallAsleep(); }
+// One that rests is watched again when it goes on: see Resume, HaveRoom.
+bool Connection::RingFallsAsleep() { return Rests(by_ring_) || ring_->requests.FallAsleep(); }
 void Connection::RingAwakes() { ring_->requests.Awake(); }
 
 bool Connection::ClientIsHere() const {

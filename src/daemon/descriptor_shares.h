@@ -10,11 +10,14 @@
 // the connection and what watches it, and a ring's bell. (The keeper has one of them.) An extent costs one for each
 // chunk. So that nobody can use up what another needs:
 //
-//  * clients together have at most half of the limit, and a volume alone at most three quarters of that, or its
-//    even part where other volumes have clients too. Beyond that every volume gets a few;
-//  * those that have connected and not said who they are count apart: a volume has a few dozen, and one more
+//  * clients together have at most half of the limit. Half of that is promised in even parts to all sockets that
+//    there are, a volume's for readers apart from its other one; the rest is for who comes first. So one socket may
+//    have all that is not kept for the others. A socket that is there only since may have a few beyond that;
+//  * those that have connected and not said who they are count apart: a socket has a few dozen, and one more
 //    ends the one that has been silent longest;
-//  * chunks are made as long as a quarter of the limit, and some for the instance itself, stays free.
+//  * chunks are made as long as a quarter of the limit, and some for the instance itself, stays free. Half of those that
+//    may be are promised in even parts to all volumes; the rest is for who comes first. Files count from when they
+//    are about to be made, not while their maker waits for memory.
 //
 // Who comes too late gets kLimitExceeded, and all others notice nothing.
 //
@@ -33,20 +36,32 @@ class DescriptorShares {
   /// `limit`: of descriptors, the lower one of engine's and keeper's.
   explicit DescriptorShares(uint64_t limit);
 
+  /// What each of so many sockets is promised.
+  [[nodiscard]] uint64_t ClientsOfEach(size_t sockets) const;
   struct Clients {
-    uint64_t of_volume = 0;
+    uint64_t of_socket = 0;
     uint64_t of_all = 0;
-    uint64_t volumes = 1;  // that have any, the volume itself counted as one of them
+    uint64_t kept = 0;  // for other sockets: what these have not of what they are promised
+    size_t sockets = 1;
   };
-  /// Whether the volume may have one client more.
+  /// Whether the socket may have one client more.
   [[nodiscard]] Status MayServe(const Clients& now) const;
 
-  /// Whether so many memory files may be made. `lowest_free`: see os::LowestFreeDescriptor; `promised`: others that
-  /// are about to be made.
-  [[nodiscard]] Status MayMake(uint64_t files, uint64_t promised, uint64_t lowest_free) const;
+  /// What each of so many volumes is promised.
+  [[nodiscard]] uint64_t FilesOfEach(size_t volumes) const;
+  struct Files {
+    uint64_t wanted = 0;
+    uint64_t rest = 0;      // what the volume has not of what it is promised
+    uint64_t kept = 0;      // the same of all other volumes
+    uint64_t promised = 0;  // others that are about to be made
+    uint64_t open = 0;      // see os::LowestFreeDescriptor
+  };
+  /// Whether so many memory files may be made. Where clients have so many descriptors that there is less than all
+  /// rests together, each volume may have of it what lies within its own.
+  [[nodiscard]] Status MayMake(const Files& now) const;
 
-  /// Connections of a volume that may be silent.
-  [[nodiscard]] size_t MostSilent(size_t volumes_with_any) const;
+  /// Connections of a socket that may be silent.
+  [[nodiscard]] size_t MostSilent(size_t sockets_with_any) const;
 
   /// For clients of all volumes.
   [[nodiscard]] uint64_t most_clients() const { return most_clients_; }

@@ -6,7 +6,6 @@
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/signal_set.hpp>
-#include <asio/thread_pool.hpp>
 
 #include <algorithm>
 #include <csignal>
@@ -21,6 +20,7 @@
 #include "daemon/program_trial.h"
 #include "daemon/server.h"
 #include "daemon/spill_place.h"
+#include "daemon/worker_pool.h"
 #include "os/crash_point.h"
 #include "os/huge_pages.h"
 #include "os/memfd.h"
@@ -100,13 +100,15 @@ class Engine {
     rings_.Run(io_);
     if (toucher_) toucher_->Stop();
     if (disk_) disk_->Stop();
-    pool_.join();
+    pool_->Join();
     server_.reset();
     return exit_code_;
   }
 
  private:
   Status Start() {
+    constexpr unsigned kThreads = 3;  // one may wait for the toucher
+    VY_ASSIGN_OR_RETURN(pool_, WorkerPool::Start(kThreads));
     store::StoreOptions options;
     options.limit = config_.size;
     options.generation = inventory_.generation;
@@ -144,7 +146,7 @@ class Engine {
 
   store::RunOnPool PoolRunner() {
     return [this](std::function<void()> work, std::function<void()> done) {
-      asio::post(pool_, [this, work = std::move(work), done = std::move(done)] {
+      pool_->Post([this, work = std::move(work), done = std::move(done)] {
         work();
         asio::post(io_, done);
       });
@@ -158,6 +160,7 @@ class Engine {
     store::CatalogSpec spec;
     spec.volume = 1;
     spec.name = "default";
+    spec.guaranteed = config_.guaranteed;
     spec.hash_seed = uint64_t{random()} << 32 | random();
     Status begun = store_->CreateVolume(spec, [this](const Result<store::Volume*>& made) {
       if (!made.ok()) return Stop(1, made.status().ToString());
@@ -194,12 +197,14 @@ class Engine {
         fmt::format("{:016x}{:016x}", inventory_.instance[0], inventory_.instance[1]);
     options.generation = inventory_.generation;
     options.former_program = inventory_.former_program;
+    options.on_probation = inventory_.on_probation;
     options.give_way = [this] { GiveWay(); };
     options.descriptors = os::FdLimit();
     if (inventory_.keeper_descriptors != 0) {
       options.descriptors = std::min(options.descriptors, inventory_.keeper_descriptors);
     }
     server_ = std::make_unique<Server>(io_, rings_, *store_, link_, options);
+    if (Status s = server_->Start(); !s.ok()) return Stop(1, s.ToString());
     for (auto& [door, listener] : listeners_) {
       if (store_->FindVolume(door.volume) == nullptr) {
         // Its volume was never finished, or is removed: nobody would answer there.
@@ -248,7 +253,7 @@ class Engine {
   std::map<Door, os::UniqueFd> listeners_;
   RingWatch rings_;
   std::unique_ptr<Server> server_;
-  asio::thread_pool pool_{3};  // one may wait for the toucher
+  std::unique_ptr<WorkerPool> pool_;
   bool stopping_ = false;
   int exit_code_ = 0;
 };

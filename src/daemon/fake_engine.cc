@@ -52,10 +52,11 @@ class FakeEngine {
 
   void Describe(FILE* out) const {
     const char* mark = std::getenv("FAKE_ENGINE_MARK");
-    fmt::print(out, "engine {} {} {} {} {} {} {} {}\n", inventory_.generation,
+    fmt::print(out, "engine {} {} {} {} {} {} {} {} {}\n", inventory_.generation,
                static_cast<uint64_t>(inventory_.start), ::getpid(), inventory_.instance[0],
                inventory_.instance[1], mark != nullptr ? mark : "-",
-               inventory_.former_program ? 1 : 0, inventory_.items.size());
+               inventory_.former_program ? 1 : 0, inventory_.on_probation ? 1 : 0,
+               inventory_.items.size());
     for (const InventoryItem& item : inventory_.items) {
       fmt::print(out, "{} {} {} {}\n", static_cast<uint32_t>(item.what.kind), item.what.a,
                  item.what.b, TextIn(item));
@@ -81,6 +82,7 @@ class FakeEngine {
     if (verb == "drop" && in >> kind >> a >> b) return DropAndWait(KeptKind{kind}, a, b);
     if (verb == "ready") link_.Ready();
     if (verb == "try") return TryAndWait();
+    if (verb == "settled") return AwaitSettled();
     if (verb == "stop") link_.Stop();
     if (verb == "ignore" && in >> a) std::signal(static_cast<int>(a), SIG_IGN);
     if (verb == "outlive") ::prctl(PR_SET_PDEATHSIG, 0);
@@ -146,6 +148,12 @@ class FakeEngine {
     }
     ::kill(::getpid(), SIGKILL);
     std::abort();
+  }
+
+  std::string AwaitSettled() {
+    io_.restart();
+    while (!link_.settled()) io_.run_one();
+    return "ok";
   }
 
   std::string TryAndWait() {

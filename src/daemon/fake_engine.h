@@ -4,7 +4,7 @@
 // For tests of the keeper: a program that behaves like an engine towards its keeper, and otherwise does
 // what the test tells it, line by line, over a socket that the test listens on.
 //
-// It begins by saying what it was started with: "engine GENERATION START PID UUID UUID MARK FORMER COUNT", then
+// It begins by saying what it was started with: "engine GENERATION START PID UUID UUID MARK FORMER PROBATION COUNT", then
 // a line "KIND A B TEXT" for each thing it was given. Then it obeys, and answers each of these lines:
 //
 //   chunk A TEXT       hold memory that begins with the text, wait until it is held    → ok
@@ -15,6 +15,7 @@
 //   drop KIND A B      wait until it is dropped                                        → ok
 //   ready              say that it serves                                              → ok
 //   try                have the keeper try the program              → ok, or the status's message
+//   settled            wait until its program's probation has ended well               → ok
 //   ignore SIGNAL                                                                      → ok
 //   outlive            do not die with the keeper                                      → ok
 //

@@ -39,6 +39,8 @@ constexpr std::array kFlags = {
          "nothing (default: none)"},
     Flag{"read_only_socket_mode", kValue, kEverywhere, "OCTAL",
          "who may open the second socket (default: 0660)"},
+    Flag{"guaranteed", kValue, kEverywhere, "SIZE",
+         "what of --size other volumes always leave to the volume 'default' (default: nothing)"},
     Flag{"reserve_memory", kSwitch, kEverywhere, "", "take all of --size at the start"},
     Flag{"huge_pages", kValue, kEverywhere, "auto|on|off",
          "auto and on switch huge pages on for shared memory where this process may, as root may; "

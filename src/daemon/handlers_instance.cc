@@ -40,7 +40,7 @@ void Server::HandleStatus(Call call) {
                 volume->arenas().bytes_live();
   }
   const uint64_t idle = store_.IdleBytes(call.volume);
-  overhead += idle + heap_shares_.bytes();
+  overhead += idle + HeapBytes();
   const store::Spiller::Spilled spilled = store_.SpilledOf(call.volume);
   store::Spiller::Counts counts;
   uint64_t on_disk = 0;
@@ -53,9 +53,12 @@ void Server::HandleStatus(Call call) {
   const auto status = fb::CreateStatusInfo(
       b, deployment, call.volume.usage() - idle - spilled.bytes, store_.LimitOf(call.volume),
       store_.budget().held(), store_.lingering_bytes(), overhead, store_.budget().limit(),
-      call.volume.objects(), call.volume.blobs(), call.volume.names().size(), connections_.size(),
+      call.volume.objects(), call.volume.blobs(), call.volume.names_given(), connections_.size(),
       store_.waiting() + waiters_.size(), store_.budget().spare(), options_.former_program,
-      spilled.bytes, spilled.extents, on_disk, counts.loads, counts.evictions, counts.damaged);
+      spilled.bytes, spilled.extents, on_disk, counts.loads, counts.evictions, counts.damaged,
+      store_.budget().GuaranteedTo(call.volume.holder()),
+      store_.budget().free() - store_.budget().FreeFor(call.volume.holder()),
+      options_.on_probation && !link_.settled(), call.volume.leases());
   call.reply.Send(b, fb::ReplyBody::StatusInfo, status.Union());
 }
 

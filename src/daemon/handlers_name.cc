@@ -17,13 +17,16 @@ namespace vineyard::daemon {
 namespace {
 
 constexpr uint32_t kMaxPage = 10'000;
+// Names that nobody gave come before it.
+constexpr char kFirstShown = store::kHiddenName + 1;
 
 }  // namespace
 
 void Server::HandlePutName(Call call, const fb::PutName& put) {
   if (SendRecalled(call, put.number())) return;
   const store::Volume::Naming naming{IfVersion(put.check_version(), put.if_version()), put.owns(),
-                                     EndAfter(put.ttl_ms())};
+                                     EndAfter(put.ttl_ms()),
+                                     LingerOf(put.with_client(), put.linger_ms())};
   SendDone(std::move(call.reply),
            call.volume.PutName({&call.client, put.number()}, put.name()->string_view(),
                                ObjectId(put.id()), naming));
@@ -44,7 +47,8 @@ void Server::HandleListNames(Call call, const fb::ListNames& list) {
   const bool by_prefix = list.match() == fb::Match::Prefix;
   const uint32_t limit = std::min(list.limit(), kMaxPage);
   const auto& names = call.volume.names();
-  auto it = by_prefix ? names.lower_bound(pattern) : names.begin();
+  const std::string first(1, kFirstShown);
+  auto it = names.lower_bound(by_prefix ? std::max(pattern, first) : first);
   if (list.after() != nullptr && list.after()->size() > 0) {
     const auto after = names.upper_bound(list.after()->string_view());
     if (after == names.end() || it == names.end() || it->first < after->first) it = after;
@@ -59,11 +63,22 @@ void Server::HandleListNames(Call call, const fb::ListNames& list) {
       break;
     }
     if (!by_prefix && !GlobMatch(pattern, it->first)) continue;
+    const NameLease lease = LeaseOf(call.volume, it->first, it->second);
     entries.push_back(fb::CreateNameEntry(b, b.CreateString(it->first), it->second.id,
-                                          it->second.version, TimeLeft(it->second.ends)));
+                                          it->second.version, TimeLeft(it->second.ends), lease.pid,
+                                          lease.linger_ms));
   }
   const auto reply = fb::CreateNames(b, b.CreateVector(entries), more);
   call.reply.Send(b, fb::ReplyBody::Names, reply.Union());
+}
+
+Server::NameLease Server::LeaseOf(const store::Volume& volume, std::string_view name,
+                                  const store::NameEntry& entry) {
+  const store::ClientState* client = store_.clients().Find(entry.client);
+  if (client == nullptr) return {};
+  const auto linger = volume.LingerOf(name, entry);
+  using std::chrono::milliseconds;
+  return {client->pid, static_cast<uint64_t>(std::chrono::ceil<milliseconds>(linger).count())};
 }
 
 void Server::WaitForName(Call call, Wanted wanted) {
@@ -81,14 +96,16 @@ void Server::NameChanged(store::Volume& volume, const std::string& name) {
     const auto* wait = std::get_if<NameWait>(&w.awaited);
     return wait != nullptr && wait->wanted.name == name;
   };
+  SharedPayload shared;  // nothing changes the record meanwhile
   for (Waiter& w : waiters_.Take(volume.id(), waits_for_it)) {
     const auto connection = w.reply.connection();
-    store::ClientState* client = connection ? store_.clients().Find(connection->client()) : nullptr;
+    store::ClientState* client =
+        connection && !connection->closed() ? store_.clients().Find(connection->client()) : nullptr;
     if (client == nullptr || volume.FindName(name) == nullptr) {
       w.reply.Drop();
       continue;
     }
-    SendObject(volume, *client, std::get<NameWait>(w.awaited).wanted, std::move(w.reply));
+    SendObject(volume, *client, std::get<NameWait>(w.awaited).wanted, std::move(w.reply), &shared);
   }
 }
 

@@ -22,9 +22,6 @@ using store::Store;
 
 namespace {
 
-constexpr size_t kMaxExtentsAtOnce = 4096;
-// Of an object's extents, so many are opened with it; clients ask for the others, in requests as small.
-constexpr size_t kFdsWithObject = 32;
 constexpr size_t kMaxSiblings = 64;
 
 flatbuffers::Offset<fb::Extent> Describe(FlatBufferBuilder& b, const Extent& extent) {
@@ -133,8 +130,8 @@ Result<std::shared_ptr<Server::KeptFrame>> Server::Keep(const Connection& connec
   const size_t body = wire::Pad8(frame.body.size());
   auto kept = std::make_shared<KeptFrame>();
   VY_ASSIGN_OR_RETURN(kept->claim,
-                      heap_shares_.Take(connection.volume(), body + frame.payload.size(),
-                                        "puts that wait for memory"));
+                      waits_room_.Take(connection.volume(), body + frame.payload.size(),
+                                       "puts that wait for memory"));
   kept->bytes.resize((body + frame.payload.size() + 7) / 8);
   auto* bytes = reinterpret_cast<std::byte*>(kept->bytes.data());
   std::ranges::copy(frame.body, bytes);
@@ -162,6 +159,7 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection, std::shared_p
   args.if_version = IfVersion(put.check_version(), put.if_version());
   args.stream = ObjectId(put.stream());
   args.name_ends = EndAfter(put.ttl_ms());
+  args.linger = LingerOf(put.with_client(), put.linger_ms());
   if (put.reservation() != 0) {
     auto found = store_.FindReservation(client->key, ObjectId(put.reservation()));
     if (!found.ok()) return reply.Fail(found.status());
@@ -188,8 +186,9 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection, std::shared_p
   if (args.extent == nullptr) args.id = store_.NextId();
   uint64_t need =
       layout::RecordSize(static_cast<uint32_t>(args.descriptor.size()), args.bytes.size());
-  if (!args.name.empty()) {
-    need += layout::RecordSize(static_cast<uint32_t>(args.name.size()), sizeof(layout::NameEnd));
+  if (!args.name.empty() || args.name_ends || args.linger) {
+    const size_t length = args.name.empty() ? store::kHiddenNameLength : args.name.size();
+    need += layout::RecordSize(static_cast<uint32_t>(length), sizeof(layout::NameLease));
   }
   for (const store::SealedExtent& s : args.also) {
     const size_t chunks = s.extent->chunks.size() * sizeof(layout::ChunkEntry);
@@ -218,7 +217,7 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection, std::shared_p
   const uint64_t room = volume->arenas().ArenaSizeFor(need, volume->arenas().count());
   const bool again = copy != nullptr;
   if (need > store_.LimitOf(*volume) || (again && os::Clock::now() >= deadline)) {
-    return reply.Fail(Status::OutOfMemory(store_.ExplainMemory(need)));
+    return reply.Fail(Status::OutOfMemory(store_.ExplainMemory(volume->holder(), need)));
   }
   if (!again) {
     auto kept = Keep(*connection, frame);
@@ -266,32 +265,16 @@ void Server::HandleCancel(Call call, const fb::Cancel& cancel) {
 
 // ---- reservations
 
-// `promise` is to live until the extent is made, or will not be.
-Status Server::MayReserve(const store::Volume& volume, uint64_t size,
-                          std::shared_ptr<void>* promise) {
-  if (size <= store_.options().inline_max || size > store_.LimitOf(volume)) return {};
-  const uint64_t files = store::PlanChunks(size).size();
-  VY_RETURN_IF_ERROR(shares_.MayMake(files, *files_promised_, os::LowestFreeDescriptor()));
-  *files_promised_ += files;
-  *promise =
-      std::shared_ptr<void>(nullptr, [all = files_promised_, files](void*) { *all -= files; });
-  return {};
-}
-
 void Server::HandleReserve(Call call, const fb::Reserve& reserve) {
   if (call.client.reservations.size() >= store::kMaxReservations) {
     return call.reply.Fail(Status::LimitExceeded(
         fmt::format("this client has {} blobs reserved; seal or give back some first",
                     call.client.reservations.size())));
   }
-  std::shared_ptr<void> promise;
-  if (Status may = MayReserve(call.volume, reserve.size(), &promise); !may.ok()) {
-    return call.reply.Fail(may);
-  }
   auto reply = std::make_shared<Reply>(std::move(call.reply));
   const uint64_t ticket = store_.Reserve(
       call.volume, call.client.key, reserve.size(), DeadlineAfter(reserve.timeout_ms()),
-      [this, connection = call.connection, reply, promise](Result<Extent*> made) {
+      [this, connection = call.connection, reply](Result<Extent*> made) {
         const Running running(store_.ledger(), connection->client(), reply->request_id());
         if (connection->closed()) {
           // Told nobody: the client, if it lives, does not claim it.
@@ -338,8 +321,9 @@ void Server::HandleGet(Call call, const fb::Get& get) {
   SendObject(call.volume, call.client, wanted, std::move(call.reply));
 }
 
+// `shared`: where the same object goes to several.
 void Server::SendObject(store::Volume& volume, store::ClientState& client, const Wanted& wanted,
-                        Reply reply) {
+                        Reply reply, SharedPayload* shared) {
   const store::NameEntry* name = wanted.name.empty() ? nullptr : volume.FindName(wanted.name);
   if (!wanted.name.empty() && name == nullptr) {
     return reply.Fail(
@@ -357,28 +341,31 @@ void Server::SendObject(store::Volume& volume, store::ClientState& client, const
   FlatBufferBuilder b(512);
   OpenedExtents opened(b);
   if (wanted.open_extents) {
-    const std::vector<ObjectId> blobs = volume.ExtentsOf(*entry);
-    if (AnyAway(blobs)) {
+    const std::vector<ObjectId> all = volume.ExtentsOf(*entry);
+    std::vector<ObjectId> blobs = FirstOf(all, kFdsWithObject);
+    if (!wanted.loaded && AnyAway(all)) {
+      if (Status can = MayBeTogether(id, all); !can.ok()) return reply.Fail(can);
+      blobs = FirstOf(all, FdsFromDisk(*connection));
       return LoadFirst(connection, blobs, wanted.deadline, std::move(reply),
                        [this, wanted](store::Volume& v, store::ClientState& c, Reply r) {
-                         SendObject(v, c, wanted, std::move(r));
+                         Wanted again = wanted;
+                         again.loaded = true;
+                         SendObject(v, c, again, std::move(r));
                        });
     }
+    if (wanted.loaded) blobs = FirstOf(all, FdsFromDisk(*connection));
     for (const ObjectId blob : blobs) {
       Extent* extent = store_.FindExtent(blob);
-      if (extent == nullptr || !store::IsInMemory(*extent)) continue;
-      if (!opened.blobs.empty() &&
-          opened.openings.size() + extent->chunks.size() > kFdsWithObject) {
-        break;
-      }
-      opened.Add(store_, *extent);
+      if (extent != nullptr && store::IsInMemory(*extent)) opened.Add(store_, *extent);
     }
   }
   auto fds = opened.openings.Open(*connection);
   if (!fds.ok()) return reply.Fail(fds.status());
   client.mapped.insert(opened.blobs.begin(), opened.blobs.end());
-  const auto got = fb::CreateGot(b, b.CreateVector(opened.descriptions), name ? name->version : 0,
-                                 id.value(), name ? TimeLeft(name->ends) : 0);
+  const NameLease lease = name ? LeaseOf(volume, wanted.name, *name) : NameLease{};
+  const auto got =
+      fb::CreateGot(b, b.CreateVector(opened.descriptions), name ? name->version : 0, id.value(),
+                    name ? TimeLeft(name->ends) : 0, lease.pid, lease.linger_ms);
   // The record as it lies in the arena, without its sequence.
   const std::byte* record = volume.Record(*entry);
   const layout::RecordFields& f = layout::FieldsOf(record);
@@ -386,36 +373,7 @@ void Server::SendObject(store::Volume& volume, store::ClientState& client, const
   std::vector<std::span<const std::byte>> payload{
       {record + 8, sizeof(layout::RecordFields)},
       {record + layout::kRecordHeader, length - sizeof(layout::RecordFields)}};
-  reply.Send(b, fb::ReplyBody::Got, got.Union(), std::move(payload), std::move(*fds));
-}
-
-// Of many, as many are brought back from the disk as may be in memory together beside others; the client asks
-// for the rest by itself when it needs it.
-void Server::HandleOpenExtents(Call call, const fb::OpenExtents& open) {
-  if (open.blobs() != nullptr && open.blobs()->size() > kMaxExtentsAtOnce) {
-    return call.reply.Fail(Status::LimitExceeded("too many blobs are asked for at once"));
-  }
-  std::vector<ObjectId> blobs;
-  std::vector<ObjectId> to_load;
-  uint64_t loading = 0;
-  if (open.blobs() != nullptr) {
-    for (const uint64_t blob : *open.blobs()) {
-      const Extent* extent =
-          call.volume.Find(ObjectId(blob)) ? store_.FindExtent(ObjectId(blob)) : nullptr;
-      if (extent == nullptr || !store::IsStored(*extent)) continue;  // deleted
-      blobs.emplace_back(blob);
-      if (!store::IsInMemory(*extent)) {
-        if (loading > 0 && loading + extent->pages > store_.budget().limit() / 4) continue;
-        loading += extent->pages;
-      }
-      to_load.emplace_back(blob);
-    }
-  }
-  if (loading == 0) return SendExtents(call.volume, call.client, blobs, std::move(call.reply));
-  LoadFirst(call.connection, to_load, DeadlineAfter(open.timeout_ms()), std::move(call.reply),
-            [this, blobs](store::Volume& volume, store::ClientState& client, Reply reply) {
-              SendExtents(volume, client, blobs, std::move(reply));
-            });
+  reply.Send(b, fb::ReplyBody::Got, got.Union(), std::move(payload), std::move(*fds), shared);
 }
 
 void Server::SendExtents(store::Volume& volume, store::ClientState& client,
@@ -433,31 +391,6 @@ void Server::SendExtents(store::Volume& volume, store::ClientState& client,
   client.mapped.insert(opened.blobs.begin(), opened.blobs.end());
   const auto got = fb::CreateGot(b, b.CreateVector(opened.descriptions));
   reply.Send(b, fb::ReplyBody::Got, got.Union(), {}, std::move(*fds));
-}
-
-bool Server::AnyAway(std::span<const ObjectId> blobs) {
-  return store_.spiller() != nullptr && !store_.spiller()->NotInMemory(blobs).empty();
-}
-
-// `then` is called while all of them are in memory. It has to look everything up again.
-void Server::LoadFirst(const std::shared_ptr<Connection>& connection,
-                       std::span<const ObjectId> blobs, os::TimePoint deadline, Reply reply,
-                       std::function<void(store::Volume&, store::ClientState&, Reply)> then) {
-  auto waiting = std::make_shared<Reply>(std::move(reply));
-  const uint64_t ticket = store_.spiller()->Load(
-      blobs, deadline, [this, connection, waiting, then = std::move(then)](const Status& loaded) {
-        const Running running(store_.ledger(), connection->client(), waiting->request_id());
-        if (connection->closed()) return waiting->Drop();
-        if (!loaded.ok()) return waiting->Fail(loaded);
-        store::ClientState* client = store_.clients().Find(connection->client());
-        store::Volume* volume = store_.FindVolume(connection->volume());
-        if (client == nullptr || volume == nullptr) {
-          return waiting->Fail(Status::Cancelled("the client or the volume is gone"));
-        }
-        then(*volume, *client, std::move(*waiting));
-      });
-  if (store_.IsWaiting(ticket)) TrackWait(*connection, ticket, waiting);
-  ArmTimer();
 }
 
 void Server::HandleOpenCatalog(Call call, const fb::OpenCatalog& open) {
@@ -497,8 +430,17 @@ void Server::HandleReleased(Call call, const fb::Released& released) {
 // ---- changes
 
 void Server::HandleDelete(Call call, const fb::Delete& del) {
-  if (SendRecalled(call, del.number())) return;
   const std::vector<uint64_t> ids(del.ids()->begin(), del.ids()->end());
+  if (ids.size() > wire::kMostDeleted) {
+    return call.reply.Fail(Status::LimitExceeded(fmt::format(
+        "one request deletes at most {} objects, not {}", wire::kMostDeleted, ids.size())));
+  }
+  if (del.only_check()) {
+    const Status there = call.volume.CheckThere(ids);
+    if (!there.ok()) return call.reply.Fail(there);
+    return SendDone(std::move(call.reply), layout::Answer{});
+  }
+  if (SendRecalled(call, del.number())) return;
   SendDone(std::move(call.reply),
            call.volume.Delete({&call.client, del.number()}, ids, del.deep(), del.force()));
   AfterChange();

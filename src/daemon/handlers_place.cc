@@ -2,9 +2,14 @@
 // Copyright The Vineyard Authors.
 //
 // Requests about where objects lie: in memory, or on the disk.
+#include <asio/post.hpp>
+
+#include <algorithm>
+#include <unordered_set>
+
 #include <fmt/format.h>
 
-#include "base/size.h"
+#include "base/logging.h"
 #include "daemon/request_values.h"
 #include "daemon/server.h"
 
@@ -15,6 +20,8 @@ using store::Extent;
 namespace {
 
 constexpr size_t kMostPlaced = 65'536;  // parts of the objects of one request
+constexpr int kLooksATurn =
+    64;  // questions to the kernel in a turn of the loop, of a few microseconds each
 
 }  // namespace
 
@@ -36,6 +43,10 @@ void Server::HandlePlaceObjects(Call call, const fb::PlaceObjects& place) {
   if (store_.spiller() != nullptr) {
     for (const ObjectId blob : *blobs) store_.spiller()->Unpin(call.client, blob);
   }
+  if (const auto it = pins_to_restore_.find(call.client.key); it != pins_to_restore_.end()) {
+    const std::unordered_set<uint64_t> gone(ids.begin(), ids.end());
+    std::erase_if(it->second.ids, [&](uint64_t id) { return gone.contains(id); });
+  }
   SendDone(std::move(call.reply), layout::Answer{.value = blobs->size()});
   AfterChange();
 }
@@ -44,25 +55,12 @@ void Server::HandlePlaceObjects(Call call, const fb::PlaceObjects& place) {
 void Server::LoadObjects(Call call, const std::vector<ObjectId>& blobs, bool pin,
                          os::TimePoint deadline) {
   const auto pin_all = [this, blobs, pin](store::ClientState& client) {
-    if (!pin || store_.spiller() == nullptr) return;
-    for (const ObjectId blob : blobs) {
-      Extent* extent = store_.FindExtent(blob);
-      if (extent != nullptr && store::IsStored(*extent)) store_.spiller()->Pin(client, *extent);
-    }
+    if (pin && store_.spiller() != nullptr) PinAll(client, blobs);
   };
   const layout::Answer answer{.value = blobs.size()};
   if (!AnyAway(blobs)) {
     pin_all(call.client);
     return SendDone(std::move(call.reply), answer);
-  }
-  uint64_t sum = 0;
-  for (const ObjectId blob : blobs) {
-    if (const Extent* extent = store_.FindExtent(blob)) sum += extent->pages;
-  }
-  if (sum > store_.budget().limit()) {
-    return call.reply.Fail(Status::OutOfMemory(fmt::format(
-        "these objects have {} together, which never fits: the limit is {}; load some of them",
-        FormatSize(sum), FormatSize(store_.budget().limit()))));
   }
   LoadFirst(call.connection, blobs, deadline, std::move(call.reply),
             [this, pin_all, answer](store::Volume&, store::ClientState& client, Reply reply) {
@@ -76,10 +74,13 @@ void Server::EvictObjects(Call call, const std::vector<ObjectId>& blobs, os::Tim
     return call.reply.Fail(Status::FailedPrecondition(
         "this instance has no disk to evict to: start it with --spill_path"));
   }
+  auto claim = ClaimFor(call.volume.id(), blobs);
+  if (!claim.ok()) return call.reply.Fail(claim.status());
   auto reply = std::make_shared<Reply>(std::move(call.reply));
   const layout::Answer answer{.value = blobs.size()};
   const uint64_t ticket = store_.spiller()->Evict(
-      blobs, deadline, [this, connection = call.connection, reply, answer](const Status& evicted) {
+      blobs, deadline,
+      [this, connection = call.connection, reply, answer, claim = *claim](const Status& evicted) {
         if (connection->closed()) return reply->Drop();
         if (!evicted.ok()) return reply->Fail(evicted);
         SendDone(std::move(*reply), answer);
@@ -88,42 +89,108 @@ void Server::EvictObjects(Call call, const std::vector<ObjectId>& blobs, os::Tim
   ArmTimer();
 }
 
-void Server::HandleGetPlaces(Call call, const fb::GetPlaces& get) {
-  const uint64_t id = get.id();
-  auto blobs = call.volume.ExtentsBelow({&id, 1}, kMostPlaced);
-  if (!blobs.ok()) return call.reply.Fail(blobs.status());
+// Whether a part is mapped only the kernel knows; so it is asked about some parts in a turn of the loop.
+struct Server::AskedPlaces {
+  std::vector<ObjectId> blobs;
+  size_t next = 0;
   uint64_t memory = 0;
   uint64_t spilled = 0;
   bool in_use = false;
   bool pinned = false;
-  for (const ObjectId blob : *blobs) {
-    const Extent* extent = store_.FindExtent(blob);
-    if (extent == nullptr || !store::IsStored(*extent)) continue;
-    const bool here = store::IsInMemory(*extent);
-    (here ? memory : spilled) += extent->pages;
-    in_use = in_use || (here && store::IsHeldElsewhere(*extent));
-    pinned = pinned || extent->pins > 0;
-  }
-  flatbuffers::FlatBufferBuilder b(128);
-  const auto places = fb::CreatePlaces(b, memory, spilled, in_use, pinned);
-  call.reply.Send(b, fb::ReplyBody::Places, places.Union());
+  Reply reply;
+  HeapShares::Claim claim{};
+};
+
+void Server::HandleGetPlaces(Call call, const fb::GetPlaces& get) {
+  const uint64_t id = get.id();
+  auto blobs = call.volume.ExtentsBelow({&id, 1}, kMostPlaced);
+  if (!blobs.ok()) return call.reply.Fail(blobs.status());
+  auto claim = waits_room_.Take(call.volume.id(), blobs->size() * sizeof(ObjectId),
+                                "questions about places");
+  if (!claim.ok()) return call.reply.Fail(claim.status());
+  LookAtPlaces(std::make_shared<AskedPlaces>(AskedPlaces{
+      .blobs = std::move(*blobs), .reply = std::move(call.reply), .claim = std::move(*claim)}));
 }
 
-// After an engine's end: it knows of no pins, but its clients do.
+void Server::LookAtPlaces(const std::shared_ptr<AskedPlaces>& asked) {
+  const auto connection = asked->reply.connection();
+  if (connection == nullptr || stopped_) return asked->reply.Drop();
+  const Running running(store_.ledger(), connection->client(), asked->reply.request_id());
+  for (int looks = 0; asked->next < asked->blobs.size() && looks < kLooksATurn; ++asked->next) {
+    const Extent* extent = store_.FindExtent(asked->blobs[asked->next]);
+    if (extent == nullptr || !store::IsStored(*extent)) continue;
+    const bool here = store::IsInMemory(*extent);
+    (here ? asked->memory : asked->spilled) += extent->pages;
+    asked->pinned = asked->pinned || extent->pins > 0;
+    if (!here || asked->in_use) continue;
+    asked->in_use = store::IsHeldElsewhere(*extent);
+    ++looks;
+  }
+  if (asked->next < asked->blobs.size()) {
+    return asio::post(io_, [this, asked] { LookAtPlaces(asked); });
+  }
+  flatbuffers::FlatBufferBuilder b(128);
+  const auto places =
+      fb::CreatePlaces(b, asked->memory, asked->spilled, asked->in_use, asked->pinned);
+  asked->reply.Send(b, fb::ReplyBody::Places, places.Union());
+}
+
+// ---- pins
+
+// After an engine's end: it knows of no pins, but its clients do. Those of most clients at once; of one that
+// has very many, some in a turn of the loop.
 void Server::RestorePins(store::ClientState& client, const store::Volume& volume,
                          const fb::Hello& hello) {
-  store::Spiller* spiller = store_.spiller();
-  if (spiller == nullptr) return;
-  spiller->UnpinAll(client);
-  if (hello.pinned() == nullptr || hello.pinned()->size() > kMostPlaced) return;
-  std::vector<uint64_t> ids(hello.pinned()->begin(), hello.pinned()->end());
-  std::erase_if(ids, [&](uint64_t id) { return volume.Find(ObjectId(id)) == nullptr; });
+  pins_to_restore_.erase(client.key);
+  if (store_.spiller() == nullptr) return;
+  store_.spiller()->UnpinAll(client);
+  if (hello.pinned() == nullptr || hello.pinned()->size() == 0) return;
+  PinsToRestore pins;
+  auto claim = waits_room_.Take(volume.id(), hello.pinned()->size() * sizeof(uint64_t), "pins");
+  if (!claim.ok()) {
+    log::Warning("a client's pins are forgotten",
+                 {{"pid", client.pid}, {"why", claim.status().message()}});
+    return;
+  }
+  pins.claim = std::move(*claim);
+  pins.ids.assign(hello.pinned()->begin(), hello.pinned()->end());
+  pins_to_restore_[client.key] = std::move(pins);
+  RestoreMorePins(client.key);
+}
+
+void Server::RestoreMorePins(uint64_t key) {
+  constexpr size_t kPartsATurn = 8192;  // but those of one object, which were pinned together
+  const auto it = pins_to_restore_.find(key);
+  store::ClientState* client = store_.clients().Find(key);
+  const store::Volume* volume = client != nullptr ? store_.FindVolume(client->volume) : nullptr;
+  if (it == pins_to_restore_.end() || stopped_) return;
+  if (volume == nullptr) {
+    pins_to_restore_.erase(it);
+    return;
+  }
+  PinsToRestore& pins = it->second;
+  const size_t count = std::min(pins.at_once, pins.ids.size());
+  std::vector<uint64_t> ids(pins.ids.end() - static_cast<ptrdiff_t>(count), pins.ids.end());
+  std::erase_if(ids, [&](uint64_t id) { return volume->Find(ObjectId(id)) == nullptr; });
   // One walk, however often and in however many of them a part is named.
-  const auto blobs = volume.ExtentsBelow(ids, kMostPlaced);
-  if (!blobs.ok()) return;
-  for (const ObjectId blob : *blobs) {
+  const auto blobs = volume->ExtentsBelow(ids, count > 1 ? kPartsATurn : kMostPlaced);
+  if (blobs.status().Is(StatusCode::kLimitExceeded) && count > 1) {
+    pins.at_once = count / 2;
+  } else {
+    pins.ids.resize(pins.ids.size() - count);
+    if (blobs.ok()) PinAll(*client, *blobs);
+  }
+  if (pins.ids.empty()) {
+    pins_to_restore_.erase(it);
+    return;
+  }
+  asio::post(io_, [this, key] { RestoreMorePins(key); });
+}
+
+void Server::PinAll(store::ClientState& client, std::span<const ObjectId> blobs) {
+  for (const ObjectId blob : blobs) {
     Extent* extent = store_.FindExtent(blob);
-    if (extent != nullptr && store::IsStored(*extent)) spiller->Pin(client, *extent);
+    if (extent != nullptr && store::IsStored(*extent)) store_.spiller()->Pin(client, *extent);
   }
 }
 

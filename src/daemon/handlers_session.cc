@@ -94,6 +94,7 @@ Result<store::ClientState*> Server::IdentifyClient(Connection& connection, const
     known = store_.clients().Find(token);
     if (known == nullptr) return Status::Cancelled("this client's process has ended");
     known->uid = peer.uid;
+    store_.clients().NoteSocket(*known, connection.rights() == Rights::kRead);
     return known;
   }
   VY_RETURN_IF_ERROR(MayServe(connection));
@@ -101,6 +102,7 @@ Result<store::ClientState*> Server::IdentifyClient(Connection& connection, const
   VY_ASSIGN_OR_RETURN(store::ClientState * client,
                       store_.clients().Add(token, static_cast<uint64_t>(peer.pid), peer.uid,
                                            connection.volume(), std::move(pidfd)));
+  store_.clients().NoteSocket(*client, connection.rights() == Rights::kRead);
   auto held = link_.Hold({.kind = KeptKind::kClient,
                           .a = client->key,
                           .c = client->pid,

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/logging.h"
+#include "daemon/request_values.h"
 #include "daemon/server.h"
 
 namespace vineyard::daemon {
@@ -46,6 +47,7 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
   spec.volume = store_.NextVolumeId();
   spec.name = name;
   spec.quota = create.quota();
+  spec.guaranteed = create.guaranteed();
   spec.hash_seed = uint64_t{random()} << 32 | random();
   spec.creator = call.client.token;
   spec.creator_number = create.number();
@@ -58,28 +60,50 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
         listeners_.contains({same->id(), Rights::kAll})) {
       return SendDone(std::move(call.reply), layout::Answer{create.number(), 0, same->id(), 0});
     }
+    return call.reply.Fail(Status::AlreadyExists(fmt::format("volume '{}' exists", name)));
   }
   constexpr uint64_t kFilesOfVolume = 8;  // its catalog, its first arena, its socket
-  Status may = shares_.MayMake(kFilesOfVolume, *files_promised_, os::LowestFreeDescriptor());
+  Status may = MayMakeFiles(store::Holder{id}, kFilesOfVolume);
   if (!may.ok()) return call.reply.Fail(may);
-  for (uint64_t which = 0; which < sockets; ++which) {
+  if (Status fits = store_.CheckGuarantee(spec); !fits.ok()) return call.reply.Fail(fits);
+  auto reply = std::make_shared<Reply>(std::move(call.reply));
+  if (spec.guaranteed == 0) return BeginVolume(spec, call.client.key, listeners, reply);
+  const uint64_t ticket = store_.WaitForGuarantee(
+      spec, DeadlineAfter(create.timeout_ms()),
+      [this, spec, connection = call.connection, listeners, reply](Status granted) {
+        const Running running(store_.ledger(), connection->client(), reply->request_id());
+        if (connection->closed()) return reply->Drop();
+        if (!granted.ok()) {
+          return reply->Fail(granted.WithContext(
+              fmt::format("the memory to be guaranteed to volume '{}' is not free", spec.name)));
+        }
+        BeginVolume(spec, connection->client(), listeners, reply);
+      });
+  if (store_.IsWaiting(ticket)) TrackWait(*call.connection, ticket, reply);
+  ArmTimer();
+}
+
+void Server::BeginVolume(const store::CatalogSpec& spec, uint64_t client,
+                         const std::shared_ptr<std::vector<os::UniqueFd>>& listeners,
+                         const std::shared_ptr<Reply>& reply) {
+  const uint64_t id = spec.volume;
+  for (uint64_t which = 0; which < listeners->size(); ++which) {
     auto held =
         link_.Hold({.kind = KeptKind::kListener, .a = id, .b = which}, listeners->at(which).get());
     if (held.ok()) continue;
     DropListeners(id);
-    return call.reply.Fail(held.status());
+    return reply->Fail(held.status());
   }
-  auto reply = std::make_shared<Reply>(std::move(call.reply));
-  const layout::Answer answer{create.number(), 0, id, 0};
+  const layout::Answer answer{spec.creator_number, 0, id, 0};
   Status begun = store_.CreateVolume(spec, [this, reply, listeners, id, answer,
-                                            key = call.client.key](Result<store::Volume*> made) {
+                                            client](Result<store::Volume*> made) {
     if (!made.ok()) return reply->Fail(made.status());
     for (size_t which = 0; which < listeners->size(); ++which) {
       Status listening = Listen({id, static_cast<Rights>(which)}, std::move(listeners->at(which)));
       if (!listening.ok()) return reply->Fail(listening);
     }
-    if (store::ClientState* client = store_.clients().Find(key)) {
-      store_.clients().Note(*client, answer);
+    if (const store::ClientState* creator = store_.clients().Find(client)) {
+      store_.clients().Note(*creator, answer);
     }
     log::Info("a volume was created", {{"volume", (*made)->name()}});
     SendDone(std::move(*reply), answer);
@@ -116,7 +140,9 @@ void Server::HandleListVolumes(Call call) {
     list.push_back(fb::CreateVolumeEntry(
         b, name, socket, volume->quota(),
         volume->usage() - store_.IdleBytes(*volume) - store_.SpilledOf(*volume).bytes,
-        volume->objects(), volume->names().size(), connections, readers));
+        volume->objects(), volume->names_given(), connections, readers,
+        store_.budget().GuaranteedTo(volume->holder()),
+        store_.budget().HeldBy(volume->holder()).bytes));
   }
   const auto volumes = fb::CreateVolumes(b, b.CreateVector(list));
   call.reply.Send(b, fb::ReplyBody::Volumes, volumes.Union());

@@ -9,21 +9,10 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstring>
-#include <deque>
-#include <memory>
-#include <span>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "base/logging.h"
-#include "daemon/instance_socket.h"
-#include "daemon/keeper_protocol.h"
-#include "daemon/kept_items.h"
-#include "daemon/program_trial.h"
-#include "os/fd.h"
-#include "os/packet.h"
+#include "daemon/keeper_loop.h"
 #include "os/process.h"
 #include "os/random.h"
 #include "os/sandbox.h"
@@ -31,106 +20,16 @@
 
 namespace vineyard::daemon {
 
-namespace {
-
 using std::chrono::milliseconds;
 
-// What an engine may take to end when asked to. Then it is killed.
-constexpr std::chrono::seconds kStopPatience{10};
-// The pause before a new engine where the last one died before it served; doubles up to the second.
-constexpr milliseconds kFirstPause{100};
-constexpr milliseconds kLongestPause{5000};
-// The same where engines serve for less than the time, and end by a fault: nobody gains from ten of them in a second.
-constexpr std::chrono::seconds kLongEnough{10};
-constexpr milliseconds kLongestPauseAfterFaults{2000};
-// So many engines in a row end before they serve: then the program that served last has its turn.
-constexpr int kFailuresOfProgram = 2;
+namespace {
+
 // Between two tries to send where the kernel was short of something.
 constexpr milliseconds kBusyPause{10};
 // Packets read before anything else gets its turn.
 constexpr int kPacketsATurn = 256;
 
-bool IsFault(const os::ProcessEnd& end) {
-  if (!end.by_signal) return end.code != 0;
-  constexpr std::array kFaults{SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGTRAP};
-  return std::ranges::find(kFaults, end.code) != kFaults.end();
-}
-
-std::string Describe(const os::ProcessEnd& end) {
-  if (!end.by_signal) return fmt::format("exit code {}", end.code);
-  return fmt::format("signal {} ({})", end.code, ::strsignal(end.code));
-}
-
-// A running engine, as its keeper sees it.
-struct Engine {
-  pid_t pid = -1;
-  os::UniqueFd pidfd;
-  os::UniqueFd socket;
-  bool socket_ended = false;
-  os::UniqueFd program;  // what it runs
-  bool ready = false;
-  os::TimePoint ready_at;
-  // What the socket had no room for. A kItem's descriptor is looked up when it is sent.
-  std::deque<KeeperMessage> outgoing;
-  uint64_t items_sent = 0;
-  bool busy = false;  // the kernel was short of something: try again after a pause
-};
-
-class Keeper {
- public:
-  explicit Keeper(const KeeperOptions& options) : options_(options) {}
-  int Run();
-
- private:
-  Status Begin();
-  Status WatchParent();
-  Status OpenSocket();
-  void CleanUp();
-
-  Status StartEngine();
-  void StartEngineLater();
-  void Stop(std::string_view why);
-  void KillEngine();
-  void Try(const KeeperMessage& message);
-  void FinishTrial();
-  /// How long to wait after an engine that has served.
-  milliseconds PauseAfter(const os::ProcessEnd& end);
-
-  void Turn();
-  [[nodiscard]] int PollTimeout() const;
-  void HandleSignals();
-  void HandleTimers();
-  bool ReadPacket();
-  void HandleMessage(const KeeperMessage& message, os::Packet packet);
-  void Answer(KeeperOp op, const KeeperMessage& to, StatusCode outcome);
-  void Flush();
-  void HandleEngineEnd();
-
-  const KeeperOptions& options_;
-  os::UniqueFd signals_;
-  os::UniqueFd parent_;  // a pidfd
-  InstanceSocket socket_;
-  InstanceSocket readers_;  // the read-only one, if there is one
-  KeptItems items_;
-  std::array<uint64_t, 2> uuid_{};
-
-  std::optional<Engine> engine_;
-  uint64_t generation_ = 0;  // of the engine started last
-  KeeperStart start_ = KeeperStart::kFirst;
-  bool ever_ready_ = false;
-  milliseconds pause_{0};
-  milliseconds pause_after_faults_{0};
-  int failures_ = 0;           // engines in a row that ended before they served
-  os::UniqueFd good_program_;  // of the engine that served last
-  Formats formats_;            // likewise
-  std::unique_ptr<ProgramTrial> trial_;
-  std::optional<os::TimePoint> start_at_;
-  std::optional<os::TimePoint> kill_at_;
-  int signals_seen_ = 0;
-  bool stopping_ = false;
-  bool finished_ = false;
-  int exit_code_ = 0;
-};
+}  // namespace
 
 int Keeper::Run() {
   if (Status begun = Begin(); !begun.ok()) {
@@ -197,54 +96,6 @@ void Keeper::CleanUp() {
   socket_.Remove();
 }
 
-Status Keeper::StartEngine() {
-  VY_ASSIGN_OR_RETURN(auto ends, os::PacketPair());
-  const int theirs = ends.second.get();
-  const bool former = good_program_.valid() && failures_ >= kFailuresOfProgram &&
-                      failures_ % kFailuresOfProgram == 0;
-  Engine engine;
-  auto program = former ? good_program_.Duplicate() : os::OpenProgram(options_.engine_command[0]);
-  if (program.ok()) engine.program = std::move(program).value();  // else starting it says why
-  VY_ASSIGN_OR_RETURN(const pid_t pid,
-                      os::Spawn({.command = options_.engine_command,
-                                 .environment = {{kEngineFdVariable, std::to_string(theirs)},
-                                                 {kEngineVariable, "1"}},
-                                 .inherited_fd = theirs,
-                                 .program = former ? engine.program.get() : -1}));
-  if (former) {
-    log::Error("the program does not get so far as to serve; the one that served before runs again",
-               {{"program", options_.engine_command[0]}});
-  }
-  engine.pid = pid;
-  engine.socket = std::move(ends.first);
-  auto pidfd = os::OpenPidFd(pid);
-  if (!pidfd.ok()) {
-    ::kill(pid, SIGKILL);
-    os::Reap(pid).status().IgnoreError();  // nothing is known of an engine that never ran
-    return std::move(pidfd).status();
-  }
-  engine.pidfd = std::move(pidfd).value();
-
-  KeeperMessage hello{.op = KeeperOp::kHello};
-  hello.a = ++generation_;
-  hello.b = static_cast<uint64_t>(start_);
-  hello.c = uuid_[0];
-  hello.d = uuid_[1];
-  hello.e = os::FdLimit();
-  hello.f = former ? 1 : 0;
-  engine.outgoing.push_back(hello);
-  for (const KeeperMessage& item : items_.Inventory()) engine.outgoing.push_back(item);
-  engine.outgoing.push_back({.op = KeeperOp::kInventoryEnd});
-  engine_ = std::move(engine);
-  Flush();
-  return {};
-}
-
-void Keeper::StartEngineLater() {
-  pause_ = pause_.count() == 0 ? kFirstPause : std::min(2 * pause_, kLongestPause);
-  start_at_ = os::Clock::now() + pause_;
-}
-
 void Keeper::Stop(std::string_view why) {
   if (stopping_) return;
   log::Info("instance ends", {{"why", why}});
@@ -254,54 +105,23 @@ void Keeper::Stop(std::string_view why) {
     finished_ = true;
     return;
   }
-  ::kill(engine_->pid, SIGTERM);
+  engine_->Signal(SIGTERM);
   kill_at_ = os::Clock::now() + kStopPatience;
 }
 
 void Keeper::KillEngine() {
   kill_at_.reset();
-  if (engine_) ::kill(engine_->pid, SIGKILL);
-}
-
-// ---- a program that is to take over
-
-void Keeper::Try(const KeeperMessage& message) {
-  const auto answer = [&](TrialOutcome outcome) {
-    KeeperMessage tried{.op = KeeperOp::kTried, .sequence = message.sequence};
-    tried.c = static_cast<uint64_t>(outcome);
-    engine_->outgoing.push_back(tried);
-    Flush();
-  };
-  if (trial_ != nullptr || stopping_) return answer(TrialOutcome::kBusy);
-  auto trial = ProgramTrial::Start(options_.engine_command, message.sequence,
-                                   os::Clock::now() + options_.trial_patience);
-  if (trial.ok()) {
-    trial_ = std::move(trial).value();
-    return;
-  }
-  log::Error("cannot try a program", {{"why", trial.status().message()}});
-  answer(TrialOutcome::kNotStarted);
-}
-
-// REQUIRES: it has ended, or its time is up.
-void Keeper::FinishTrial() {
-  const ProgramTrial::Verdict verdict = trial_->Finish(formats_);
-  KeeperMessage tried{.op = KeeperOp::kTried, .sequence = trial_->sequence()};
-  tried.c = static_cast<uint64_t>(verdict.outcome);
-  tried.d = verdict.detail;
-  trial_.reset();
-  log::Info("a program was tried", {{"program", options_.engine_command[0]},
-                                    {"good", verdict.outcome == TrialOutcome::kGood}});
-  if (!engine_) return;
-  engine_->outgoing.push_back(tried);
-  Flush();
+  if (engine_) engine_->Signal(SIGKILL);
 }
 
 int Keeper::PollTimeout() const {
   std::optional<os::TimePoint> next = start_at_;
   if (trial_ && (!next || trial_->deadline() < *next)) next = trial_->deadline();
   if (kill_at_ && (!next || *kill_at_ < *next)) next = kill_at_;
-  if (engine_ && engine_->busy) {
+  const bool ending = stopping_ || kill_at_;
+  const std::optional<os::TimePoint> look = ending ? std::nullopt : succession_.NextLook();
+  if (look && (!next || *look < *next)) next = look;
+  if (engine_ && engine_->waits_for_kernel()) {
     const os::TimePoint retry = os::Clock::now() + kBusyPause;
     if (!next || retry < *next) next = retry;
   }
@@ -319,19 +139,19 @@ void Keeper::Turn() {
   if (!stopping_) fds[kParent].fd = parent_.get();
   if (trial_) fds[kTrial].fd = trial_->end();
   if (engine_) {
-    fds[kEnd].fd = engine_->pidfd.get();
-    if (!engine_->socket_ended) fds[kSocket].fd = engine_->socket.get();
-    if (!engine_->outgoing.empty() && !engine_->busy) fds[kSocket].events |= POLLOUT;
+    fds[kEnd].fd = engine_->end();
+    fds[kSocket].fd = engine_->socket();
+    if (engine_->waits_for_room()) fds[kSocket].events |= POLLOUT;
   }
   if (::poll(fds.data(), fds.size(), PollTimeout()) < 0) return;  // EINTR: nothing has happened
 
   if (fds[kSignals].revents != 0) HandleSignals();
   if (fds[kParent].revents != 0) Stop("the process it belongs to has ended");
   if (fds[kSocket].revents != 0) {
-    for (int i = 0; i < kPacketsATurn && ReadPacket(); ++i) {
+    for (int i = 0; i < kPacketsATurn && HearEngine(); ++i) {
     }
   }
-  if (engine_) Flush();
+  if (engine_) engine_->Flush();
   if (trial_ && (fds[kTrial].revents != 0 || os::Clock::now() >= trial_->deadline())) FinishTrial();
   if (fds[kEnd].revents != 0) HandleEngineEnd();
   HandleTimers();
@@ -350,173 +170,21 @@ void Keeper::HandleSignals() {
 void Keeper::HandleTimers() {
   const os::TimePoint now = os::Clock::now();
   if (engine_ && kill_at_ && now >= *kill_at_) {
-    log::Warning("engine does not end by itself and is killed", {{"pid", engine_->pid}});
+    log::Warning("engine does not end by itself and is killed", {{"pid", engine_->pid()}});
     KillEngine();
   }
+  if (engine_ && !stopping_) LookAtProgram(now);
   if (start_at_ && now >= *start_at_) {
     start_at_.reset();
     if (Status started = StartEngine(); !started.ok()) {
-      StartEngineLater();
+      engine_.reset();
+      const milliseconds pause = succession_.CouldNotStart();
+      StartEngineAfter(pause);
       log::Error("cannot start an engine",
-                 {{"why", started.message()}, {"next_try_ms", pause_.count()}});
+                 {{"why", started.message()}, {"next_try_ms", pause.count()}});
     }
   }
 }
-
-// False when there is nothing (more) to read now.
-bool Keeper::ReadPacket() {
-  if (engine_->socket_ended) return false;
-  KeeperMessage message;
-  auto packet = os::ReceivePacket(engine_->socket, std::as_writable_bytes(std::span(&message, 1)));
-  if (!packet.ok()) {
-    log::Error("cannot read from the engine", {{"why", packet.status().message()}});
-    return false;
-  }
-  switch (packet->arrival) {
-    case os::Arrival::kNothing: return false;
-    case os::Arrival::kClosed:
-      // An engine that has closed its socket is ending. One that does not is of no use.
-      engine_->socket_ended = true;
-      if (!kill_at_) kill_at_ = os::Clock::now() + kStopPatience;
-      return false;
-    case os::Arrival::kPacket: break;
-  }
-  if (packet->bytes != sizeof message || message.version != kKeeperProtocolVersion) {
-    log::Error("engine sent a packet that means nothing here",
-               {{"bytes", packet->bytes}, {"version", message.version}});
-    return true;
-  }
-  HandleMessage(message, std::move(packet).value());
-  return true;
-}
-
-void Keeper::HandleMessage(const KeeperMessage& message, os::Packet packet) {
-  switch (message.op) {
-    case KeeperOp::kHold: {
-      Status held = packet.fd_lost ? Status::LimitExceeded("too many descriptors are open")
-                                   : items_.Hold(message, std::move(packet.fd));
-      if (!held.ok()) {
-        log::Error("cannot hold what the engine sent",
-                   {{"kind", static_cast<uint32_t>(message.kind)}, {"why", held.message()}});
-      }
-      Answer(KeeperOp::kHeld, message, held.code());
-      return;
-    }
-    case KeeperOp::kDrop:
-      items_.Drop(KeyOf(message));
-      Answer(KeeperOp::kDropped, message, StatusCode::kOk);
-      return;
-    case KeeperOp::kReady:
-      engine_->ready = true;
-      engine_->ready_at = os::Clock::now();
-      if (engine_->program.valid()) good_program_ = std::move(engine_->program);
-      formats_ = {.catalog = std::max<uint64_t>(message.a, 1),
-                  .ledger = std::max<uint64_t>(message.b, 1)};
-      ever_ready_ = true;
-      failures_ = 0;
-      pause_ = milliseconds(0);
-      return;
-    case KeeperOp::kStop: Stop("asked to by its owner"); return;
-    case KeeperOp::kTry: Try(message); return;
-    case KeeperOp::kHello:
-    case KeeperOp::kItem:
-    case KeeperOp::kInventoryEnd:
-    case KeeperOp::kHeld:
-    case KeeperOp::kDropped:
-    case KeeperOp::kTried:
-    case KeeperOp::kCapable: break;
-  }
-  log::Error("engine sent a message that only a keeper sends",
-             {{"op", static_cast<uint32_t>(message.op)}});
-}
-
-void Keeper::Answer(KeeperOp op, const KeeperMessage& to, StatusCode outcome) {
-  if (to.sequence == 0) return;
-  KeeperMessage answer{.op = op, .sequence = to.sequence, .kind = to.kind, .a = to.a, .b = to.b};
-  answer.c = static_cast<uint64_t>(outcome);
-  engine_->outgoing.push_back(answer);
-  Flush();
-}
-
-// Sends what the socket has room for.
-void Keeper::Flush() {
-  engine_->busy = false;
-  std::deque<KeeperMessage>& queue = engine_->outgoing;
-  while (!queue.empty()) {
-    KeeperMessage& message = queue.front();
-    int fd = -1;
-    if (message.op == KeeperOp::kItem) {
-      fd = items_.Descriptor(KeyOf(message));
-      if (fd < 0) {
-        queue.pop_front();
-        continue;
-      }
-    }
-    if (message.op == KeeperOp::kInventoryEnd) message.a = engine_->items_sent;
-    auto sent = os::SendPacket(engine_->socket, std::as_bytes(std::span(&message, 1)), fd);
-    if (!sent.ok()) {
-      queue.clear();  // it has closed its socket: its end will be seen
-      return;
-    }
-    if (*sent != os::Sent::kSent) {
-      engine_->busy = *sent == os::Sent::kBusy;
-      return;
-    }
-    if (fd >= 0) ++engine_->items_sent;
-    queue.pop_front();
-  }
-}
-
-void Keeper::HandleEngineEnd() {
-  // What it sent before it died is as good as what it sent before that.
-  while (ReadPacket()) {
-  }
-  items_.MarkReplaced();
-  const pid_t pid = engine_->pid;
-  trial_.reset();  // nobody waits for its outcome any more
-  auto reaped = os::Reap(pid);
-  os::ReapOrphans();  // the process that touched pages for it, or for the one before
-  const os::ProcessEnd end = reaped.ok() ? *reaped : os::ProcessEnd{true, SIGKILL};
-  const bool was_ready = engine_->ready;
-  const milliseconds pause = was_ready ? PauseAfter(end) : milliseconds(0);
-  engine_.reset();
-  kill_at_.reset();
-  if (stopping_) {
-    finished_ = true;
-    return;
-  }
-  if (!ever_ready_ && !end.by_signal && end.code != 0) {  // it has said why
-    finished_ = true;
-    exit_code_ = end.code;
-    return;
-  }
-  // Until an engine serves, what the faulty one was doing is not settled.
-  const bool unsettled = !was_ready && start_ == KeeperStart::kAfterFault;
-  start_ = IsFault(end) || unsettled ? KeeperStart::kAfterFault : KeeperStart::kAfterKill;
-  if (!was_ready) {
-    ++failures_;
-    StartEngineLater();
-    log::Error("engine ended before it served; another starts after a pause",
-               {{"pid", pid}, {"end", Describe(end)}, {"pause_ms", pause_.count()}});
-    return;
-  }
-  log::Warning("engine ended; another starts",
-               {{"pid", pid}, {"end", Describe(end)}, {"pause_ms", pause.count()}});
-  start_at_ = os::Clock::now() + pause;
-}
-
-// The first fault costs nobody a moment. Those that follow it soon come ever more slowly, but another engine always
-// starts: there may be data.
-milliseconds Keeper::PauseAfter(const os::ProcessEnd& end) {
-  if (!IsFault(end)) return milliseconds(0);
-  const bool soon = os::Clock::now() - engine_->ready_at < kLongEnough;
-  const milliseconds pause = soon ? pause_after_faults_ : milliseconds(0);
-  pause_after_faults_ =
-      pause.count() == 0 ? kFirstPause : std::min(2 * pause, kLongestPauseAfterFaults);
-  return pause;
-}
-
-}  // namespace
 
 int RunKeeper(const KeeperOptions& options) { return Keeper(options).Run(); }
 

@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/succession.h"
+
 namespace vineyard::daemon {
 
 struct KeeperOptions {
@@ -26,13 +28,14 @@ struct KeeperOptions {
   std::string read_only_socket{};
   mode_t read_only_socket_mode = 0660;
   /// How an engine is started: the program's absolute path, then its arguments. The path is looked up
-  /// at each start, so that a program put in its place is what runs next; if that does not get so far as to
-  /// serve, the one that served last is started again, though its file may be gone.
+  /// at each start, so that a program put in its place is what runs next; if that does not serve well, the
+  /// one before is started again, though its file may be gone (succession.h).
   std::vector<std::string> engine_command;
   /// The instance ends when this process does.
   std::optional<pid_t> exit_with_parent;
   /// What the trial of a new program may take (program_trial.h).
   std::chrono::milliseconds trial_patience{10'000};
+  Succession::Periods succession{};
   /// Gives up what it does not need, and what no engine may have (os::GiveUpKeepersRights).
   bool sandbox = true;
 };

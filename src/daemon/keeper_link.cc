@@ -107,6 +107,7 @@ Result<Inventory> KeeperLink::ReceiveInventory(const os::UniqueFd& socket) {
   while (true) {
     VY_ASSIGN_OR_RETURN(Incoming in, ReceiveWaiting(socket));
     if (in.message.op == KeeperOp::kInventoryEnd) {
+      inventory.on_probation = in.message.b != 0;
       if (in.message.a == inventory.items.size()) return inventory;
       return Status::Protocol(fmt::format("the keeper sent {} things, but {} have come",
                                           in.message.a, inventory.items.size()));
@@ -267,6 +268,7 @@ void KeeperLink::ReadAll() {
 }
 
 void KeeperLink::HandleAnswer(const KeeperMessage& message) {
+  if (message.op == KeeperOp::kSettled) settled_ = true;
   if (message.op != KeeperOp::kHeld && message.op != KeeperOp::kDropped &&
       message.op != KeeperOp::kTried) {
     return;

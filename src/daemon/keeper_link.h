@@ -35,7 +35,8 @@ struct Inventory {
   uint64_t generation = 0;  // of this engine; 1 is the instance's first
   KeeperStart start = KeeperStart::kFirst;
   uint64_t instance[2] = {0, 0};
-  bool former_program = false;      // this one served before; the present one did not begin
+  bool former_program = false;      // this one served before; the present one does not
+  bool on_probation = false;        // the former one comes back if this one ends by a fault
   uint64_t keeper_descriptors = 0;  // that it may have; 0: it does not say
   std::vector<InventoryItem> items;
 };
@@ -69,6 +70,8 @@ class KeeperLink {
   void Ready();
   /// Asks for the end of the instance. The keeper answers with SIGTERM.
   void Stop();
+  /// The keeper has said that the probation of this engine's program has ended well.
+  [[nodiscard]] bool settled() const { return settled_; }
   /// Has the keeper try the program that it would start next. OK: it can take over; then this engine may end.
   /// kFailedPrecondition says why not.
   void TryProgram(Answer on_tried);
@@ -102,6 +105,7 @@ class KeeperLink {
   asio::steady_timer retry_;
   Done on_lost_;
   bool lost_ = false;
+  bool settled_ = false;
   bool waiting_to_send_ = false;
 
   std::deque<Queued> queue_;

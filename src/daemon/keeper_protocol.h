@@ -25,21 +25,30 @@ namespace vineyard::daemon {
 inline constexpr uint32_t kKeeperProtocolVersion = 1;
 
 enum class KeeperOp : uint32_t {
-  kHello = 1,         // keeper → engine: a = generation, b = KeeperStart, c,d = instance uuid,
-                      // e = descriptors that the keeper may have (0: it does not say), f = 1:
-                      // this is the program that served before, as the present one did not begin
-  kItem = 2,          // keeper → engine: one thing held, with its descriptor
-  kInventoryEnd = 3,  // keeper → engine: a = number of items sent
-  kHold = 4,          // engine → keeper: hold this (replaces an item of the same kind, a and b)
-  kHeld = 5,          // keeper → engine: the hold with this sequence is done
-  kDrop = 6,          // engine → keeper: close the item of this kind, a and b
-  kDropped = 7,       // keeper → engine: the drop with this sequence is done
-  kReady = 8,         // engine → keeper: it serves, and writes catalogs of version a, ledgers of b
-  kStop = 9,          // engine → keeper: end the instance (asked for by its owner)
-  kTry = 10,          // engine → keeper: try the program that would be started next
-  kTried = 11,        // keeper → engine: answers it: c = TrialOutcome, d = what that says
-  kCapable = 12,      // program on trial → keeper: it reads catalogs of version a to b, ledgers of
-                      // c to d
+  kHello = 1,  // keeper → engine: a = generation, b = KeeperStart, c,d = instance uuid,
+               // e = descriptors that the keeper may have (0: it does not say), f = 1:
+               // this is the program that served before, as the present one does not
+  kItem = 2,   // keeper → engine: one thing held, with its descriptor
+  kInventoryEnd =
+      3,          // keeper → engine: a = number of items sent, b = 1: its program is on probation
+  kHold = 4,      // engine → keeper: hold this (replaces an item of the same kind, a and b)
+  kHeld = 5,      // keeper → engine: the hold with this sequence is done
+  kDrop = 6,      // engine → keeper: close the item of this kind, a and b
+  kDropped = 7,   // keeper → engine: the drop with this sequence is done
+  kReady = 8,     // engine → keeper: it serves, and writes catalogs of version a, ledgers of b
+  kStop = 9,      // engine → keeper: end the instance (asked for by its owner)
+  kTry = 10,      // engine → keeper: try the program that would be started next
+  kTried = 11,    // keeper → engine: answers it: c = TrialOutcome, d = what that says
+  kCapable = 12,  // program on trial → keeper: it reads catalogs of version a to b, ledgers of
+                  // c to d
+  kSettled = 13,  // keeper → engine: its program's probation has ended well
+};
+
+/// Which formats an engine writes, as it says in kReady.
+struct Formats {
+  uint64_t catalog = 1;
+  uint64_t ledger = 1;
+  friend bool operator==(const Formats&, const Formats&) = default;
 };
 
 /// What became of a program's trial.

@@ -84,6 +84,13 @@ TEST_F(KeeperTest, AnExitCodeIsAFaultAndAnEndWithoutOneIsNot) {
   EXPECT_EQ(NextReadyEngine()->start, static_cast<uint64_t>(KeeperStart::kAfterKill));
 }
 
+TEST_F(KeeperTest, NoRequestIsBlamedForAnEngineThatNeverServed) {
+  auto keeper = StartKeeper();
+  NextReadyEngine()->Say("kill 9");
+  NextEngine()->Say("exit 1");
+  EXPECT_EQ(NextReadyEngine()->start, static_cast<uint64_t>(KeeperStart::kAfterKill));
+}
+
 TEST_F(KeeperTest, WhatAnEngineSentAtTheInstantOfItsDeathIsHeld) {
   auto keeper = StartKeeper();
   NextReadyEngine()->Say("die_holding 50 last");

@@ -114,6 +114,72 @@ TEST_F(KeeperUpgrade, WhereTheNewProgramDoesNotServeTheOneBeforeIsStartedAgain) 
   EXPECT_FALSE(NextReadyEngine()->former);
 }
 
+TEST_F(KeeperUpgrade, ANewProgramThatServesAndEndsByAFaultSoonIsFollowedByTheOneBefore) {
+  options_.succession.probation = std::chrono::hours(1);
+  auto keeper = StartKeeper();
+  auto first = NextReadyEngine();
+  EXPECT_FALSE(first->on_probation) << "there is none before it";
+  ASSERT_EQ(first->Ask("chunk 7 seven"), "ok");
+  Install("FAKE_ENGINE_MARK=newer exec " + ThisProgram() + " \"$@\"");
+  ASSERT_EQ(first->Ask("try"), "ok");
+  first->Say("exit 0");
+  auto second = NextReadyEngine();
+  EXPECT_EQ(second->mark, "newer");
+  EXPECT_TRUE(second->on_probation);
+  ASSERT_EQ(second->Ask("chunk 8 eight"), "ok");
+  second->Say("kill 11");
+  auto third = NextReadyEngine();
+  EXPECT_EQ(third->mark, "-");
+  EXPECT_TRUE(third->former);
+  EXPECT_FALSE(third->on_probation);
+  EXPECT_THAT(third->items, ElementsAre(kMainListener, "5 7 0 seven", "5 8 0 eight"));
+  third->Say("kill 9");
+  auto fourth = NextReadyEngine();
+  EXPECT_TRUE(fourth->former) << "what failed is not tried again by itself";
+  ASSERT_EQ(fourth->Ask("try"), "ok");
+  fourth->Say("exit 0");
+  EXPECT_EQ(NextReadyEngine()->mark, "newer") << "but when somebody asks for it";
+}
+
+TEST_F(KeeperUpgrade, ANewProgramThatHasServedWellStays) {
+  options_.succession.probation = milliseconds(50);
+  auto keeper = StartKeeper();
+  auto first = NextReadyEngine();
+  Install("FAKE_ENGINE_MARK=newer exec " + ThisProgram() + " \"$@\"");
+  first->Say("exit 0");
+  auto second = NextReadyEngine();
+  EXPECT_TRUE(second->on_probation);
+  EXPECT_EQ(second->Ask("settled"), "ok");
+  second->Say("kill 11");
+  auto third = NextReadyEngine();
+  EXPECT_EQ(third->mark, "newer");
+  EXPECT_FALSE(third->former);
+  EXPECT_FALSE(third->on_probation);
+}
+
+TEST_F(KeeperUpgrade, ANewProgramThatHangsBeforeItServesIsEndedAndFollowedByTheOneBefore) {
+  options_.succession.start = milliseconds(50);
+  auto keeper = StartKeeper();
+  auto first = NextReadyEngine();
+  ASSERT_EQ(first->Ask("chunk 7 seven"), "ok");
+  Install("exec sleep 100000");
+  first->Say("exit 0");
+  auto second = NextEngine();
+  EXPECT_TRUE(second->former);
+  EXPECT_EQ(second->generation, 3u) << "one such wait is enough";
+  EXPECT_THAT(second->items, ElementsAre(kMainListener, "5 7 0 seven"));
+  EXPECT_EQ(second->Ask("ready"), "ok");
+}
+
+TEST_F(KeeperUpgrade, ASlowStartOfTheOnlyProgramIsWaitedFor) {
+  options_.succession.start = milliseconds(1);
+  auto keeper = StartKeeper();
+  auto first = NextEngine();
+  first->Ask("chunk 7 seven");
+  EXPECT_EQ(first->Ask("ready"), "ok");
+  EXPECT_EQ(first->generation, 1u);
+}
+
 TEST_F(KeeperUpgrade, AnEngineThatDiesDuringATrialIsFollowedByAnother) {
   ::setenv("FAKE_TRIAL", "hang", 1);
   options_.trial_patience = std::chrono::hours(1);

@@ -5,6 +5,7 @@
 // same program again, with the same arguments and the number of a socket in the environment, as its
 // engine.
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -63,6 +64,12 @@ int RunForKeeper(const Config& config, const char* number) {
   return RunEngine(config, std::move(socket).value());
 }
 
+// Like crash points in the program that is shipped: what is tested is what runs.
+std::chrono::milliseconds PeriodOfTest(const char* variable, std::chrono::milliseconds otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::chrono::milliseconds(std::strtol(text, nullptr, 10));
+}
+
 int RunAsKeeper(const Config& config, std::span<const char* const> args) {
   auto program = os::ProgramPath();
   if (!program.ok()) {
@@ -84,6 +91,9 @@ int RunAsKeeper(const Config& config, std::span<const char* const> args) {
                         .engine_command = {std::move(program).value()},
                         .exit_with_parent = config.exit_with_parent,
                         .sandbox = config.sandbox};
+  options.succession.probation =
+      PeriodOfTest("VINEYARD_PROBATION_MS", options.succession.probation);
+  options.succession.start = PeriodOfTest("VINEYARD_START_MS", options.succession.start);
   options.engine_command.insert(options.engine_command.end(), args.begin(), args.end());
   return RunKeeper(options);
 }

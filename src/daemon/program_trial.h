@@ -22,12 +22,6 @@
 
 namespace vineyard::daemon {
 
-/// Which formats an engine writes, as it says in kReady.
-struct Formats {
-  uint64_t catalog = 1;
-  uint64_t ledger = 1;
-};
-
 class ProgramTrial {
  public:
   static Result<std::unique_ptr<ProgramTrial>> Start(const std::vector<std::string>& engine_command,

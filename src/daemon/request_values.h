@@ -19,11 +19,22 @@ inline os::TimePoint DeadlineAfter(uint64_t timeout_ms) {
   return os::Clock::now() + std::chrono::milliseconds(std::min(timeout_ms, kDay));
 }
 
-/// Of a name's time to live; at most a hundred years.
-inline std::optional<os::TimePoint> EndAfter(uint64_t ttl_ms) {
+/// A century at most.
+inline std::chrono::milliseconds TimeOf(uint64_t ms) {
   constexpr uint64_t kCentury = uint64_t{100} * 366 * 24 * 3600 * 1000;
+  return std::chrono::milliseconds(std::min(ms, kCentury));
+}
+
+/// Of a name's time to live.
+inline std::optional<os::TimePoint> EndAfter(uint64_t ttl_ms) {
   if (ttl_ms == 0) return std::nullopt;
-  return os::Clock::now() + std::chrono::milliseconds(std::min(ttl_ms, kCentury));
+  return os::Clock::now() + TimeOf(ttl_ms);
+}
+
+/// Of a name that lives with its client: how much longer.
+inline std::optional<std::chrono::nanoseconds> LingerOf(bool with_client, uint64_t linger_ms) {
+  if (!with_client) return std::nullopt;
+  return TimeOf(linger_ms);
 }
 
 /// What is left of it, at least a millisecond; 0 of a name that stays.

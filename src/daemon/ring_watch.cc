@@ -22,6 +22,7 @@ constexpr std::chrono::milliseconds kBetweenMoves{2};
 constexpr int kLooksPerTurn = 32;  // then the sockets get theirs
 constexpr int kBusyLooksPerTurn = 4;
 constexpr int kHandlersPerTurn = 16;  // then the rings get theirs, however many sockets are ready
+constexpr microseconds kTurn{100};    // or after that time
 
 }  // namespace
 
@@ -97,6 +98,7 @@ void RingWatch::StayAwake(asio::io_context& io) {
       if (++requests > 0) awake_is_better_.Note(true);
     }
     for (int i = 0; i < kHandlersPerTurn && io.poll_one() > 0; ++i) {
+      if (os::Clock::now() - now > kTurn) break;
     }
     // Not only when all fall asleep, which they may never do: each holds its memory.
     std::erase_if(awake_, [](const auto& connection) { return connection->closed(); });

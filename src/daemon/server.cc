@@ -22,12 +22,22 @@ constexpr milliseconds kLingerCheckWanted{20};  // somebody waits for memory
 constexpr milliseconds kLingerCheckIdle{500};
 constexpr size_t kMaxRequests = 4096;  // of one connection at a time
 
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kHeapOfVolume = 96 * kMiB;
+static_assert(kHeapOfVolume >= wire::kMaxBody + wire::kMaxPayload + 4096, "the largest frame fits");
+constexpr HeapShares::Limits kForFrames{.of_volume = kHeapOfVolume, .of_one = 128 * kMiB};
+constexpr HeapShares::Limits kForWaits{.of_volume = kHeapOfVolume, .of_one = 256 * kMiB};
+constexpr HeapShares::Limits kForAnswers{.of_volume = kHeapOfVolume, .of_one = 128 * kMiB};
+
 }  // namespace
 
 Server::Server(asio::io_context& io, RingWatch& rings, store::Store& store, KeeperLink& link,
                ServerOptions options)
     : io_(io), rings_(rings), store_(store), link_(link), options_(std::move(options)),
-      descriptors_under_way_(io, os::FdLimit()), shares_(options_.descriptors), timer_(io) {
+      descriptors_under_way_(io, os::FdLimit()), shares_(options_.descriptors),
+      frames_room_(kForFrames, [this] { NoteHeapShrinks(); }),
+      waits_room_(kForWaits, [this] { NoteHeapShrinks(); }),
+      answers_room_(kForAnswers, [this] { NoteHeapShrinks(); }) {
   store_.on_name = [this](store::Volume& volume, const std::string& name) {
     NameChanged(volume, name);
   };
@@ -35,9 +45,20 @@ Server::Server(asio::io_context& io, RingWatch& rings, store::Store& store, Keep
     StreamChanged(volume, stream);
   };
   store_.on_deadline = [this] { ArmTimer(); };
+  store_.may_make_files = [this](store::Holder who, uint64_t files) {
+    return MayMakeFiles(who, files);
+  };
+}
+
+Status Server::Start() {
+  VY_ASSIGN_OR_RETURN(timer_, os::Timer::Make());
+  timer_watched_ = Watch(io_, timer_->fd());
+  if (timer_watched_ == nullptr) return Status::LimitExceeded("too many descriptors are open");
+  WaitForTimer();
   for (const auto& [key, client] : store_.clients().all()) WatchClient(*client);
   KeepMoving();
   ArmTimer();
+  return {};
 }
 
 Server::~Server() { Stop(); }
@@ -48,7 +69,7 @@ void Server::Stop() {
   silent_.clear();
   pidfds_.clear();
   waiters_.Drop();
-  timer_.cancel();
+  timer_watched_.reset();
   const auto connections = std::exchange(connections_, {});
   for (const auto& [raw, connection] : connections) connection->Close();
   descriptors_under_way_.Stop();
@@ -97,6 +118,7 @@ void Server::ForgetClient(uint64_t key) {
   }
   store_.ForgetClient(key);
   AfterChange();
+  ArmTimer();  // names that lived with it end now
 }
 
 // ---- requests
@@ -170,30 +192,41 @@ void Server::AfterChange() {
 }
 
 void Server::ArmTimer() {
-  if (stopped_) return;
+  if (stopped_ || !timer_) return;
   std::optional<os::TimePoint> next = store_.NextDeadline();
   if (const auto wait = waiters_.NextDeadline()) next = std::min(next.value_or(*wait), *wait);
   if (!silent_.empty())
     next = std::min(next.value_or(silent_.front().until), silent_.front().until);
+  if (frames_checked_at_ != os::TimePoint::max()) {
+    next = std::min(next.value_or(frames_checked_at_), frames_checked_at_);
+  }
   if (store_.HasLingering()) {
     const auto check =
         os::Clock::now() + (store_.waiting() > 0 ? kLingerCheckWanted : kLingerCheckIdle);
     next = next ? std::min(*next, check) : check;
   }
-  if (!next) return;
-  if (*next >= timer_at_) return;
-  timer_at_ = *next;
-  timer_.expires_at(*next);
-  timer_.async_wait([this](const asio::error_code& error) {
-    if (!error && !stopped_) OnTimer();
-  });
+  // One that has become later is left as it is: it comes for nothing once.
+  if (next && *next < timer_at_) timer_->SetAt(*next);
+  if (!next && timer_at_ != os::TimePoint::max()) timer_->Stop();
+  timer_at_ = next ? std::min(*next, timer_at_) : os::TimePoint::max();
+}
+
+void Server::WaitForTimer() {
+  timer_watched_->async_wait(asio::posix::stream_descriptor::wait_read,
+                             [this](const asio::error_code& error) {
+                               if (error || stopped_) return;
+                               OnTimer();
+                               WaitForTimer();
+                             });
 }
 
 void Server::OnTimer() {
+  timer_->Stop();
   timer_at_ = os::TimePoint::max();
   const os::TimePoint now = os::Clock::now();
   store_.Tick(now);
   CloseSilent(now);
+  EndStalledFrames(now);
   for (Waiter& w : waiters_.TakeLate(now)) {
     const auto* name = std::get_if<NameWait>(&w.awaited);
     w.reply.Fail(Status::DeadlineExceeded(

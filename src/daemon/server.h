@@ -10,7 +10,6 @@
 #define ASIO_STANDALONE
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
-#include <asio/steady_timer.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -29,6 +28,7 @@
 #include "daemon/ring_watch.h"
 #include "daemon/seldom.h"
 #include "daemon/waiters.h"
+#include "os/timer.h"
 #include "store/store.h"
 
 namespace vineyard::daemon {
@@ -38,6 +38,7 @@ struct ServerOptions {
   std::string instance_uuid;
   uint64_t generation = 0;
   bool former_program = false;       // Inventory::former_program
+  bool on_probation = false;         // Inventory::on_probation; until the keeper says otherwise
   std::function<void()> give_way{};  // ends this engine: another program takes over
   uint64_t descriptors = 1024;       // that this process and its keeper may each have
 };
@@ -50,6 +51,9 @@ class Server {
   Server(asio::io_context& io, RingWatch& rings, store::Store& store, KeeperLink& link,
          ServerOptions options);
   ~Server();
+
+  /// Begins to watch the time and the clients there are. To be called first.
+  Status Start();
 
   /// Begins to accept there. The socket listens already.
   Status Listen(Door door, os::UniqueFd listener);
@@ -66,7 +70,12 @@ class Server {
   void WhenKeeperIsUpToDate(std::function<void()> then) { link_.WhenFlushed(std::move(then)); }
   asio::io_context& io() { return io_; }
   DescriptorsUnderWay& descriptors_under_way() { return descriptors_under_way_; }
-  HeapShares& heap_shares() { return heap_shares_; }
+  HeapShares& frames_room() { return frames_room_; }
+  const HeapShares& answers_room() const { return answers_room_; }
+  /// For an answer that waits here. Nullopt: the connection has been given up instead.
+  std::optional<HeapShares::Claim> RoomForAnswer(Connection& connection, uint64_t bytes);
+  /// Sees that those who have room and do not use it are found.
+  void NoteFrameWaits();
   /// The line is written once a second at most.
   void LogDropped(Connection& connection, std::string_view why);
   void NoteActivity() { store_.NoteActivity(); }
@@ -105,9 +114,18 @@ class Server {
   void ForgetSilent(const Connection& connection);
   void CloseSilent(os::TimePoint now);
   [[nodiscard]] Status MayServe(const Connection& connection);
+  /// For a volume; one that is still to be has none of its own.
+  [[nodiscard]] Status MayMakeFiles(store::Holder who, uint64_t files) const;
+
+  // server_memory.cc
+  [[nodiscard]] uint64_t HeapBytes() const;
+  void NoteHeapShrinks();
+  void EndStalledFrames(os::TimePoint now);
 
   void ForgetClient(uint64_t key);
+  /// Sees that the next deadline is noticed: to be called when one came to be, or the last one went.
   void ArmTimer();
+  void WaitForTimer();
   void OnTimer();
   void AfterChange();
   void KeepMoving();
@@ -127,23 +145,31 @@ class Server {
               const wire::Frame& frame, os::TimePoint deadline, Reply reply);
   [[nodiscard]] Result<std::shared_ptr<KeptFrame>> Keep(const Connection& connection,
                                                         const wire::Frame& frame);
-  [[nodiscard]] Status MayReserve(const store::Volume& volume, uint64_t size,
-                                  std::shared_ptr<void>* promise);
   void TrackWait(Connection& connection, uint64_t ticket, std::shared_ptr<Reply> reply);
   void HandleCancel(Call call, const fb::Cancel& cancel);
   void HandleReserve(Call call, const fb::Reserve& reserve);
   void HandleAbort(Call call, const fb::Abort& abort);
   void HandleGet(Call call, const fb::Get& get);
-  void HandleOpenExtents(Call call, const fb::OpenExtents& open);
   void HandleOpenCatalog(Call call, const fb::OpenCatalog& open);
   void HandleReleased(Call call, const fb::Released& released);
   void HandleDelete(Call call, const fb::Delete& del);
   void HandleSetLabels(Call call, const fb::SetLabels& set);
   void SendObject(store::Volume& volume, store::ClientState& client, const Wanted& wanted,
-                  Reply reply);
+                  Reply reply, SharedPayload* shared = nullptr);
   void SendExtents(store::Volume& volume, store::ClientState& client,
                    std::span<const ObjectId> blobs, Reply reply);
+
+  // handlers_open.cc
+  /// Of an object's extents, so many descriptors go with it; clients ask for the others, in requests as small.
+  static constexpr size_t kFdsWithObject = 32;
+  void HandleOpenExtents(Call call, const fb::OpenExtents& open);
+  [[nodiscard]] std::vector<ObjectId> FirstOf(std::span<const ObjectId> blobs, size_t fds);
+  [[nodiscard]] std::vector<ObjectId> SomeOf(std::span<const ObjectId> blobs);
+  [[nodiscard]] static size_t FdsFromDisk(Connection& connection);
+  [[nodiscard]] Status MayBeTogether(ObjectId object, std::span<const ObjectId> blobs);
   [[nodiscard]] bool AnyAway(std::span<const ObjectId> blobs);
+  Result<std::shared_ptr<HeapShares::Claim>> ClaimFor(uint64_t volume,
+                                                      std::span<const ObjectId> blobs);
   void LoadFirst(const std::shared_ptr<Connection>& connection, std::span<const ObjectId> blobs,
                  os::TimePoint deadline, Reply reply,
                  std::function<void(store::Volume&, store::ClientState&, Reply)> then);
@@ -153,7 +179,11 @@ class Server {
   void HandleGetPlaces(Call call, const fb::GetPlaces& get);
   void LoadObjects(Call call, const std::vector<ObjectId>& blobs, bool pin, os::TimePoint deadline);
   void EvictObjects(Call call, const std::vector<ObjectId>& blobs, os::TimePoint deadline);
+  struct AskedPlaces;
+  void LookAtPlaces(const std::shared_ptr<AskedPlaces>& asked);
   void RestorePins(store::ClientState& client, const store::Volume& volume, const fb::Hello& hello);
+  void RestoreMorePins(uint64_t client);
+  void PinAll(store::ClientState& client, std::span<const ObjectId> blobs);
 
   // handlers_list.cc
   void HandleListObjects(Call call, const fb::ListObjects& list);
@@ -162,6 +192,12 @@ class Server {
   void HandlePutName(Call call, const fb::PutName& put);
   void HandleDropName(Call call, const fb::DropName& drop);
   void HandleListNames(Call call, const fb::ListNames& list);
+  struct NameLease {
+    uint64_t pid = 0;  // of the client that it lives with; 0: with none
+    uint64_t linger_ms = 0;
+  };
+  NameLease LeaseOf(const store::Volume& volume, std::string_view name,
+                    const store::NameEntry& entry);
   void WaitForName(Call call, Wanted wanted);
   void NameChanged(store::Volume& volume, const std::string& name);
 
@@ -183,6 +219,9 @@ class Server {
 
   // handlers_volume.cc
   void HandleCreateVolume(Call call, const fb::CreateVolume& create);
+  void BeginVolume(const store::CatalogSpec& spec, uint64_t client,
+                   const std::shared_ptr<std::vector<os::UniqueFd>>& listeners,
+                   const std::shared_ptr<Reply>& reply);
   void HandleListVolumes(Call call);
   void HandleRemoveVolume(Call call, const fb::RemoveVolume& remove);
   void DropListeners(uint64_t volume);
@@ -204,17 +243,29 @@ class Server {
   ServerOptions options_;
   DescriptorsUnderWay descriptors_under_way_;
   DescriptorShares shares_;
-  HeapShares heap_shares_;
-  // Memory files that reservations on their way are about to take. Their promises may outlive this.
-  std::shared_ptr<uint64_t> files_promised_ = std::make_shared<uint64_t>(0);
+  // Note [The engine's own memory]
+  HeapShares frames_room_;
+  HeapShares waits_room_;
+  HeapShares answers_room_;
+  uint64_t most_of_heap_ = 0;  // since free memory was given back
+  bool heap_is_looked_at_ = false;
+  os::TimePoint frames_checked_at_ = os::TimePoint::max();  // next; max: nobody waits
   std::map<Door, Listener> listeners_;
   std::map<const Connection*, std::shared_ptr<Connection>> connections_;
   std::map<uint64_t, std::unique_ptr<asio::posix::stream_descriptor>> pidfds_;  // by client key
   std::list<Silent> silent_;  // those that came first in front
   Seldom silent_closed_, refused_, not_accepted_, dropped_;
   Waiters waiters_;
-  asio::steady_timer timer_;
-  os::TimePoint timer_at_ = os::TimePoint::max();
+  /// What a client has pinned, and this engine does not know yet.
+  struct PinsToRestore {
+    std::vector<uint64_t> ids;
+    size_t at_once = 4096;
+    HeapShares::Claim claim;
+  };
+  std::map<uint64_t, PinsToRestore> pins_to_restore_;  // by client key
+  std::optional<os::Timer> timer_;
+  std::unique_ptr<asio::posix::stream_descriptor> timer_watched_;
+  os::TimePoint timer_at_ = os::TimePoint::max();  // max: it is stopped
   bool moving_ = false;
   bool stopped_ = false;
 };

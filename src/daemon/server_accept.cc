@@ -19,6 +19,9 @@ namespace {
 constexpr std::chrono::seconds kSilence{5};
 constexpr milliseconds kNoDescriptorPause{100};
 
+// Of what each is promised, what one that has so many may still take.
+uint64_t Rest(uint64_t each, uint64_t has) { return each > has ? each - has : 0; }
+
 }  // namespace
 
 std::unique_ptr<asio::posix::stream_descriptor> Watch(asio::io_context& io,
@@ -56,7 +59,7 @@ void Server::WaitToAcceptLater(Door door) {
 }
 
 void Server::AcceptAll(Door door) {
-  constexpr int kAtOnce = 64;
+  constexpr int kAtOnce = 4;  // then others get their turn: each takes some 14 us
   for (int i = 0; i < kAtOnce; ++i) {
     const auto it = listeners_.find(door);
     if (it == listeners_.end()) return;
@@ -85,15 +88,15 @@ void Server::AcceptAll(Door door) {
 
 void Server::NoteSilent(Connection& connection) {
   silent_.push_back({&connection, os::Clock::now() + kSilence});
-  std::set<uint64_t> volumes;
-  size_t of_volume = 0;
+  std::set<Door> doors;
+  size_t of_door = 0;
   for (const Silent& s : silent_) {
-    volumes.insert(s.connection->volume());
-    of_volume += s.connection->volume() == connection.volume() ? 1 : 0;
+    doors.insert(s.connection->door());
+    of_door += s.connection->door() == connection.door() ? 1 : 0;
   }
-  if (of_volume > shares_.MostSilent(volumes.size())) {
-    const auto oldest = std::ranges::find(silent_, connection.volume(),
-                                          [](const Silent& s) { return s.connection->volume(); });
+  if (of_door > shares_.MostSilent(doors.size())) {
+    const auto oldest = std::ranges::find(silent_, connection.door(),
+                                          [](const Silent& s) { return s.connection->door(); });
     if (const uint64_t times = silent_closed_.Note()) {
       log::Warning("connections that say nothing were closed, as there are many",
                    {{"pid", oldest->connection->peer().pid}, {"times", times}});
@@ -105,6 +108,7 @@ void Server::NoteSilent(Connection& connection) {
 
 void Server::ForgetSilent(const Connection& connection) {
   silent_.remove_if([&](const Silent& s) { return s.connection == &connection; });
+  ArmTimer();
 }
 
 void Server::CloseSilent(os::TimePoint now) {
@@ -115,15 +119,37 @@ void Server::CloseSilent(os::TimePoint now) {
 
 Status Server::MayServe(const Connection& connection) {
   const store::ClientTable& clients = store_.clients();
-  const uint64_t own = clients.CountOf(connection.volume());
-  Status may = shares_.MayServe({.of_volume = own,
+  const auto count = [&](Door door) {
+    return clients.CountOf(door.volume, door.rights == Rights::kRead);
+  };
+  const uint64_t each = shares_.ClientsOfEach(listeners_.size());
+  uint64_t kept = 0;
+  for (const auto& [door, listener] : listeners_) {
+    if (door != connection.door()) kept += Rest(each, count(door));
+  }
+  Status may = shares_.MayServe({.of_socket = count(connection.door()),
                                  .of_all = clients.all().size(),
-                                 .volumes = clients.volumes() + (own == 0 ? 1 : 0)});
+                                 .kept = kept,
+                                 .sockets = std::max<size_t>(listeners_.size(), 1)});
   if (may.ok()) return may;
   if (const uint64_t times = refused_.Note()) {
     log::Warning("clients were refused", {{"why", may.message()}, {"times", times}});
   }
   return may;
+}
+
+Status Server::MayMakeFiles(store::Holder who, uint64_t files) const {
+  const uint64_t each = shares_.FilesOfEach(store_.volumes().size());
+  uint64_t kept = 0;
+  for (const auto& [id, volume] : store_.volumes()) {
+    const store::Holder other = volume->holder();
+    if (other != who) kept += Rest(each, store_.budget().HeldBy(other).files);
+  }
+  return shares_.MayMake({.wanted = files,
+                          .rest = Rest(each, store_.budget().HeldBy(who).files),
+                          .kept = kept,
+                          .promised = store_.files_promised(),
+                          .open = os::LowestFreeDescriptor()});
 }
 
 void Server::LogDropped(Connection& connection, std::string_view why) {

@@ -47,12 +47,14 @@ Status ReadSize(const std::string& text, const Environment& environment, Config&
 }
 
 Result<std::string> ReadSocketPath(const std::string& text, const Environment& environment) {
-  if (text.empty() || text.ends_with('/')) {
+  const std::filesystem::path folder(environment.working_directory);
+  const std::filesystem::path path = (folder / text).lexically_normal();
+  // "a/." ends in a slash only now.
+  if (!path.has_filename() || path.filename() == "." || path.filename() == "..") {
     return Status::Invalid(
         fmt::format("'{}' is no path of a socket; write one such as /tmp/vineyard.sock", text));
   }
-  const std::filesystem::path folder(environment.working_directory);
-  return (folder / text).lexically_normal().string();
+  return path.string();
 }
 
 Result<mode_t> ReadMode(const std::string& text) {
@@ -169,6 +171,12 @@ constexpr std::array kSettings = {
               return Status::OK();
             },
             [](const Config& c) -> json { return fmt::format("{:04o}", c.read_only_socket_mode); }},
+    Setting{"guaranteed",
+            [](const std::string& text, const Env&, Config& c) {
+              VY_ASSIGN_OR_RETURN(c.guaranteed, ParseSize(text));
+              return Status::OK();
+            },
+            [](const Config& c) -> json { return c.guaranteed; }},
     Setting{"reserve_memory",
             [](const std::string& text, const Env&, Config& c) {
               VY_ASSIGN_OR_RETURN(c.reserve_memory, ReadSwitch(text));

@@ -64,7 +64,8 @@ EngineTalk::EngineTalk(os::UniqueFd socket) {
   std::istringstream first(Hear());
   std::string word;
   size_t count = 0;
-  first >> word >> generation >> start >> pid >> uuid[0] >> uuid[1] >> mark >> former >> count;
+  first >> word >> generation >> start >> pid >> uuid[0] >> uuid[1] >> mark >> former >>
+      on_probation >> count;
   EXPECT_EQ(word, "engine");
   process_ = os::OpenPidFd(pid).value();
   for (size_t i = 0; i < count; ++i) items.push_back(Hear());

@@ -69,7 +69,8 @@ class EngineTalk {
   pid_t pid = 0;
   uint64_t uuid[2] = {0, 0};
   std::string mark;
-  bool former = false;             // the program that served before
+  bool former = false;  // the program that served before
+  bool on_probation = false;
   std::vector<std::string> items;  // "KIND A B TEXT"
 
  private:

@@ -28,6 +28,7 @@ struct Wanted {
   std::string name;
   bool open_extents;
   os::TimePoint deadline;
+  bool loaded = false;  // what was on the disk has come back
 };
 
 /// Until the name exists.

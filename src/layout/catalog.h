@@ -58,6 +58,7 @@ struct CatalogHeader {
   std::array<SegmentInfo, kMaxSegments> segments;
   /// 1: somebody needs memory that is mapped by readers; let go of what is mapped only to be found again.
   std::atomic<uint32_t> memory_is_short;
+  uint64_t guaranteed;  // bytes of memory that other volumes leave to this one
 };
 static_assert(sizeof(CatalogHeader) <= kCatalogPage, "must leave the keeper a page of its own");
 static_assert(std::atomic<uint64_t>::is_always_lock_free &&

@@ -118,4 +118,42 @@ void WriteRecord(std::byte* slot, RecordFields fields, std::span<const std::byte
 
 void EraseRecord(std::byte* slot) { StoreWord(slot, 0); }
 
+// ---- names
+
+std::optional<NameTerm> ReadNameTerm(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return NameTerm{};
+  if (bytes.size() == sizeof(NameEnd)) {
+    NameEnd end;
+    std::memcpy(&end, bytes.data(), sizeof end);
+    return NameTerm{.ends_ns = end.monotonic_ns};
+  }
+  if (bytes.size() != sizeof(NameLease)) return std::nullopt;
+  NameLease lease;
+  std::memcpy(&lease, bytes.data(), sizeof lease);
+  // More clients than this there never were: a number that comes after the largest one would be none.
+  constexpr uint64_t kLastClient = uint64_t{1} << 62;
+  constexpr int64_t kLongest = INT64_MAX / 2;
+  if (lease.client == 0 || lease.client > kLastClient || lease.linger_ns < 0 ||
+      lease.linger_ns > kLongest) {
+    return std::nullopt;
+  }
+  NameTerm term{.client = lease.client, .linger_ns = lease.linger_ns};
+  if (lease.monotonic_ns != INT64_MAX) term.ends_ns = lease.monotonic_ns;
+  return term;
+}
+
+std::vector<std::byte> WriteNameTerm(const NameTerm& term) {
+  std::vector<std::byte> bytes;
+  const auto write = [&bytes](const auto& form) {
+    const auto raw = std::as_bytes(std::span(&form, 1));
+    bytes.assign(raw.begin(), raw.end());
+  };
+  if (term.client != 0) {
+    write(NameLease{term.ends_ns.value_or(INT64_MAX), term.client, term.linger_ns});
+  } else if (term.ends_ns) {
+    write(NameEnd{*term.ends_ns});
+  }
+  return bytes;
+}
+
 }  // namespace vineyard::layout

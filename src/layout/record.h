@@ -86,10 +86,26 @@ struct ChunkEntry {
   uint64_t size;
 };
 
-/// In the bytes of a name's record: when it ends, in nanoseconds of CLOCK_MONOTONIC.
+/// How long a name lives: until a time of CLOCK_MONOTONIC, or with a client, or both, whichever ends first.
+struct NameTerm {
+  std::optional<int64_t> ends_ns;
+  uint64_t client = 0;    // its key; 0: it lives with none
+  int64_t linger_ns = 0;  // and so much longer
+};
+
+/// The bytes of a name's record: none where it stays, else one of these.
 struct NameEnd {
   int64_t monotonic_ns;
 };
+struct NameLease {
+  int64_t monotonic_ns;  // INT64_MAX: only its client's end is one
+  uint64_t client;
+  int64_t linger_ns;
+};
+
+/// nullopt: they are no name's.
+std::optional<NameTerm> ReadNameTerm(std::span<const std::byte> bytes);
+std::vector<std::byte> WriteNameTerm(const NameTerm& term);
 
 uint64_t RecordChecksum(const RecordFields& fields, std::span<const std::byte> head);
 

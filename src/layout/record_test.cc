@@ -179,5 +179,37 @@ TEST_F(Record, ReadersNeverSeeATornRecord) {
   writer.join();
 }
 
+// ---- names
+
+TEST(NameTerm, ComesBackAsItWas) {
+  for (const NameTerm& term : {NameTerm{}, NameTerm{.ends_ns = 5}, NameTerm{.client = 7},
+                               NameTerm{.client = 7, .linger_ns = 9},
+                               NameTerm{.ends_ns = -1, .client = 7, .linger_ns = 9}}) {
+    const std::vector<std::byte> bytes = WriteNameTerm(term);
+    const auto read = ReadNameTerm(bytes);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->ends_ns, term.ends_ns);
+    EXPECT_EQ(read->client, term.client);
+    EXPECT_EQ(read->linger_ns, term.linger_ns);
+  }
+  EXPECT_TRUE(WriteNameTerm({}).empty());
+}
+
+TEST(NameTerm, WhatMeansNothingIsRefused) {
+  const std::vector<std::byte> zeros(64);
+  for (size_t size = 1; size <= zeros.size(); ++size) {
+    EXPECT_EQ(ReadNameTerm(std::span(zeros).first(size)).has_value(), size == sizeof(NameEnd))
+        << size;
+  }
+  const auto reads = [](const NameLease& lease) {
+    return ReadNameTerm(std::as_bytes(std::span(&lease, 1))).has_value();
+  };
+  EXPECT_TRUE(reads({1, 1, 0}));
+  EXPECT_FALSE(reads({1, 0, 0})) << "no client";
+  EXPECT_FALSE(reads({1, UINT64_MAX, 0})) << "whom no other could follow";
+  EXPECT_FALSE(reads({1, 1, -1}));
+  EXPECT_FALSE(reads({1, 1, INT64_MAX})) << "which no clock reaches";
+}
+
 }  // namespace
 }  // namespace vineyard::layout

@@ -5,8 +5,9 @@
 //
 // Off unless the environment has VINEYARD_CRASH_AT=name or name:N (the N-th time the place is passed)
 // and this is one of the first engines, of generation VINEYARD_CRASH_GENERATION alone (default 1: its
-// successors then live) or of generations a to b where that is a-b. With VINEYARD_CRASH_SIGNAL=number
-// it ends by that signal: SIGSEGV is a fault, as a bug's.
+// successors then live) or of generations a to b where that is a-b. Of several places, "name:N,name:N,…",
+// those generations take one each in turn. With VINEYARD_CRASH_SIGNAL=number it ends by that signal:
+// SIGSEGV is a fault, as a bug's. It says on stderr where it died.
 // They are in the program that is shipped: what is tested is what runs. Off, one costs a load.
 #pragma once
 

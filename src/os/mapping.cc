@@ -78,10 +78,11 @@ Result<Mapping> Mapping::Open(std::span<const FilePart> parts, Access access) {
   if (align < kHugePage) {
     // Of short mappings there may be many, and the kernel counts what is left beside each as another.
     std::byte* end = data + RoundUp(size, PageSize());
-    if (data > begin) ::munmap(begin, static_cast<size_t>(data - begin));
-    if (end < begin + reserve) ::munmap(end, static_cast<size_t>(begin + reserve - end));
-    begin = data;
-    reserve = static_cast<uint64_t>(end - data);
+    std::byte* last = begin + reserve;
+    // Refused where the process has all the mappings that it may: then what is beside goes with this.
+    if (data > begin && ::munmap(begin, static_cast<size_t>(data - begin)) == 0) begin = data;
+    if (end < last && ::munmap(end, static_cast<size_t>(last - end)) == 0) last = end;
+    reserve = static_cast<uint64_t>(last - begin);
   }
   Mapping mapping;
   mapping.reserved_ = begin;

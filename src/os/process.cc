@@ -3,11 +3,13 @@
 #include "os/process.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -75,6 +77,15 @@ Result<UniqueFd> OpenProgram(const std::string& path) {
   return fd;
 }
 
+Result<ProgramFile> LookAtProgram(const UniqueFd& program) {
+  struct stat info{};
+  if (::fstat(program.get(), &info) != 0) return ErrnoStatus("cannot look at a program");
+  return ProgramFile{.device = info.st_dev,
+                     .number = info.st_ino,
+                     .size = static_cast<uint64_t>(info.st_size),
+                     .changed_ns = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
+}
+
 Result<ProcessEnd> Reap(pid_t child) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
@@ -133,6 +144,12 @@ void FillStandardDescriptors() {
 }
 
 void EndAtOnce() { ::_exit(0); }
+
+void GiveBackFreeMemory() {
+#ifdef __GLIBC__
+  ::malloc_trim(0);
+#endif
+}
 
 void SetProcessName(const char* name) { ::prctl(PR_SET_NAME, name); }
 

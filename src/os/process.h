@@ -39,6 +39,21 @@ Result<pid_t> Spawn(const SpawnOptions& options);
 /// The program that lies at the path now, whatever will lie there later.
 Result<UniqueFd> OpenProgram(const std::string& path);
 
+/// Which file a program is, and of when.
+struct ProgramFile {
+  uint64_t device = 0;
+  uint64_t number = 0;
+  uint64_t size = 0;
+  int64_t changed_ns = 0;  ///< The time of its contents.
+
+  /// Whatever has been written into it since.
+  [[nodiscard]] bool IsSameAs(const ProgramFile& other) const {
+    return device == other.device && number == other.number;
+  }
+  friend bool operator==(const ProgramFile&, const ProgramFile&) = default;
+};
+Result<ProgramFile> LookAtProgram(const UniqueFd& program);
+
 struct ProcessEnd {
   bool by_signal = false;
   int code = 0;  ///< the signal's number, or the exit code
@@ -68,6 +83,9 @@ void FillStandardDescriptors();
 
 /// Ends this process well, without waiting for its threads or running what is to run at its end.
 [[noreturn]] void EndAtOnce();
+
+/// Gives the machine what malloc keeps of memory that is free. Takes milliseconds where that is much.
+void GiveBackFreeMemory();
 
 /// Of this process: at most 15 bytes.
 void SetProcessName(const char* name);

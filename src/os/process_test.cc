@@ -10,6 +10,9 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
 
 #include "base/testing.h"
 
@@ -31,6 +34,26 @@ TEST(Process, NoOneCanWatchAProcessThatIsGone) {
   ASSERT_OK(Reap(child));
   EXPECT_FALSE(OpenPidFd(child).ok());
   EXPECT_FALSE(Reap(child).ok());
+}
+
+TEST(Process, AProgramIsKnownByItsFileAndWhatIsInThat) {
+  std::string folder = std::filesystem::temp_directory_path() / "process_test_XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string path = folder + "/program";
+  std::ofstream(path) << "one";
+  const UniqueFd open = OpenProgram(path).value();
+  ASSERT_OK_AND_ASSIGN(const ProgramFile before, LookAtProgram(open));
+  EXPECT_EQ(LookAtProgram(OpenProgram(path).value()).value(), before);
+  std::ofstream(path) << "three";
+  ASSERT_OK_AND_ASSIGN(const ProgramFile changed, LookAtProgram(open));
+  EXPECT_FALSE(changed == before);
+  EXPECT_TRUE(changed.IsSameAs(before));
+  std::ofstream(path + ".new") << "three";
+  std::filesystem::rename(path + ".new", path);
+  EXPECT_FALSE(LookAtProgram(OpenProgram(path).value()).value().IsSameAs(before));
+  EXPECT_EQ(LookAtProgram(open).value(), changed) << "it is still there for whoever has it open";
+  EXPECT_FALSE(OpenProgram(folder + "/absent").ok());
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Process, APidfdTellsTheEndAlsoWhileAForkedChildLives) {
@@ -173,6 +196,20 @@ TEST(Process, ACrashPointKillsAtItsNthPass) {
   EXPECT_EQ(passes("here:3", 2), 0);
   EXPECT_EQ(passes("here:3", 3), -SIGKILL);
   EXPECT_EQ(passes("her", 5), 0);
+}
+
+TEST(Process, SeveralEnginesDieAtOnePlaceEach) {
+  const auto dies = [](uint64_t generation) {
+    return InChild([&] {
+      ::setenv("VINEYARD_CRASH_AT", "there:7,here:2,elsewhere", 1);
+      ::setenv("VINEYARD_CRASH_GENERATION", "3-9", 1);
+      LoadCrashPoint(generation);
+      for (int i = 0; i < 2; ++i) CrashPoint("here");
+      return 0;
+    });
+  };
+  for (const uint64_t generation : {2UL, 3UL, 5UL, 6UL, 8UL, 10UL}) EXPECT_EQ(dies(generation), 0);
+  for (const uint64_t generation : {4UL, 7UL}) EXPECT_EQ(dies(generation), -SIGKILL);
 }
 
 }  // namespace

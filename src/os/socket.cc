@@ -241,12 +241,9 @@ Result<Received> ReceiveSome(const UniqueFd& socket, std::span<std::byte> buffer
     return ErrnoStatus("cannot receive");
   }
   TakeFds(&message, fds);
-  if ((message.msg_flags & MSG_CTRUNC) != 0) {
-    return Status::LimitExceeded(
-        "descriptors were lost on the way: this process has too many open");
-  }
   if (n == 0) return Received{.closed = true};
-  return Received{.bytes = static_cast<size_t>(n)};
+  return Received{.bytes = static_cast<size_t>(n),
+                  .fds_lost = (message.msg_flags & MSG_CTRUNC) != 0};
 }
 
 bool HasHungUp(const UniqueFd& socket) {

@@ -81,6 +81,8 @@ struct Received {
   size_t bytes = 0;
   bool would_block = false;
   bool closed = false;
+  bool fds_lost =
+      false;  ///< Of those that came with these bytes, as this process may have no more.
 };
 /// Appends descriptors that came along to `fds`, close-on-exec.
 Result<Received> ReceiveSome(const UniqueFd& socket, std::span<std::byte> buffer,

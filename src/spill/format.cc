@@ -35,7 +35,7 @@ struct FixedHead {
   uint32_t block = kBlock;
   uint32_t description = 0;
   int64_t written_ns = 0;
-  uint64_t reserved = 0;
+  uint64_t instance = 0;
   uint64_t checksum = 0;  // of all of the head but this
 };
 static_assert(sizeof(FixedHead) == kFixedHead, "lies in files");
@@ -79,7 +79,7 @@ Result<FixedHead> ReadFixed(std::span<const std::byte> bytes, uint64_t file_leng
         "the file says format {}, and this program reads format {}", fixed.version, kVersion));
   }
   if (fixed.block != kBlock || fixed.kind == 0 || fixed.kind > 0xff || fixed.size > kMostData ||
-      fixed.description > kMostDescription || fixed.reserved != 0) {
+      fixed.description > kMostDescription) {
     return Status::Corrupted("the head says what no head says");
   }
   const uint64_t head = HeadLength(fixed.description, fixed.size);
@@ -99,7 +99,9 @@ Result<FixedHead> ReadFixed(std::span<const std::byte> bytes, uint64_t file_leng
 }  // namespace
 
 std::string FileName(const Key& key) {
-  return fmt::format("{:02x}-{:016x}-{:016x}{}", key.kind, key.volume, key.id, kSuffix);
+  std::string name = fmt::format("{:02x}-{:016x}-{:016x}", key.kind, key.volume, key.id);
+  if (key.instance != 0) name += fmt::format("-{:016x}", key.instance);
+  return name.append(kSuffix);
 }
 
 std::string PartName(const Key& key) { return FileName(key).append(kPartSuffix); }
@@ -111,8 +113,17 @@ std::optional<ParsedName> ParseName(std::string_view name) {
     name.remove_suffix(kPartSuffix.size());
   }
   constexpr size_t kDigits = 2 + 1 + 16 + 1 + 16;
-  if (name.size() != kDigits + kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;
+  constexpr size_t kMoreDigits = 1 + 16;
+  if (!name.ends_with(kSuffix)) return std::nullopt;
+  name.remove_suffix(kSuffix.size());
+  const bool has_instance = name.size() == kDigits + kMoreDigits;
+  if (!has_instance && name.size() != kDigits) return std::nullopt;
   if (name[2] != '-' || name[19] != '-') return std::nullopt;
+  if (has_instance &&
+      (name[kDigits] != '-' || !ParseHex(name.substr(kDigits + 1), parsed.key.instance) ||
+       parsed.key.instance == 0)) {
+    return std::nullopt;
+  }
   uint64_t kind = 0;
   if (!ParseHex(name.substr(0, 2), kind) || !ParseHex(name.substr(3, 16), parsed.key.volume) ||
       !ParseHex(name.substr(20, 16), parsed.key.id) || kind == 0) {
@@ -154,6 +165,7 @@ void EncodeHead(const Head& head, std::span<std::byte> out) {
   fixed.head_length = HeadLength(head.description.size(), head.size);
   fixed.description = static_cast<uint32_t>(head.description.size());
   fixed.written_ns = head.written_ns;
+  fixed.instance = head.key.instance;
   VY_CHECK(out.size() == fixed.head_length && head.checksums.size() == BlocksOf(head.size));
   std::ranges::fill(out, std::byte{0});
   std::memcpy(out.data(), &fixed, sizeof fixed);
@@ -181,7 +193,10 @@ Result<Head> DecodeHead(std::span<const std::byte> bytes, uint64_t file_length) 
     return Status::Corrupted("the head's checksum is another one");
   }
   Head head;
-  head.key = {.volume = fixed.volume, .id = fixed.id, .kind = static_cast<uint8_t>(fixed.kind)};
+  head.key = {.volume = fixed.volume,
+              .id = fixed.id,
+              .kind = static_cast<uint8_t>(fixed.kind),
+              .instance = fixed.instance};
   head.place = fixed.place;
   head.size = fixed.size;
   head.written_ns = fixed.written_ns;

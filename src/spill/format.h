@@ -39,9 +39,13 @@ struct Key {
   uint64_t volume = 0;
   uint64_t id = 0;
   uint8_t kind = 0;
+  /// Of whose ids these are: the first word of its uuid. Two instances, one after the other, may give the
+  /// same id. 0: the ids mean the same to every instance that has the folder.
+  uint64_t instance = 0;
   auto operator<=>(const Key&) const = default;
 };
-/// "01-0000000000000001-8000000000000123.spill"
+/// "01-0000000000000001-8000000000000123.spill", and "01-…-8000000000000123-00000000deadbeef.spill" where
+/// there is an instance.
 std::string FileName(const Key& key);
 /// What it is called while it is being written.
 std::string PartName(const Key& key);
@@ -99,7 +103,8 @@ Result<Uuid> DecodeIdentity(std::span<const std::byte> bytes);
 template <>
 struct std::hash<vineyard::spill::Key> {
   size_t operator()(const vineyard::spill::Key& key) const noexcept {
-    const uint64_t mixed = (key.id * 0x9e3779b97f4a7c15ULL) ^ (key.volume << 8) ^ key.kind;
+    const uint64_t mixed =
+        ((key.id ^ key.instance) * 0x9e3779b97f4a7c15ULL) ^ (key.volume << 8) ^ key.kind;
     return std::hash<uint64_t>{}(mixed);
   }
 };

@@ -16,7 +16,7 @@ using Bytes = std::vector<std::byte>;
 
 Head ExampleHead(uint64_t description, uint64_t size) {
   Head head;
-  head.key = {.volume = 1, .id = 0x8000000000000123, .kind = 1};
+  head.key = {.volume = 1, .id = 0x8000000000000123, .kind = 1, .instance = 0xabc};
   head.place = {7, 8};
   head.size = size;
   head.written_ns = 1'767'225'600'000'000'000;
@@ -99,7 +99,6 @@ TEST(SpillFormat, WhatNoWriterWritesIsRefusedThoughItsChecksumIsRight) {
   EXPECT_CODE(kCorrupted, with(0x38, uint64_t{8192}));
   EXPECT_CODE(kCorrupted, with(0x40, uint32_t{4096}));
   EXPECT_CODE(kCorrupted, with(0x44, ~uint32_t{0}));
-  EXPECT_CODE(kCorrupted, with(0x50, uint64_t{1}));
   EXPECT_CODE(kCorrupted, with(kFixedHead + 3, 'x')) << "behind the description";
   EXPECT_CODE(kCorrupted, with(good.size() - 1, 'x')) << "behind the checksums";
 }
@@ -117,16 +116,34 @@ TEST(SpillFormat, NamesComeBackAsKeysAndNothingElseDoes) {
   ASSERT_TRUE(ParseName(FileName(key)));
   EXPECT_EQ(ParseName(FileName(key))->key, key);
   EXPECT_FALSE(ParseName(FileName(key))->part);
+  Key of_instance = key;
+  of_instance.instance = 0x2a;
+  EXPECT_EQ(FileName(of_instance), "1f-0000000000000abc-ffffffffffffffff-000000000000002a.spill");
+  ASSERT_TRUE(ParseName(PartName(of_instance)));
+  EXPECT_EQ(ParseName(PartName(of_instance))->key, of_instance);
   ASSERT_TRUE(ParseName(PartName(key)));
   EXPECT_TRUE(ParseName(PartName(key))->part);
-  for (const char* other :
-       {"", ".", "..", "lock", ".spill", "1f-0000000000000abc-ffffffffffffffff",
-        "1F-0000000000000abc-ffffffffffffffff.spill", "1f-0000000000000ABC-ffffffffffffffff.spill",
-        "1f-+000000000000abc-ffffffffffffffff.spill", "1f--000000000000abc-ffffffffffffffff.spill",
-        "00-0000000000000abc-ffffffffffffffff.spill", "1f_0000000000000abc-ffffffffffffffff.spill",
-        "1f-0000000000000abc-ffffffffffffffff.spill.part.part",
-        "1f-0000000000000abc-fffffffffffffff .spill", "1f-0000000000000abc-ffffffffffffffff.spill~",
-        "x1f-0000000000000abc-ffffffffffffffff.spill"}) {
+  for (const char* other : {"",
+                            ".",
+                            "..",
+                            "lock",
+                            ".spill",
+                            "1f-0000000000000abc-ffffffffffffffff",
+                            "1F-0000000000000abc-ffffffffffffffff.spill",
+                            "1f-0000000000000ABC-ffffffffffffffff.spill",
+                            "1f-+000000000000abc-ffffffffffffffff.spill",
+                            "1f--000000000000abc-ffffffffffffffff.spill",
+                            "00-0000000000000abc-ffffffffffffffff.spill",
+                            "1f_0000000000000abc-ffffffffffffffff.spill",
+                            "1f-0000000000000abc-ffffffffffffffff.spill.part.part",
+                            "1f-0000000000000abc-fffffffffffffff .spill",
+                            "1f-0000000000000abc-ffffffffffffffff.spill~",
+                            "x1f-0000000000000abc-ffffffffffffffff.spill",
+                            "1f-0000000000000abc-ffffffffffffffff-.spill",
+                            "1f-0000000000000abc-ffffffffffffffff-0000000000000000.spill",
+                            "1f-0000000000000abc-ffffffffffffffff-000000000000001.spill",
+                            "1f-0000000000000abc-ffffffffffffffff_0000000000000001.spill",
+                            "1f-0000000000000abc-ffffffffffffffff-000000000000000A.spill"}) {
     EXPECT_FALSE(ParseName(other)) << other;
   }
 }

@@ -30,6 +30,13 @@ bool Place::Contains(const Key& key) const {
   return entries_.contains(key);
 }
 
+std::optional<uint64_t> Place::LengthOf(const Key& key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(key);
+  if (found == entries_.end() || found->second.damaged) return std::nullopt;
+  return found->second.bytes;
+}
+
 std::vector<Key> Place::Keys() const {
   const std::lock_guard lock(mutex_);
   std::vector<Key> keys;

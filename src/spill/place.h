@@ -17,6 +17,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -80,6 +81,8 @@ class Place : public std::enable_shared_from_this<Place> {
   [[nodiscard]] const Survey& survey() const { return survey_; }
   [[nodiscard]] Figures figures() const;
   [[nodiscard]] bool Contains(const Key& key) const;
+  /// How long the file is; nullopt: there is none, or it is damaged.
+  [[nodiscard]] std::optional<uint64_t> LengthOf(const Key& key) const;
   [[nodiscard]] std::vector<Key> Keys() const;
 
   /// A file of that length, reserved on the disk, under a name that nobody reads. kAlreadyExists if there

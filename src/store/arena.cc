@@ -28,7 +28,7 @@ ArenaSet::ArenaSet(uint64_t volume, Budget& budget, MemoryKeeper& keeper, RunOnP
     : volume_(volume), budget_(budget), keeper_(keeper), pool_(std::move(pool)),
       closed_(std::move(closed)), free_(kClasses) {}
 
-ArenaSet::~ArenaSet() { budget_.Give(held_); }
+ArenaSet::~ArenaSet() { budget_.Give(Holder{volume_}, {held_, arenas_.size()}); }
 
 // Sizes up to 4 KiB in steps of 64 bytes, above in eight steps for each doubling: at most an eighth of
 // a slot is wasted.
@@ -91,8 +91,8 @@ Status ArenaSet::Open(uint64_t size) {
     return Status::LimitExceeded("this volume has used up its arena numbers; restart the instance");
   }
   if (overdraft_) {
-    budget_.Take(size);
-  } else if (!budget_.TryTake(size)) {
+    budget_.Take(Holder{volume_}, {size, 1});
+  } else if (!budget_.TryTake(Holder{volume_}, {size, 1})) {
     return Status::OutOfMemory("no room for another arena");
   }
   Arena arena;
@@ -103,7 +103,7 @@ Status ArenaSet::Open(uint64_t size) {
     return os::SealFutureWrites(arena.fd);
   }();
   if (!made.ok()) {
-    budget_.Give(size);
+    budget_.Give(Holder{volume_}, {size, 1});
     return made;
   }
   const uint32_t number = next_number_++;
@@ -129,9 +129,11 @@ void ArenaSet::Close(uint32_t number) {
   if (arena->adopted || arena->draining) --to_empty_;
   arenas_.erase(it);
   held_ -= size;
-  keeper_.Drop(HeldKind::kArena, volume_, number, [pool = pool_, arena, &budget = budget_, size] {
-    pool([arena] { *arena = Arena(); }, [&budget, size] { budget.Give(size); });
-  });
+  keeper_.Drop(HeldKind::kArena, volume_, number,
+               [pool = pool_, arena, &budget = budget_, who = Holder{volume_}, size] {
+                 pool([arena] { *arena = Arena(); },
+                      [&budget, who, size] { budget.Give(who, {size, 1}); });
+               });
   closed_();
 }
 
@@ -177,7 +179,7 @@ Status ArenaSet::Adopt(uint32_t number, os::UniqueFd fd, uint64_t size) {
   arena.size = size;
   arena.adopted = true;
   ++to_empty_;
-  budget_.Take(size);
+  budget_.Take(Holder{volume_}, {size, 1});
   held_ += size;
   next_number_ = std::max(next_number_, number + 1);
   arenas_.emplace(number, std::move(arena));

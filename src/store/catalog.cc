@@ -29,7 +29,7 @@ Result<std::unique_ptr<Catalog>> Catalog::Create(const CatalogSpec& spec, Budget
   VY_ASSIGN_OR_RETURN(catalog->first_file_, os::CreateMemfd("vineyard-catalog", size));
   VY_ASSIGN_OR_RETURN(catalog->first_,
                       os::Mapping::Open(catalog->first_file_, size, os::Access::kReadWrite));
-  budget.Take(size);
+  budget.Take(Holder{spec.volume}, {size, 1});
   catalog->held_ = size;
   auto* h = reinterpret_cast<layout::CatalogHeader*>(catalog->first_.data());
   catalog->header_ = h;
@@ -37,6 +37,7 @@ Result<std::unique_ptr<Catalog>> Catalog::Create(const CatalogSpec& spec, Budget
   h->generation = spec.generation;
   h->volume_id = spec.volume;
   h->quota = spec.quota;
+  h->guaranteed = spec.guaranteed;
   std::ranges::copy(spec.instance, h->instance);
   h->hash_seed = spec.hash_seed;
   h->creator_token[0] = spec.creator.high;
@@ -70,7 +71,7 @@ Catalog::~Catalog() {
     }
     keeper_.Drop(HeldKind::kCatalog, volume, generation << 32, {});
   }
-  budget_.Give(held_);
+  if (held_ > 0) budget_.Give(Holder{header_->volume_id}, {held_, 1 + segments_.size()});
 }
 
 Status Catalog::Open() {
@@ -102,7 +103,7 @@ std::span<layout::Bucket> Catalog::Grow(size_t buckets) {
     return os::SealFutureWrites(file.fd);
   }();
   if (!made.ok()) return {};
-  budget_.Take(size);
+  budget_.Take(Holder{header_->volume_id}, {size, 1});
   held_ += size;
   keeper_.Hold({.kind = HeldKind::kCatalog,
                 .a = header_->volume_id,
@@ -127,7 +128,7 @@ void Catalog::RetireOld() {
     keeper_.Drop(HeldKind::kCatalog, header_->volume_id, header_->generation << 32 | old, {});
     segments_.erase(it);
     held_ -= size;
-    budget_.Give(size);
+    budget_.Give(Holder{header_->volume_id}, {size, 1});
   }
   AnnounceClosed();
 }
@@ -155,6 +156,7 @@ Result<OldCatalog> ReadOldCatalog(std::span<const std::byte> first_file) {
   old.spec.volume = h->volume_id;
   old.spec.name.assign(h->name, h->name_length);
   old.spec.quota = h->quota;
+  old.spec.guaranteed = h->guaranteed;
   old.spec.generation = h->generation;
   std::ranges::copy(h->instance, old.spec.instance);
   old.spec.hash_seed = h->hash_seed;

@@ -27,6 +27,7 @@ struct CatalogSpec {
   uint64_t volume = 0;
   std::string name;
   uint64_t quota = 0;
+  uint64_t guaranteed = 0;
   uint64_t generation = 0;
   uint64_t instance[2] = {0, 0};
   uint64_t hash_seed = 0;

@@ -44,7 +44,7 @@ Result<ClientState*> ClientTable::Add(const Token& token, uint64_t pid, uint64_t
   r.client_key.store(client->key, std::memory_order_release);
   ClientState* result = client.get();
   by_token_[token] = client->key;
-  ++of_volume_[volume];
+  ++of_socket_[{volume, false}];
   clients_[client->key] = std::move(client);
   return result;
 }
@@ -55,14 +55,21 @@ void ClientTable::Remove(uint64_t key) {
   ledger_.row(it->second->row).client_key.store(0, std::memory_order_release);
   free_rows_.insert(it->second->row);
   by_token_.erase(it->second->token);
-  const auto of_volume = of_volume_.find(it->second->volume);
-  if (--of_volume->second == 0) of_volume_.erase(of_volume);
+  const auto of_socket = of_socket_.find({it->second->volume, it->second->reads_only});
+  if (--of_socket->second == 0) of_socket_.erase(of_socket);
   clients_.erase(it);
 }
 
-uint64_t ClientTable::CountOf(uint64_t volume) const {
-  const auto it = of_volume_.find(volume);
-  return it == of_volume_.end() ? 0 : it->second;
+uint64_t ClientTable::CountOf(uint64_t volume, bool reads_only) const {
+  const auto it = of_socket_.find({volume, reads_only});
+  return it == of_socket_.end() ? 0 : it->second;
+}
+
+void ClientTable::NoteSocket(ClientState& client, bool reads_only) {
+  const auto before = of_socket_.find({client.volume, client.reads_only});
+  if (--before->second == 0) of_socket_.erase(before);
+  client.reads_only = reads_only;
+  ++of_socket_[{client.volume, reads_only}];
 }
 
 ClientState* ClientTable::Find(uint64_t key) {

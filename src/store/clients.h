@@ -8,6 +8,7 @@
 // by the engine's thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -16,6 +17,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "layout/ledger.h"
 #include "os/fd.h"
@@ -50,6 +52,7 @@ struct ClientState {
   std::unordered_set<uint64_t> mapped;        // blobs
   std::unordered_set<uint64_t> pinned;        // blobs; see Spiller::Pin
   os::Mapping idle;                           // its layout::IdleTable, if it has shared one
+  bool reads_only = false;                    // it came through the volume's socket for readers
 };
 
 class ClientTable {
@@ -61,14 +64,18 @@ class ClientTable {
                            os::UniqueFd pidfd, std::optional<uint64_t> key = std::nullopt);
   void Remove(uint64_t key);
 
+  /// No client gets this key from now on: records speak of one that had it.
+  void Retire(uint64_t key) { next_key_ = std::max(next_key_, key + 1); }
+
   [[nodiscard]] ClientState* Find(uint64_t key);
   [[nodiscard]] ClientState* Find(const Token& token);
   [[nodiscard]] const std::map<uint64_t, std::unique_ptr<ClientState>>& all() const {
     return clients_;
   }
-  [[nodiscard]] uint64_t CountOf(uint64_t volume) const;
-  /// Volumes that have clients.
-  [[nodiscard]] size_t volumes() const { return of_volume_.size(); }
+  /// Those that came through one socket of a volume. From the engine before, all count as writers until they
+  /// come again.
+  [[nodiscard]] uint64_t CountOf(uint64_t volume, bool reads_only) const;
+  void NoteSocket(ClientState& client, bool reads_only);
 
   /// What was answered to that request, if it was; kProtocol for one that is acknowledged already.
   Result<std::optional<layout::Answer>> Recall(const ClientState& client, uint64_t number) const;
@@ -96,7 +103,7 @@ class ClientTable {
   layout::Ledger ledger_;
   std::map<uint64_t, std::unique_ptr<ClientState>> clients_;
   std::map<Token, uint64_t> by_token_;
-  std::map<uint64_t, uint64_t> of_volume_;  // how many; those that have any
+  std::map<std::pair<uint64_t, bool>, uint64_t> of_socket_;  // how many; those that have any
   std::set<uint32_t> free_rows_;
   uint32_t next_row_ = 0;
   uint64_t next_key_ = 1;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "spill/format.h"
@@ -31,6 +32,8 @@ class Disk {
   virtual void Remove(const spill::Key& key, Done done) = 0;
 
   [[nodiscard]] virtual bool Contains(const spill::Key& key) const = 0;
+  /// How long the file is; nullopt: there is none that could be read.
+  [[nodiscard]] virtual std::optional<uint64_t> LengthOf(const spill::Key& key) const = 0;
   [[nodiscard]] virtual std::vector<spill::Key> Keys() const = 0;
   [[nodiscard]] virtual spill::Figures figures() const = 0;
 };

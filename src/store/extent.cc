@@ -2,8 +2,11 @@
 // Copyright The Vineyard Authors.
 #include "store/extent.h"
 
+#include <numeric>
+
 #include "os/mapping.h"
 #include "os/memfd.h"
+#include "store/machine_memory.h"
 #include "store/touch.h"
 
 namespace vineyard::store {
@@ -53,6 +56,7 @@ Status MakeMissing(std::span<Chunk> chunks) {
 }
 
 Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes) {
+  VY_RETURN_IF_ERROR(MayTouch(std::accumulate(sizes.begin(), sizes.end(), uint64_t{0})));
   std::vector<Chunk> chunks;
   std::vector<os::Mapping> mappings;
   chunks.reserve(sizes.size());
@@ -70,6 +74,9 @@ Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes) {
 
 Result<std::vector<Chunk>> MakeChunksApart(std::span<const uint64_t> sizes,
                                            os::PageToucher& toucher) {
+  // A reservation that is being made at the same time has been looked for, and not taken yet; it goes first.
+  constexpr uint64_t kBeside = uint64_t{128} << 20;
+  VY_RETURN_IF_ERROR(MayTouch(kBeside + std::accumulate(sizes.begin(), sizes.end(), uint64_t{0})));
   std::vector<Chunk> chunks;
   chunks.reserve(sizes.size());
   for (const uint64_t size : sizes) {

@@ -9,11 +9,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "os/fd.h"
 #include "os/page_toucher.h"
+#include "store/budget.h"
 #include "vineyard/ids.h"
 #include "vineyard/status.h"
 
@@ -47,9 +49,9 @@ struct Extent {
   // ---- the spiller's (spiller.h)
   bool on_disk = false;   // a whole copy of it lies there
   size_t unkept = 0;      // chunks that were loaded and the keeper has not taken yet
-  bool asked = false;     // somebody wants it evicted whether memory is short or not
+  uint64_t asked_by = 0;  // the request that stands in the line for its memory
   uint32_t pins = 0;      // clients that have it pinned
-  uint32_t wanted = 0;    // requests that wait for it, or for others beside it
+  uint32_t held = 0;      // requests that have all they need, or will, it among that
   uint64_t last_use = 0;  // see Spiller::NoteUse
   Status damage;          // why it can't be read from the disk any more
 };
@@ -58,6 +60,13 @@ struct Extent {
 inline bool IsInMemory(const Extent& extent) {
   return extent.state == ExtentState::kSealed || extent.state == ExtentState::kSpilling;
 }
+inline Holder HolderOf(const Extent& extent) { return Holder{extent.volume}; }
+/// What it takes from the budget while it is in memory.
+inline Amount AmountOf(const Extent& extent) { return {extent.pages, extent.chunks.size()}; }
+
+/// As long as it lives memory files are about to be made. See Store::PromiseFiles.
+using FilePromise = std::shared_ptr<void>;
+
 /// A record names it, wherever it lies.
 inline bool IsStored(const Extent& extent) {
   return IsInMemory(extent) || extent.state == ExtentState::kSpilled ||

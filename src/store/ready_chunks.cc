@@ -218,7 +218,13 @@ void ReadyChunks::Refill() {
   if (making_ || refused_) return;
   std::vector<uint64_t> sizes = Next();
   const uint64_t bytes = Sum(sizes);
-  if (bytes == 0 || !budget_.TryAddSpare(bytes)) return;
+  if (bytes == 0) return;
+  if (may_make_) {
+    auto promise = may_make_(sizes.size());
+    if (!promise.ok()) return;  // descriptors are short
+    promise_ = std::move(*promise);
+  }
+  if (!budget_.TryAddSpare(bytes)) return promise_.reset();
   making_ = true;
   if (keep_all_ || bytes <= affordable_) return Make(std::move(sizes), bytes);
   // Never more than half of what the machine's other programs have left.
@@ -248,6 +254,7 @@ void ReadyChunks::Make(std::vector<uint64_t> sizes, uint64_t bytes) {
 
 void ReadyChunks::Made(Result<std::vector<Chunk>> made, uint64_t bytes) {
   making_ = false;
+  promise_.reset();
   if (made.status().Is(StatusCode::kUnavailable) && toucher_ != nullptr) {
     log::Warning("pages are touched by the engine's own threads from now on",
                  {{"why", made.status().message()}});

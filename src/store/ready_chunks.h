@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +32,10 @@ class ReadyChunks {
   /// `toucher` may be null: the pool's threads touch then.
   ReadyChunks(Budget& budget, RunOnPool pool, std::shared_ptr<os::PageToucher> toucher);
   ~ReadyChunks();
+  /// Asked before files are made; OK where it was never set.
+  void SetMayMake(std::function<Result<FilePromise>(uint64_t files)> may_make) {
+    may_make_ = std::move(may_make);
+  }
   ReadyChunks(const ReadyChunks&) = delete;
   ReadyChunks& operator=(const ReadyChunks&) = delete;
 
@@ -91,6 +96,8 @@ class ReadyChunks {
   uint64_t ticks_ = 0;
   std::optional<os::TimePoint> next_tick_;
   bool keep_all_ = false;
+  std::function<Result<FilePromise>(uint64_t files)> may_make_;
+  FilePromise promise_;  // while they are being made
   bool making_ = false;
   bool refused_ = false;     // the machine had no memory: not before the next tick
   uint64_t affordable_ = 0;  // of what the machine had available when it was last asked

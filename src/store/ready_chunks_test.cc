@@ -17,6 +17,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr uint64_t kMi = uint64_t{1} << 20;
+constexpr Holder kVolume{1};
 
 /// One pool's work waits until it is run, and is done at once then.
 class ReadyChunksTest : public testing::Test {
@@ -41,14 +42,13 @@ class ReadyChunksTest : public testing::Test {
     ReadyChunks::Taken taken = ready_.Take(size);
     uint64_t pages = 0;
     for (const Chunk& chunk : taken.chunks) pages += chunk.size;
-    EXPECT_TRUE(budget_.TryTake(pages - taken.ready));
-    budget_.UseSpare(taken.ready);
+    EXPECT_TRUE(budget_.TryTake(kVolume, {pages}, taken.ready));
     ready_.NoteDemand(size, now_);
     ready_.Refill();
     return std::move(taken.chunks);
   }
   void Free(const std::vector<Chunk>& chunks) {
-    for (const Chunk& chunk : chunks) budget_.Give(chunk.size);
+    for (const Chunk& chunk : chunks) budget_.Give(kVolume, {chunk.size});
     ready_.Refill();
   }
   void Pass(seconds time) {
@@ -154,8 +154,8 @@ TEST_F(ReadyChunksTest, AreGivenUpForWhoeverNeedsTheMemory) {
   Run();
   EXPECT_EQ(budget_.spare(), 16 * kMi);
   bool granted = false;
-  EXPECT_FALSE(budget_.TryTake(48 * kMi));
-  budget_.Wait(48 * kMi, now_, [&](const Status& s) { granted = s.ok(); });
+  EXPECT_FALSE(budget_.TryTake(kVolume, {48 * kMi}));
+  budget_.Wait(kVolume, {48 * kMi}, now_, [&](const Status& s) { granted = s.ok(); });
   Run();
   EXPECT_TRUE(granted);
   EXPECT_EQ(budget_.spare(), 0U);
@@ -166,8 +166,8 @@ TEST_F(ReadyChunksTest, FewAreClosedOnTheSpotWhereLittleIsNeeded) {
   Use(2 * kMi);
   Run();
   ASSERT_EQ(budget_.spare(), 2 * kMi);
-  budget_.Take(budget_.unused());
-  EXPECT_TRUE(budget_.TryTake(kMi));
+  budget_.Take(kVolume, {budget_.unused()});
+  EXPECT_TRUE(budget_.TryTake(kVolume, {kMi}));
   EXPECT_EQ(budget_.spare(), 0U);
 }
 
@@ -175,8 +175,8 @@ TEST_F(ReadyChunksTest, WhatIsBeingMadeGoesToWhoeverBeganToWait) {
   Use(16 * kMi);
   ASSERT_EQ(jobs_.size(), 1U);  // 16 MiB are being made
   bool granted = false;
-  EXPECT_FALSE(budget_.TryTake(48 * kMi));
-  budget_.Wait(48 * kMi, now_, [&](const Status& s) { granted = s.ok(); });
+  EXPECT_FALSE(budget_.TryTake(kVolume, {48 * kMi}));
+  budget_.Wait(kVolume, {48 * kMi}, now_, [&](const Status& s) { granted = s.ok(); });
   EXPECT_FALSE(granted);
   Run();
   EXPECT_TRUE(granted);
@@ -186,7 +186,7 @@ TEST_F(ReadyChunksTest, WhatIsBeingMadeGoesToWhoeverBeganToWait) {
 TEST_F(ReadyChunksTest, WhoGetsMemoryBeyondTheLimitGetsAllThatIsReady) {
   Use(16 * kMi);
   Run();
-  budget_.Take(60 * kMi);
+  budget_.Take(kVolume, {60 * kMi});
   Run();
   EXPECT_EQ(budget_.spare(), 0U);
 }
@@ -211,7 +211,7 @@ TEST_F(ReadyChunksTest, ManySizesAreNotRememberedForEver) {
 }
 
 TEST_F(ReadyChunksTest, KeepAllTakesWhatIsFreeNowAndLater) {
-  ASSERT_TRUE(budget_.TryTake(5 * kMi));
+  ASSERT_TRUE(budget_.TryTake(kVolume, {5 * kMi}));
   ASSERT_OK(ready_.KeepAll());
   EXPECT_EQ(budget_.spare(), 58 * kMi);  // in whole chunks
   const std::vector<Chunk> used = Use(18 * kMi);
@@ -243,7 +243,7 @@ TEST(ReadyChunks, AreMadeByThePoolOnceTheTouchersProcessHasEnded) {
   ReadyChunks ready(
       budget, [&](auto work, auto done) { jobs.emplace_back(std::move(work), std::move(done)); },
       std::move(toucher));
-  ASSERT_TRUE(budget.TryTake(8 * kMi));
+  ASSERT_TRUE(budget.TryTake(kVolume, {8 * kMi}));
   ready.NoteDemand(8 * kMi, {});
   ready.Refill();
   while (!jobs.empty()) {

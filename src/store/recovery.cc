@@ -153,6 +153,10 @@ Status Recovery::AdoptVolume(uint64_t id) {
 
   CatalogSpec spec = old.catalog.spec;
   spec.expected_entries = old.entries.size();
+  if (Status fits = store_.CheckGuarantee(spec); !fits.ok()) {
+    SetAside(fmt::format("the guarantee of volume '{}': {}", spec.name, fits.message()));
+    spec.guaranteed = 0;
+  }
   VY_RETURN_IF_ERROR(store_.CreateVolume(spec, [this](Result<Volume*>) { VolumeOpened(); }));
   ++opening_;
   old.fresh = store_.FindVolume(id);
@@ -199,7 +203,7 @@ Status Recovery::AdoptVolume(uint64_t id) {
   arenas.CloseEmptyAdopted();
   ++report_.volumes;
   report_.objects += old.fresh->objects();
-  report_.names += old.fresh->names().size();
+  report_.names += old.fresh->names_given();
   return {};
 }
 
@@ -280,7 +284,7 @@ bool Recovery::CheckRecord(OldVolume& old, uint64_t key, Ref ref) {
   switch (f.kind) {
     case RecordKind::kName: {
       const std::string_view name(reinterpret_cast<const char*>(head.data()), head.size());
-      if (f.bytes_length != 0 && f.bytes_length != sizeof(layout::NameEnd)) {
+      if (name.empty() || !layout::ReadNameTerm(layout::BytesOf(bytes.data()))) {
         return bad("has bytes that a name has not");
       }
       return layout::NameKey(name, old.catalog.spec.hash_seed) == key || bad("is another name's");
@@ -332,9 +336,7 @@ bool Recovery::CheckInMemory(uint64_t volume, const RecordFields& fields,
 bool Recovery::CheckSpilled(uint64_t volume, const RecordFields& fields,
                             std::span<const layout::ChunkEntry> chunks) {
   constexpr uint64_t kMost = uint64_t{1} << 60;
-  if (store_.spiller() == nullptr || !store_.spiller()->HasFile(volume, ObjectId(fields.id))) {
-    return false;
-  }
+  if (store_.spiller() == nullptr) return false;
   auto extent = std::make_unique<Extent>();
   extent->blob = ObjectId(fields.id);
   extent->volume = volume;
@@ -346,7 +348,7 @@ bool Recovery::CheckSpilled(uint64_t volume, const RecordFields& fields,
     extent->pages += chunk.size;
     extent->chunks.push_back({{}, chunk.size});
   }
-  if (fields.value > extent->pages) return false;
+  if (fields.value > extent->pages || !store_.spiller()->HasFile(*extent)) return false;
   spilled_[fields.id] = std::move(extent);
   return true;
 }
@@ -376,9 +378,11 @@ void Recovery::DropChunks(uint64_t blob, const std::vector<HeldMemory*>& chunks)
     pages += h->item.c;
     closing->push_back(std::move(h->fd));
   }
-  store_.budget_.Take(pages);
+  const Holder who{chunks[0]->item.e};
+  const Amount amount{pages, chunks.size()};
+  store_.budget_.Take(who, amount);
   store_.pool_([closing] { closing->clear(); },
-               [store = &store_, pages] { store->budget_.Give(pages); });
+               [store = &store_, who, amount] { store->budget_.Give(who, amount); });
 }
 
 void Recovery::AdoptSpilled() {
@@ -411,7 +415,7 @@ void Recovery::AdoptExtent(uint64_t blob, std::vector<HeldMemory*> items) {
     // What is freed below is dropped by its place in the extent.
     if (h->item.b >= items.size()) store_.keeper_.Drop(HeldKind::kChunk, blob, h->item.b, {});
   }
-  store_.budget_.Take(extent->pages);
+  store_.budget_.Take(HolderOf(*extent), AmountOf(*extent));
   Volume* volume = store_.FindVolume(extent->volume);
   if (volume != nullptr) volume->NoteUsage(extent->pages, 0);
   Extent* raw = extent.get();
@@ -419,7 +423,7 @@ void Recovery::AdoptExtent(uint64_t blob, std::vector<HeldMemory*> items) {
   if (published_extents_.contains(blob) && volume != nullptr) {
     raw->state = ExtentState::kSealed;
     raw->size = layout::FieldsOf(volume->Record(*volume->Find(ObjectId(blob)))).value;
-    raw->on_disk = store_.spiller() != nullptr && store_.spiller()->HasFile(raw->volume, raw->blob);
+    raw->on_disk = store_.spiller() != nullptr && store_.spiller()->HasFile(*raw);
     return;
   }
   raw->state = ExtentState::kReserved;
@@ -440,8 +444,10 @@ void Recovery::VolumeOpened() {
   os::CrashPoint("recovery.before_serving");
   store_.ledger_.header().serving.store(1, std::memory_order_release);
   os::CrashPoint("recovery.serving");
+  const auto is_gone = [this](uint64_t key) { return store_.clients_->Find(key) == nullptr; };
   for (const auto& [id, volume] : store_.volumes_) {
-    volume->ReleaseStreams([this](uint64_t key) { return store_.clients_->Find(key) == nullptr; });
+    volume->ReleaseStreams(is_gone);
+    volume->EndLeases(is_gone, os::Clock::now());
   }
   DropOld();
   done_();

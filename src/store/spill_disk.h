@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "spill/crew.h"
@@ -31,6 +32,9 @@ class SpillDisk final : public Disk {
   void Remove(const spill::Key& key, Done done) override;
   [[nodiscard]] bool Contains(const spill::Key& key) const override {
     return place_->Contains(key);
+  }
+  [[nodiscard]] std::optional<uint64_t> LengthOf(const spill::Key& key) const override {
+    return place_->LengthOf(key);
   }
   [[nodiscard]] std::vector<spill::Key> Keys() const override { return place_->Keys(); }
   [[nodiscard]] spill::Figures figures() const override { return place_->figures(); }

@@ -5,16 +5,18 @@
 #include "store/spiller.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/logging.h"
 #include "base/size.h"
 
 namespace vineyard::store {
 
 Spiller::~Spiller() {
-  for (const auto& [blob, job] : loads_) around_.budget.Cancel(job->budget_id);
+  for (const auto& [place, ticket] : in_line_) around_.budget.Cancel(place);
 }
 
 Extent* Spiller::Find(uint64_t blob) const {
@@ -55,91 +57,111 @@ void Spiller::UnpinAll(ClientState& client) {
   client.pinned.clear();
 }
 
-// ---- requests
+// ---- who waits
 
-// Its callback is called last: it may ask for something else, or end others.
-void Spiller::End(uint64_t ticket, Status status) {
-  auto node = requests_.extract(ticket);
-  if (node.empty()) return;
-  StopWanting(node.mapped());
-  node.mapped().done(std::move(status));
+// By way of the pool: the engine's loop has no other door here.
+void Spiller::Later(bool Coming::* coming, void (Spiller::*work)()) {
+  if (std::exchange(coming_.*coming, true)) return;
+  around_.pool([] {},
+               [this, coming, work] {
+                 coming_.*coming = false;
+                 (this->*work)();
+               });
+}
+
+void Spiller::Hold(SpillRequest& request) {
+  request.holds = true;
+  for (const uint64_t blob : request.blobs) {
+    if (Extent* extent = Find(blob)) ++extent->held;
+  }
+}
+
+void Spiller::LetGo(SpillRequest& request) {
+  if (!std::exchange(request.holds, false)) return;
+  for (const uint64_t blob : request.blobs) {
+    if (Extent* extent = Find(blob)) --extent->held;
+  }
+  stuck_since_.reset();  // now they may go
+}
+
+void Spiller::Settle(uint64_t blob, Kind kind, const Status& status) {
+  for (const uint64_t ticket : requests_.WhoWant(kind, blob)) {
+    if (!requests_.Arrived(ticket, blob)) continue;
+    SpillRequest& request = *requests_.Find(ticket);
+    if (request.status.ok()) request.status = status;
+    // A load needs them all; an eviction goes on with the others.
+    const bool fails = kind == Kind::kLoad && !status.ok();
+    const bool all_seen = kind == Kind::kLoad || request.looked_at == request.blobs.size();
+    if (fails || (all_seen && request.awaited.empty())) Finish(ticket, request.status);
+  }
+}
+
+void Spiller::Finish(uint64_t ticket, Status status) {
+  StopAsking(ticket, requests_.Finish(ticket, std::move(status)));
+}
+
+// Each callback comes last: it may ask for something else, or end others.
+void Spiller::Tell() {
+  constexpr int kAtOnce = 64;
+  if (std::exchange(telling_, true)) return;
+  for (int n = 0; n < kAtOnce; ++n) {
+    std::optional<SpillRequest> request = requests_.TakeOver();
+    if (!request) break;
+    LetGo(*request);
+    request->done(std::move(request->status));
+  }
+  telling_ = false;
+  if (requests_.any_over()) Later(&Coming::tell, &Spiller::Tell);
 }
 
 void Spiller::Cancel(uint64_t ticket) {
-  const auto node = requests_.extract(ticket);
-  if (!node.empty()) StopWanting(node.mapped());
-}
-
-void Spiller::StopWanting(const Request& request) {
-  if (request.kind == Request::Kind::kEvict) return;
-  for (const uint64_t blob : request.blobs) {
-    Extent* extent = Find(blob);
-    if (extent == nullptr) continue;
-    if (--extent->wanted == 0 && request.missing.contains(blob)) ForgetLoad(*extent);
-  }
-}
-
-std::vector<uint64_t> Spiller::WhoWaitFor(uint64_t blob, Request::Kind kind) const {
-  std::vector<uint64_t> tickets;
-  for (const auto& [ticket, request] : requests_) {
-    if (request.kind == kind && request.missing.contains(blob)) tickets.push_back(ticket);
-  }
-  return tickets;
-}
-
-void Spiller::Settle(uint64_t blob, Request::Kind kind, const Status& status) {
-  for (const uint64_t ticket : WhoWaitFor(blob, kind)) {
-    const auto it = requests_.find(ticket);
-    if (it == requests_.end()) continue;  // another one's callback has ended it
-    Request& request = it->second;
-    request.missing.erase(blob);
-    if (request.status.ok()) request.status = status;
-    // A load needs them all; an eviction goes on with the others.
-    const bool fails = kind == Request::Kind::kLoad && !status.ok();
-    if (fails || request.missing.empty()) {
-      Status outcome = request.status;
-      End(ticket, std::move(outcome));
-    }
-  }
+  std::optional<SpillRequest> request = requests_.Remove(ticket);
+  if (!request) return;
+  StopAsking(ticket, *request);
+  LetGo(*request);
 }
 
 std::optional<os::TimePoint> Spiller::NextLook() const {
   std::optional<os::TimePoint> next = look_again();
-  for (const auto& [ticket, request] : requests_) {
-    next = next ? std::min(*next, request.deadline) : request.deadline;
+  for (const auto& other : {requests_.NextDeadline(), remove_again_}) {
+    if (other) next = std::min(next.value_or(*other), *other);
   }
   return next;
 }
 
 void Spiller::Tick(os::TimePoint now) {
-  std::vector<uint64_t> late;
-  for (const auto& [ticket, request] : requests_) {
-    if (request.deadline <= now) late.push_back(ticket);
+  for (const uint64_t ticket : requests_.Late(now)) {
+    Finish(ticket, WhyLate(*requests_.Find(ticket)));
   }
-  for (const uint64_t ticket : late) {
-    const auto it = requests_.find(ticket);
-    if (it != requests_.end()) End(ticket, WhyLate(it->second));
-  }
+  Tell();
+  RemoveAgain(now);
   Balance(now);
 }
 
-Status Spiller::WhyLate(const Request& request) const {
+Status Spiller::WhyLate(const SpillRequest& request) const {
   uint64_t wanting_memory = 0;
-  for (const uint64_t blob : request.missing) {
-    const auto job = loads_.find(blob);
-    if (job != loads_.end() && job->second->budget_id != 0) wanting_memory += job->second->pages;
+  for (const uint64_t blob : request.awaited) {
+    const Extent* extent = Find(blob);
+    if (extent != nullptr && extent->state == ExtentState::kSpilled)
+      wanting_memory += extent->pages;
   }
   if (wanting_memory > 0) {
     return Status::OutOfMemory("no memory to bring a spilled object back: " +
                                around_.explain(wanting_memory));
   }
+  if (request.kind == Kind::kLoad) {
+    return Status::DeadlineExceeded(
+        fmt::format("{} of {} extents are still being read from the disk", request.awaited.size(),
+                    request.blobs.size()));
+  }
   return Status::DeadlineExceeded(fmt::format(
-      "{} of {} extents are still being {}", request.missing.size(), request.blobs.size(),
-      request.kind == Request::Kind::kEvict ? "written to the disk" : "read from the disk"));
+      "{} of {} extents are still to be written to the disk",
+      request.awaited.size() + request.blobs.size() - request.looked_at, request.blobs.size()));
 }
 
 // ---- deletions
 
+// In the midst of a change of a volume: nobody else's callback may run now.
 bool Spiller::TakeDeleted(std::unique_ptr<Extent>& extent) {
   const uint64_t blob = extent->blob.value();
   const Status gone = Status::NotFound(extent->blob.ToString() + " has been deleted meanwhile");
@@ -155,30 +177,27 @@ bool Spiller::TakeDeleted(std::unique_ptr<Extent>& extent) {
       deleted_.emplace(blob, std::move(extent));
       break;
     case ExtentState::kSpilled: CountSpilled(*extent, -1); break;
-    case ExtentState::kLoading: {
+    case ExtentState::kLoading:
       CountSpilled(*extent, -1);
-      const auto node = loads_.extract(blob);
-      node.mapped()->deleted = true;
-      if (const Budget::Id id = std::exchange(node.mapped()->budget_id, 0); id != 0) {
-        around_.budget.Cancel(id);
-        // Who is let in now may change the volume, and this may be in the midst of a change of it.
-        around_.pool([] {}, [this] { around_.budget.Pump(); });
-      }
+      loads_.extract(blob).mapped()->deleted = true;
       break;
-    }
     case ExtentState::kMaking:
     case ExtentState::kReserved:
     case ExtentState::kSealed:
     case ExtentState::kLingering: taken = false; break;
   }
   if (has_file) RemoveFile(key);
-  if (taken) Settle(blob, Request::Kind::kLoad, gone);
+  if (taken) Settle(blob, Kind::kLoad, gone);
+  if (requests_.any_over()) Later(&Coming::tell, &Spiller::Tell);
   return taken;
 }
 
+// ---- files
+
 void Spiller::RemoveFile(const spill::Key& key) {
-  around_.disk.Remove(key, [this](const Status& removed) {
-    if (!removed.ok()) return;
+  around_.disk.Remove(key, [this, key](const Status& removed) {
+    if (removed.Is(StatusCode::kNotFound)) return;
+    if (!removed.ok()) return RemoveLater(key, removed);
     disk_trouble_ = {};
     no_writes_before_.reset();
     stuck_since_.reset();
@@ -186,10 +205,38 @@ void Spiller::RemoveFile(const spill::Key& key) {
   });
 }
 
+// It takes room on the disk for nothing until then.
+void Spiller::RemoveLater(const spill::Key& key, const Status& why) {
+  constexpr std::chrono::seconds kPause{1};
+  constexpr std::chrono::seconds kComplaints{30};
+  const os::TimePoint now = os::Clock::now();
+  unremoved_.push_back(key);
+  remove_again_ = remove_again_.value_or(now + kPause);
+  around_.rearm();
+  if (remove_complained_ && now < *remove_complained_ + kComplaints) return;
+  remove_complained_ = now;
+  log::Warning("a file of a spilled object that is gone can't be removed",
+               {{"file", spill::FileName(key)}, {"why", why.message()}});
+}
+
+void Spiller::RemoveAgain(os::TimePoint now) {
+  constexpr size_t kAtOnce = 64;
+  if (!remove_again_ || now < *remove_again_) return;
+  remove_again_.reset();
+  for (size_t n = 0; n < kAtOnce && !unremoved_.empty(); ++n) {
+    const spill::Key key = unremoved_.front();
+    unremoved_.pop_front();
+    // Its id was given again after the ledger was lost: the new one's file takes its place.
+    const Extent* extent = Find(key.id);
+    if (extent == nullptr || KeyOf(*extent) != key) RemoveFile(key);
+  }
+  if (!unremoved_.empty()) remove_again_ = now;
+}
+
 // ---- recovery
 
-bool Spiller::HasFile(uint64_t volume, ObjectId blob) const {
-  return around_.disk.Contains({.volume = volume, .id = blob.value(), .kind = kExtentFile});
+bool Spiller::HasFile(const Extent& extent) const {
+  return around_.disk.LengthOf(KeyOf(extent)) == spill::FileLength(0, extent.size);
 }
 
 uint64_t Spiller::RemoveOrphans() {
@@ -197,9 +244,18 @@ uint64_t Spiller::RemoveOrphans() {
   for (const spill::Key& key : around_.disk.Keys()) {
     if (key.kind != kExtentFile) continue;
     const Extent* extent = Find(key.id);
-    if (extent != nullptr && extent->volume == key.volume && extent->on_disk) continue;
+    if (extent != nullptr && extent->on_disk && KeyOf(*extent) == key) continue;
     ++count;
-    RemoveFile(key);
+    if (key.instance != around_.instance) {
+      RemoveFile(key);
+      continue;
+    }
+    // Where the ledger was lost too its id may be given again.
+    ++removing_;
+    around_.disk.Remove(key, [this, key](const Status& removed) {
+      if (!removed.ok() && !removed.Is(StatusCode::kNotFound)) RemoveLater(key, removed);
+      RoomWasMade();
+    });
   }
   return count;
 }

@@ -24,9 +24,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr size_t kMostWriting =
-    8;                           // extents at a time: the disk's threads share them block by block
-constexpr int kMostLooks = 512;  // questions to the kernel in a row, of a few microseconds each
+// Extents at a time: the disk's threads share them block by block.
+constexpr size_t kMostWriting = 8;
+constexpr int kMostLooks = 512;   // questions to the kernel in a turn, of a few microseconds each
+constexpr int kMostAtOnce = 128;  // extents that begin to go in a turn
 constexpr milliseconds kWanted{20};  // until the next look when nothing can go, and somebody waits
 constexpr milliseconds kUnwanted{500};
 constexpr seconds kDiskPause{1};  // after it has refused
@@ -40,9 +41,9 @@ uint64_t Share(uint64_t limit, double rate) {
 
 }  // namespace
 
-bool Spiller::MayGo(const Extent& extent) {
-  return extent.state == ExtentState::kSealed && extent.pins == 0 && extent.wanted == 0 &&
-         extent.unkept == 0 && !extent.chunks.empty();
+bool Spiller::MayGo(const Extent& extent) const {
+  return extent.state == ExtentState::kSealed && extent.pins == 0 && extent.held == 0 &&
+         extent.unkept == 0 && !extent.chunks.empty() && !IsOfFirst(extent.blob.value());
 }
 
 std::optional<os::TimePoint> Spiller::look_again() const {
@@ -68,10 +69,17 @@ void Spiller::Balance(os::TimePoint now) {
   balancing_ = true;
   stuck_since_.reset();
   uint64_t missing = 0;
-  while ((missing = Missing()) > 0 && writing_ < kMostWriting) {
-    Extent* victim = NextVictim(missing);
+  int looks = kMostLooks;
+  for (int n = 0; (missing = Missing()) > 0 && writing_ < kMostWriting; ++n) {
+    if (n >= kMostAtOnce || (n > 0 && looks == 0)) {
+      Later(&Coming::balance, &Spiller::BalanceMore);
+      break;
+    }
+    Extent* victim = NextVictim(missing, looks);
     if (victim != nullptr && victim->on_disk) {
       Drop(*victim);
+    } else if (victim == nullptr && n > 0 && looks == 0) {
+      continue;
     } else if (victim == nullptr || !Begin(*victim).ok()) {
       stuck_since_ = now;
       break;
@@ -107,18 +115,18 @@ uint64_t Spiller::EvictClean(uint64_t bytes) {
 
 // Chosen some at a time: asking which is best for each would cost as much as all extents are many. One that
 // was used since is left for the next time.
-Extent* Spiller::NextVictim(uint64_t bytes) {
+Extent* Spiller::NextVictim(uint64_t bytes, int& looks) {
   const bool may_write = MayWrite();
-  int looks = 0;
   for (int round = 0; round < 3; ++round) {
     if (round > 0) ChooseMore(round == 1 ? bytes : std::numeric_limits<uint64_t>::max());
     while (!victims_.empty()) {
-      if (looks >= kMostLooks) return nullptr;
+      if (looks == 0) return nullptr;
       Extent* extent = Find(victims_.front());
       victims_.pop_front();
       if (extent == nullptr || !MayGo(*extent) || extent->last_use > chosen_at_) continue;
+      if (!Helps(*extent)) continue;
       if (!extent->on_disk && !may_write) continue;
-      ++looks;
+      --looks;
       if (!IsHeldElsewhere(*extent)) return extent;
     }
   }
@@ -132,7 +140,7 @@ void Spiller::ChooseMore(uint64_t bytes) {
   }
   std::vector<Candidate> candidates;
   for (const auto& [blob, extent] : around_.extents) {
-    if (!MayGo(*extent)) continue;
+    if (!MayGo(*extent) || !Helps(*extent)) continue;
     candidates.push_back({.blob = blob,
                           .pages = extent->pages,
                           .last_use = extent->last_use,
@@ -174,19 +182,22 @@ Status Spiller::Begin(Extent& extent) {
 void Spiller::Written(uint64_t blob, const Status& status) {
   os::CrashPoint("evict.written");
   --writing_;
+  asked_writes_.erase(blob);
   if (auto node = deleted_.extract(blob); !node.empty()) {
     std::unique_ptr<Extent> extent = std::move(node.mapped());
     writing_bytes_ -= extent->pages;
     if (status.ok()) RemoveFile(KeyOf(*extent));
     extent->state = ExtentState::kSealed;
     around_.give_back(std::move(extent));
-    Settle(blob, Request::Kind::kEvict, Status::NotFound("it has been deleted meanwhile"));
-    return Balance();
+    Settle(blob, Kind::kEvict, Status::NotFound("it has been deleted meanwhile"));
+    Tell();
+    Balance();
+    return EvictAsked();
   }
   Extent& extent = *Find(blob);
   extent.state = ExtentState::kSealed;
   writing_bytes_ -= extent.pages;
-  const bool asked = std::exchange(extent.asked, false);
+  const bool asked = requests_.First(Kind::kEvict, blob) != 0;
   Status outcome = status;
   if (status.ok()) {
     extent.on_disk = true;
@@ -202,8 +213,10 @@ void Spiller::Written(uint64_t blob, const Status& status) {
   } else {
     WriteFailed(extent, status);
   }
-  Settle(blob, Request::Kind::kEvict, outcome);
+  Settle(blob, Kind::kEvict, outcome);
+  Tell();
   Balance();
+  EvictAsked();
 }
 
 // REQUIRES: a whole copy of it lies on the disk, and nobody else has its memory. No opening of it is
@@ -217,13 +230,14 @@ void Spiller::Drop(Extent& extent) {
   closing_bytes_ += pages;
   ++counts_.evictions;
   CountSpilled(extent, 1);
+  WentAway(extent);
   os::CrashPoint("evict.before_drops");
   for (size_t i = 0; i < chunks->size(); ++i) {
     std::function<void()> then;
     if (i + 1 == chunks->size()) {
-      then = [this, chunks, pages] {
+      then = [this, who = HolderOf(extent), chunks, pages] {
         os::CrashPoint("evict.keeper_dropped");
-        Close(chunks, pages);
+        Close(who, chunks, pages);
       };
     }
     around_.keeper.Drop(HeldKind::kChunk, blob, i, std::move(then));
@@ -232,11 +246,12 @@ void Spiller::Drop(Extent& extent) {
 }
 
 // Nobody has them but this process. REQUIRES: `pages` are among closing_bytes_.
-void Spiller::Close(std::shared_ptr<std::vector<Chunk>> chunks, uint64_t pages) {
+void Spiller::Close(Holder who, std::shared_ptr<std::vector<Chunk>> chunks, uint64_t pages) {
+  const Amount amount{pages, chunks->size()};
   around_.pool([chunks] { chunks->clear(); },
-               [this, pages] {
-                 closing_bytes_ -= pages;
-                 around_.budget.Give(pages);
+               [this, who, amount] {
+                 closing_bytes_ -= amount.bytes;
+                 around_.budget.Give(who, amount);
                  Balance();
                });
 }
@@ -275,75 +290,26 @@ bool Spiller::MakeRoomOnDisk(uint64_t bytes) {
     extent->on_disk = false;
     // Nothing is written meanwhile: it might be this very file.
     ++removing_;
-    around_.disk.Remove(KeyOf(*extent), [this](const Status&) {
-      if (--removing_ > 0) return;
-      stuck_since_.reset();
-      Balance();
+    around_.disk.Remove(KeyOf(*extent), [this, key = KeyOf(*extent)](const Status& removed) {
+      if (!removed.ok() && !removed.Is(StatusCode::kNotFound)) {
+        NoteTrouble(removed);
+        if (Extent* stays = Find(key.id)) {
+          stays->on_disk = true;
+        } else {
+          RemoveLater(key, removed);
+        }
+      }
+      RoomWasMade();
     });
   }
   return sum > 0;
 }
 
-// ---- because somebody says so
-
-Status Spiller::MayEvict(uint64_t blob) const {
-  const Extent* extent = Find(blob);
-  const std::string id = ObjectId(blob).ToString();
-  if (extent == nullptr || !IsStored(*extent)) return Status::NotFound(id + " is not there");
-  if (extent->state == ExtentState::kSpilled) return {};
-  if (extent->pins > 0) {
-    return Status::FailedPrecondition(
-        fmt::format("{} is pinned by {} clients; unpin it first", id, extent->pins));
-  }
-  if (extent->wanted > 0 || extent->state == ExtentState::kLoading) {
-    return Status::FailedPrecondition(id + " is just being read back for somebody");
-  }
-  if (IsHeldElsewhere(*extent)) {
-    return Status::FailedPrecondition(
-        id + " is in use: a program has it mapped; let go of the arrays that lie in it first");
-  }
-  return {};
-}
-
-uint64_t Spiller::Evict(std::span<const ObjectId> blobs, os::TimePoint deadline,
-                        std::function<void(Status)> done) {
-  const uint64_t ticket = next_ticket_++;
-  Request request{.kind = Request::Kind::kEvict, .deadline = deadline, .done = std::move(done)};
-  const auto note = [&](Status status) {
-    if (request.status.ok()) request.status = std::move(status);
-  };
-  for (const ObjectId blob : blobs) {
-    Status may = MayEvict(blob.value());
-    if (!may.ok()) {
-      note(std::move(may));
-      continue;
-    }
-    Extent& extent = *Find(blob.value());
-    if (extent.state == ExtentState::kSpilled) continue;
-    if (extent.state == ExtentState::kSealed) {
-      if (extent.on_disk) {
-        Drop(extent);
-        continue;
-      }
-      if (removing_ > 0) {
-        note(Status::OutOfMemory("room is just being made on the disk; try again"));
-        continue;
-      }
-      if (Status begun = Begin(extent); !begun.ok()) {
-        note(std::move(begun));
-        continue;
-      }
-    }
-    extent.asked = true;
-    request.blobs.push_back(blob.value());
-    request.missing.insert(blob.value());
-  }
-  if (request.missing.empty()) {
-    request.done(request.status);
-  } else {
-    requests_.emplace(ticket, std::move(request));
-  }
-  return ticket;
+void Spiller::RoomWasMade() {
+  if (--removing_ > 0) return;
+  stuck_since_.reset();
+  Balance();
+  EvictAsked();
 }
 
 }  // namespace vineyard::store

@@ -2,6 +2,8 @@
 // Copyright The Vineyard Authors.
 //
 // From the disk to memory.
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,43 +16,139 @@
 
 namespace vineyard::store {
 
+// ---- who wants what, and stands in the line for it: Note [One place in the line]
+
 uint64_t Spiller::Load(std::span<const ObjectId> blobs, os::TimePoint deadline,
                        std::function<void(Status)> done) {
-  const uint64_t ticket = next_ticket_++;
-  Request request{.kind = Request::Kind::kLoad, .deadline = deadline, .done = std::move(done)};
+  SpillRequest request{.kind = Kind::kLoad, .deadline = deadline, .done = std::move(done)};
   for (const ObjectId blob : blobs) {
     const Extent* extent = Find(blob.value());
-    if (extent == nullptr || !IsStored(*extent)) continue;
-    Status can = CanLoad(*extent);
-    if (!can.ok()) {
-      request.done(std::move(can));
-      return ticket;
+    if (extent != nullptr && IsStored(*extent)) request.blobs.push_back(blob.value());
+  }
+  std::ranges::sort(request.blobs);
+  request.blobs.erase(std::ranges::unique(request.blobs).begin(), request.blobs.end());
+  for (const uint64_t blob : request.blobs) {
+    Extent& extent = *Find(blob);
+    if (IsInMemory(extent)) {
+      NoteUse(extent, Use::kOpened);  // soon
+    } else {
+      request.awaited.insert(blob);
     }
-    request.blobs.push_back(blob.value());
-    if (!IsInMemory(*extent)) request.missing.insert(blob.value());
   }
-  if (request.missing.empty()) {
-    request.done({});
-    return ticket;
+  Status can = CanLoad(request.blobs);
+  if (!can.ok() || request.awaited.empty()) {
+    request.done(std::move(can));
+    return 0;
   }
-  for (const uint64_t blob : request.blobs) ++Find(blob)->wanted;
-  const std::set<uint64_t> missing = request.missing;
-  requests_.emplace(ticket, std::move(request));
-  for (const uint64_t blob : missing) {
-    if (Extent* extent = Find(blob); extent->state == ExtentState::kSpilled) BeginLoad(*extent);
+  const uint64_t ticket = requests_.Add(std::move(request));
+  SpillRequest& added = *requests_.Find(ticket);
+  for (const uint64_t blob : added.blobs) {
+    Extent& extent = *Find(blob);
+    if (extent.state != ExtentState::kSpilled) continue;
+    ++added.away;
+    if (extent.asked_by == 0) Ask(ticket, extent);
   }
+  if (added.away == 0) Hold(added);
+  StandInLine(ticket);
   Balance();
   return ticket;
 }
 
-Status Spiller::CanLoad(const Extent& extent) const {
-  if (!extent.damage.ok()) return extent.damage;
-  if (extent.pages <= around_.budget.limit()) return {};
-  return Status::OutOfMemory(fmt::format("{} has {}, which never fits: the limit is {}",
-                                         extent.blob.ToString(), FormatSize(extent.pages),
-                                         FormatSize(around_.budget.limit())));
+Status Spiller::CanLoad(std::span<const uint64_t> blobs) const {
+  uint64_t sum = 0;
+  Holder who{};
+  for (const uint64_t blob : blobs) {
+    const Extent& extent = *Find(blob);
+    if (!extent.damage.ok()) return extent.damage;
+    sum += extent.pages;
+    who = HolderOf(extent);
+  }
+  const uint64_t limit = around_.budget.MostFor(who);
+  if (sum <= limit) return {};
+  if (blobs.size() == 1) {
+    return Status::OutOfMemory(fmt::format(
+        "{} has {}, which never fits: the limit is {}; start the instance with a larger --size",
+        ObjectId(blobs[0]).ToString(), FormatSize(sum), FormatSize(limit)));
+  }
+  return Status::OutOfMemory(fmt::format(
+      "{} blobs are wanted in memory together, which have {} and never fit: the limit is {}; take "
+      "some of them at a time, or start the instance with a larger --size",
+      blobs.size(), FormatSize(sum), FormatSize(limit)));
 }
 
+void Spiller::Ask(uint64_t ticket, Extent& extent) {
+  extent.asked_by = ticket;
+  SpillRequest& request = *requests_.Find(ticket);
+  const Amount amount = AmountOf(extent);
+  request.who = HolderOf(extent);
+  request.asks.bytes += amount.bytes;
+  request.asks.files += amount.files;
+}
+
+// For what it asks for now. It may be let in from within.
+void Spiller::StandInLine(uint64_t ticket) {
+  SpillRequest& request = *requests_.Find(ticket);
+  if (request.asks.bytes == 0) return;
+  if (request.place != 0) return around_.budget.Resize(request.place, request.asks);
+  if (around_.budget.TryTake(request.who, request.asks)) return Granted(ticket);
+  request.place = around_.budget.Wait(request.who, request.asks, os::TimePoint::max(),
+                                      [this, ticket](const Status&) { Granted(ticket); });
+  in_line_[request.place] = ticket;
+}
+
+// REQUIRES: what it asks for has been taken from the budget.
+void Spiller::Granted(uint64_t ticket) {
+  SpillRequest& request = *requests_.Find(ticket);
+  in_line_.erase(std::exchange(request.place, 0));
+  request.asks = {};
+  for (const uint64_t blob : request.blobs) {
+    if (!request.awaited.contains(blob)) continue;
+    if (Extent& extent = *Find(blob); extent.asked_by == ticket) BeginLoad(extent);
+  }
+}
+
+// It is over: what it asked for others may want still.
+void Spiller::StopAsking(uint64_t ticket, SpillRequest& request) {
+  if (request.asks.bytes == 0) return;
+  around_.budget.Cancel(request.place);
+  in_line_.erase(std::exchange(request.place, 0));
+  request.asks = {};
+  std::set<uint64_t> heirs;
+  for (const uint64_t blob : request.awaited) {
+    Extent* extent = Find(blob);
+    if (extent == nullptr || extent->asked_by != ticket) continue;
+    extent->asked_by = 0;
+    const uint64_t heir = requests_.First(Kind::kLoad, blob);
+    if (heir == 0) continue;
+    Ask(heir, *extent);
+    heirs.insert(heir);
+  }
+  for (const uint64_t heir : heirs) StandInLine(heir);
+  // Who is let in now may change a volume, and this may be in the midst of a change of it.
+  Later(&Coming::pump, &Spiller::PumpBudget);
+}
+
+// It has been evicted while loads that hold nothing yet want it.
+void Spiller::WentAway(Extent& extent) {
+  const uint64_t blob = extent.blob.value();
+  for (const uint64_t ticket : requests_.WhoWant(Kind::kLoad, blob)) {
+    SpillRequest& request = *requests_.Find(ticket);
+    request.awaited.insert(blob);
+    ++request.away;
+    if (extent.asked_by == 0) Ask(ticket, extent);
+  }
+  if (extent.asked_by != 0) StandInLine(extent.asked_by);
+}
+
+bool Spiller::IsOfFirst(uint64_t blob) const {
+  const auto first = in_line_.find(around_.budget.first());
+  if (first == in_line_.end()) return false;
+  return std::ranges::binary_search(requests_.Find(first->second)->blobs, blob);
+}
+
+// ---- one load
+
+// REQUIRES: its pages have been taken from the budget.
 void Spiller::BeginLoad(Extent& extent) {
   auto job = std::make_shared<LoadJob>();
   job->blob = extent.blob.value();
@@ -59,30 +157,21 @@ void Spiller::BeginLoad(Extent& extent) {
   job->pages = extent.pages;
   for (const Chunk& chunk : extent.chunks) job->chunks.push_back({{}, chunk.size});
   extent.state = ExtentState::kLoading;
+  extent.asked_by = 0;
   loads_[job->blob] = job;
-  if (around_.budget.TryTake(job->pages)) return MakeMemory(job);
-  job->budget_id =
-      around_.budget.Wait(job->pages, os::TimePoint::max(), [this, job](const Status&) {
-        job->budget_id = 0;
-        MakeMemory(job);
-      });
+  for (const uint64_t ticket : requests_.WhoWant(Kind::kLoad, job->blob)) {
+    SpillRequest& request = *requests_.Find(ticket);
+    if (--request.away == 0) Hold(request);
+  }
+  MakeMemory(job);
 }
 
-// Nobody wants it any more. What has its memory already goes on: the work is nearly done.
-void Spiller::ForgetLoad(Extent& extent) {
-  const auto it = loads_.find(extent.blob.value());
-  if (it == loads_.end() || it->second->budget_id == 0) return;
-  around_.budget.Cancel(it->second->budget_id);
-  loads_.erase(it);
-  extent.state = ExtentState::kSpilled;
-  around_.budget.Pump();
-}
-
-// REQUIRES: its pages have been taken from the budget.
 void Spiller::MakeMemory(const std::shared_ptr<LoadJob>& job) {
+  auto promise = around_.promise_files(Holder{job->key.volume}, job->chunks.size());
+  job->status = promise.status();
   around_.pool(
       [job] {
-        job->status = MakeMissing(job->chunks);
+        if (job->status.ok()) job->status = MakeMissing(job->chunks);
         if (!job->status.ok()) return;
         std::vector<os::FilePart> parts;
         parts.reserve(job->chunks.size());
@@ -91,7 +180,7 @@ void Spiller::MakeMemory(const std::shared_ptr<LoadJob>& job) {
         job->status = mapped.status();
         if (mapped.ok()) job->destination = std::move(*mapped);
       },
-      [this, job] { Fill(job); });
+      [this, job, promised = promise.ok() ? *promise : nullptr] { Fill(job); });
 }
 
 void Spiller::Fill(const std::shared_ptr<LoadJob>& job) {
@@ -138,7 +227,8 @@ void Spiller::Serve(const std::shared_ptr<LoadJob>& job) {
   CountSpilled(extent, -1);
   ++counts_.loads;
   NoteUse(extent, Use::kCameIntoMemory);
-  Settle(job->blob, Request::Kind::kLoad, {});
+  Settle(job->blob, Kind::kLoad, {});
+  Tell();
   Balance();
 }
 
@@ -146,7 +236,8 @@ void Spiller::Serve(const std::shared_ptr<LoadJob>& job) {
 void Spiller::LoadFailed(const std::shared_ptr<LoadJob>& job, Status status) {
   closing_bytes_ += job->pages;
   job->destination = {};
-  Close(std::make_shared<std::vector<Chunk>>(std::move(job->chunks)), job->pages);
+  Close(Holder{job->key.volume}, std::make_shared<std::vector<Chunk>>(std::move(job->chunks)),
+        job->pages);
   if (job->deleted) return;
   Extent& extent = *Find(job->blob);
   extent.state = ExtentState::kSpilled;
@@ -164,7 +255,8 @@ void Spiller::LoadFailed(const std::shared_ptr<LoadJob>& job, Status status) {
   } else {
     status = status.WithContext("bringing " + extent.blob.ToString() + " back from the disk");
   }
-  Settle(job->blob, Request::Kind::kLoad, status);
+  Settle(job->blob, Kind::kLoad, status);
+  Tell();
   Balance();
 }
 

@@ -25,7 +25,9 @@ uint64_t FirstIdOfNow() {
 
 Store::Store(const StoreOptions& options, MemoryKeeper& keeper, RunOnPool pool)
     : options_(options), keeper_(keeper), pool_(std::move(pool)), budget_(options.limit),
-      ready_(budget_, pool_, options.toucher) {}
+      ready_(budget_, pool_, options.toucher) {
+  ready_.SetMayMake([this](uint64_t files) { return PromiseFiles(Holder{}, files); });
+}
 
 Store::~Store() {
   spiller_.reset();
@@ -63,13 +65,15 @@ void Store::StartSpilling() {
       .keeper = keeper_,
       .pool = pool_,
       .disk = *options_.disk,
+      .instance = options_.instance[0],
       .freeing = [this] { return freeing_bytes_; },
       .give_back = [this](std::unique_ptr<Extent> extent) { GiveBack(std::move(extent)); },
       .announce =
           [this](bool is_short) {
             for (const auto& [id, volume] : volumes_) volume->catalog().AnnounceShortage(is_short);
           },
-      .explain = [this](uint64_t asked) { return ExplainMemory(asked); },
+      .promise_files = [this](Holder who, uint64_t files) { return PromiseFiles(who, files); },
+      .explain = [this](uint64_t asked) { return ExplainMemory(Holder{}, asked); },
       .rearm =
           [this] {
             if (on_deadline) on_deadline();
@@ -102,6 +106,7 @@ Status Store::CreateVolume(CatalogSpec spec, std::function<void(Result<Volume*>)
   if (FindVolume(spec.name) != nullptr || FindVolume(spec.volume) != nullptr) {
     return Status::AlreadyExists(fmt::format("volume '{}' exists", spec.name));
   }
+  VY_RETURN_IF_ERROR(CheckGuarantee(spec));
   spec.generation = options_.generation;
   std::ranges::copy(options_.instance, spec.instance);
   auto volume =
@@ -118,6 +123,8 @@ Status Store::CreateVolume(CatalogSpec spec, std::function<void(Result<Volume*>)
       });
   if (!catalog.ok()) return catalog.status();
   raw->SetCatalog(std::move(catalog).value());
+  raw->catalog().AnnounceShortage(spiller_ != nullptr && spiller_->memory_is_short());
+  budget_.Guarantee(raw->holder(), spec.guaranteed);
   next_volume_ = std::max(next_volume_, spec.volume + 1);
   volumes_[spec.volume] = std::move(volume);
   return {};
@@ -139,6 +146,7 @@ Status Store::RemoveVolume(uint64_t id, const ClientState* client, const layout:
   for (const auto& [blob, extent] : extents_) {
     if (extent->volume == id && extent->state != ExtentState::kMaking) gone.emplace_back(blob);
   }
+  budget_.Guarantee(it->second->holder(), 0);
   for (const ObjectId blob : gone) FreeExtent(blob);
   it->second->arenas().Clear();
   for (const uint64_t which : {uint64_t{0}, uint64_t{1}})
@@ -160,10 +168,11 @@ Volume* Store::FindVolume(std::string_view name) {
 }
 
 uint64_t Store::LimitOf(const Volume& volume) const {
-  return volume.quota() == 0 ? options_.limit : std::min(volume.quota(), options_.limit);
+  const uint64_t most = budget_.MostFor(volume.holder());
+  return volume.quota() == 0 ? most : std::min(volume.quota(), most);
 }
 
-std::string Store::ExplainMemory(uint64_t asked) const {
+std::string Store::ExplainMemory(Holder who, uint64_t asked) const {
   uint64_t objects = 0;
   uint64_t reserved = 0;
   std::unordered_set<uint64_t> blobs;
@@ -180,8 +189,9 @@ std::string Store::ExplainMemory(uint64_t asked) const {
       "reserved and not sealed, {} deleted but still mapped",
       FormatSize(asked), FormatSize(budget_.free()), FormatSize(budget_.limit()),
       FormatSize(objects), FormatSize(small), FormatSize(reserved), FormatSize(lingering_bytes_));
-  const std::string who = clients_->WhoHolds(blobs);
-  if (!who.empty()) text += "; mapped or reserved by " + who;
+  text += ExplainGuarantees(who);
+  const std::string holders = clients_->WhoHolds(blobs);
+  if (!holders.empty()) text += "; mapped or reserved by " + holders;
   if (spiller_ != nullptr) text += spiller_->Explain();
   return text + "; delete objects, or start the instance with a larger --size";
 }
@@ -194,8 +204,11 @@ void Store::ForgetClient(uint64_t key) {
   const std::vector<uint64_t> reservations(client->reservations.begin(),
                                            client->reservations.end());
   for (const uint64_t blob : reservations) FreeExtent(ObjectId(blob));
-  if (Volume* volume = FindVolume(client->volume))
-    volume->ReleaseStreams([key](uint64_t c) { return c == key; });
+  if (Volume* volume = FindVolume(client->volume)) {
+    const auto is_gone = [key](uint64_t c) { return c == key; };
+    volume->ReleaseStreams(is_gone);
+    volume->EndLeases(is_gone, os::Clock::now());
+  }
   if (spiller_ != nullptr) spiller_->UnpinAll(*client);
   keeper_.Drop(HeldKind::kClient, key, 0, {});
   clients_->Remove(key);
@@ -232,7 +245,7 @@ void Store::Tick(os::TimePoint now) {
   for (const auto& [id, volume] : volumes_) volume->DropEnded(now);
   CheckLingering();
   ready_.Tick(now);
-  budget_.Expire(now, [this](uint64_t bytes) { return ExplainMemory(bytes); });
+  budget_.Expire(now, [this](Holder who, uint64_t bytes) { return ExplainMemory(who, bytes); });
   std::list<QuotaWaiter> expired;
   for (auto it = quota_waiters_.begin(); it != quota_waiters_.end();) {
     const auto next = std::next(it);

@@ -53,8 +53,15 @@ class Store final : public VolumeHost {
 
   // ---- volumes
 
-  /// `ready` is called once the keeper has the catalog, with the volume open. kAlreadyExists at once.
+  /// `ready` is called once the keeper has the catalog, with the volume open. kAlreadyExists at once, and what
+  /// CheckGuarantee says. The guarantee counts from now on; see WaitForGuarantee.
   Status CreateVolume(CatalogSpec spec, std::function<void(Result<Volume*>)> ready);
+  /// kInvalid: more than the quota; kOutOfMemory: more than the limit leaves beside other guarantees.
+  [[nodiscard]] Status CheckGuarantee(const CatalogSpec& spec) const;
+  /// Waits until as much is free as the volume to be is guaranteed. `ready` may then create it. Returns a ticket
+  /// for CancelReserve.
+  uint64_t WaitForGuarantee(const CatalogSpec& spec, os::TimePoint deadline,
+                            std::function<void(Status)> ready);
   /// With all that is in it; `answer` is kept with the removal. `client` null: nobody asked.
   Status RemoveVolume(uint64_t id, const ClientState* client, const layout::Answer& answer);
   [[nodiscard]] Volume* FindVolume(uint64_t id);
@@ -129,7 +136,9 @@ class Store final : public VolumeHost {
   [[nodiscard]] uint64_t LimitOf(const Volume& volume) const;
   [[nodiscard]] size_t waiting() const { return budget_.waiting() + quota_waiters_.size(); }
   /// "asked 2 GiB; free 1 GiB of 4 GiB; …": for whoever can't have memory.
-  [[nodiscard]] std::string ExplainMemory(uint64_t asked) const;
+  [[nodiscard]] std::string ExplainMemory(Holder who, uint64_t asked) const;
+  /// "; 1 GiB are kept free, guaranteed to volume 'data' (1 GiB)", or nothing.
+  [[nodiscard]] std::string ExplainGuarantees(Holder who) const;
 
   // ---- VolumeHost
   layout::Ledger ledger() override { return ledger_; }
@@ -146,6 +155,10 @@ class Store final : public VolumeHost {
   std::function<void(Volume&, ObjectId)> on_stream;
   /// NextDeadline may be sooner than it was.
   std::function<void()> on_deadline;
+  /// Whether so many memory files may be made for a volume now. Null: always.
+  std::function<Status(Holder who, uint64_t files)> may_make_files;
+  /// Files that are about to be made: nobody sees them open yet.
+  [[nodiscard]] uint64_t files_promised() const { return *files_promised_; }
 
   ObjectId NextId();
 
@@ -156,6 +169,8 @@ class Store final : public VolumeHost {
   struct Waiting {
     Budget::Id budget_id = 0;
     bool cancelled = false;
+    uint64_t volume = 0;
+    uint64_t promised = 0;  // of its quota
   };
   struct QuotaWaiter {
     uint64_t ticket;
@@ -168,13 +183,24 @@ class Store final : public VolumeHost {
   Status OpenLedger();
   void StartSpilling();
   // store_idle.cc
-  uint64_t ClaimIdle(uint64_t bytes, const Volume* volume);
+  enum class Whose : uint8_t { kOwn, kAnybodys };
+  uint64_t ClaimIdle(uint64_t bytes, Holder who, Whose whose);
   /// Has whoever can spare so many bytes give them up. Returns until when to wait for them: where all of
   /// them come without anybody else's doing, for a moment at least.
+  os::TimePoint MakeRoom(Holder who, uint64_t bytes, os::TimePoint deadline);
+  /// Within its quota too.
   os::TimePoint MakeRoom(const Volume& volume, uint64_t bytes, os::TimePoint deadline);
+  uint64_t WaitInBudget(uint64_t ticket, Holder who, uint64_t bytes, os::TimePoint deadline,
+                        std::function<void(Status)> ready);
   [[nodiscard]] bool MustWaitForQuota(const Volume& volume, uint64_t bytes) const;
   void Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
              os::TimePoint deadline, std::function<void(Result<Extent*>)> ready);
+  void Unpromise(Waiting& waiting);
+  /// REQUIRES: the pages have been taken from the budget.
+  void MakeGranted(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size, uint64_t pages,
+                   const std::function<void(Result<Extent*>)>& ready);
+  /// Of `files` that are about to be made: it lives until they are, or will not be. What may_make_files says.
+  Result<FilePromise> PromiseFiles(Holder who, uint64_t files);
   /// An extent on its way: what is at hand of it, and who wants it.
   struct Making {
     uint64_t ticket = 0;
@@ -182,13 +208,15 @@ class Store final : public VolumeHost {
     ObjectId blob;
     std::function<void(Result<Extent*>)> ready;
     std::vector<Chunk> chunks;  // those without a file are to be made
+    FilePromise promise;
     ReadyChunks::Taken sacrificed;
     Status status;
   };
   void ReserveSmall(Volume& volume, uint64_t client, uint64_t size,
                     const std::function<void(Result<Extent*>)>& ready);
   void Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
-            std::vector<Chunk> chunks, std::function<void(Result<Extent*>)> ready);
+            std::vector<Chunk> chunks, FilePromise promise,
+            std::function<void(Result<Extent*>)> ready);
   void MakeMissing(std::shared_ptr<Making> making);
   void HandOver(Making& making);
   /// The memory of an extent that is out of the table.
@@ -212,6 +240,7 @@ class Store final : public VolumeHost {
   std::unordered_map<uint64_t, std::unique_ptr<Extent>> extents_;    // by blob
   std::unordered_map<uint64_t, std::unique_ptr<Extent>> lingering_;  // by blob
   uint64_t lingering_bytes_ = 0;
+  std::shared_ptr<uint64_t> files_promised_ = std::make_shared<uint64_t>(0);
   uint64_t freeing_bytes_ = 0;                                      // still held, and soon free
   std::unordered_map<uint64_t, std::shared_ptr<Waiting>> waiting_;  // by ticket
   std::list<QuotaWaiter> quota_waiters_;

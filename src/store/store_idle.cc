@@ -45,11 +45,16 @@ uint64_t Store::IdleBytes(const Volume& volume) {
   return bytes;
 }
 
-uint64_t Store::ClaimIdle(uint64_t bytes, const Volume* volume) {
+// Another volume's is left alone where what it gives up would be kept free for it.
+uint64_t Store::ClaimIdle(uint64_t bytes, Holder who, Whose whose) {
   uint64_t claimed = 0;
   std::vector<ObjectId> blobs;
   for (const auto& [key, client] : clients_->all()) {
-    if ((volume != nullptr && client->volume != volume->id()) || !client->idle.valid()) continue;
+    if (!client->idle.valid()) continue;
+    const Holder owner{client->volume};
+    const bool is_own = owner == who;
+    const bool helps = whose == Whose::kAnybodys && budget_.HelpsToEvict(owner);
+    if (!is_own && !helps) continue;
     layout::IdleTable& table = *TableOf(*client);
     for (size_t i = 0; i < layout::IdleTable::kSlots && claimed < bytes; ++i) {
       const ObjectId blob(table.slots[i].load());
@@ -66,21 +71,27 @@ uint64_t Store::ClaimIdle(uint64_t bytes, const Volume* volume) {
 }
 
 // What is claimed is not free at once, and what is spare has to be closed first.
-os::TimePoint Store::MakeRoom(const Volume& volume, uint64_t bytes, os::TimePoint deadline) {
+os::TimePoint Store::MakeRoom(Holder who, uint64_t bytes, os::TimePoint deadline) {
   constexpr std::chrono::milliseconds kMoment{500};
-  const auto coming = [this] {
+  const auto coming = [this, who] {
     const uint64_t evicted = spiller_ != nullptr ? spiller_->closing_bytes() : 0;
-    return budget_.free() + freeing_bytes_ + evicted;
+    return budget_.FreeFor(who) + freeing_bytes_ + evicted;
   };
-  if (bytes > volume.QuotaLeft()) ClaimIdle(bytes - volume.QuotaLeft(), &volume);
   if (bytes > coming()) CheckLingering();
-  if (bytes > coming()) ClaimIdle(bytes - coming(), nullptr);
+  if (bytes > coming()) ClaimIdle(bytes - coming(), who, Whose::kAnybodys);
   // Who waits is provided for by the spiller; who does not gets what takes no writing.
   if (bytes > coming() && spiller_ != nullptr && deadline <= os::Clock::now()) {
     spiller_->EvictClean(bytes - coming());
   }
-  const bool comes = bytes <= volume.QuotaLeft() && bytes <= coming();
-  return comes ? std::max(deadline, os::Clock::now() + kMoment) : deadline;
+  return bytes <= coming() ? std::max(deadline, os::Clock::now() + kMoment) : deadline;
+}
+
+os::TimePoint Store::MakeRoom(const Volume& volume, uint64_t bytes, os::TimePoint deadline) {
+  if (bytes > volume.QuotaLeft()) {
+    ClaimIdle(bytes - volume.QuotaLeft(), volume.holder(), Whose::kOwn);
+  }
+  const os::TimePoint until = MakeRoom(volume.holder(), bytes, deadline);
+  return bytes <= volume.QuotaLeft() ? until : deadline;
 }
 
 }  // namespace vineyard::store

@@ -365,18 +365,50 @@ TEST_F(StoreTest, WaitingForAQuotaEndsAtTheDeadline) {
   EXPECT_NE(waited.status.message().find("small"), std::string::npos);
 }
 
+// What waits for memory has its quota already.
+TEST_F(StoreTest, WhoWaitForMemoryDoNotPassTheQuotaTogether) {
+  Volume* small = AddVolume(2, "small", 10 * kMi);
+  ASSERT_OK_AND_ASSIGN(Extent * first, machine_.Reserve(client_, 60 * kMi));
+  Waited one;
+  Waited two;
+  store().Reserve(*small, client_, 8 * kMi, kNever, one.Callback());
+  const uint64_t ticket = store().Reserve(*small, client_, 8 * kMi, kNever, two.Callback());
+  store().Abort(*first);
+  machine_.Run();
+  store().PumpQuota();
+  machine_.Run();
+  EXPECT_OK(one.status);
+  EXPECT_EQ(two.calls, 0);
+  EXPECT_LE(small->usage(), 10 * kMi);
+  store().CancelReserve(ticket);
+}
+
+TEST_F(StoreTest, AWaitForMemoryThatIsGivenUpGivesItsQuotaBack) {
+  Volume* small = AddVolume(2, "small", 10 * kMi);
+  ASSERT_OK(machine_.Reserve(client_, 60 * kMi));
+  Waited one;
+  Waited two;
+  const uint64_t ticket = store().Reserve(*small, client_, 8 * kMi, kNever, one.Callback());
+  store().Reserve(*small, client_, 3 * kMi, kNever, two.Callback());
+  EXPECT_EQ(small->QuotaLeft(), 2 * kMi);
+  store().CancelReserve(ticket);
+  machine_.Run();
+  EXPECT_EQ(two.calls, 1);
+  EXPECT_EQ(small->QuotaLeft(), 7 * kMi);
+}
+
 // ---- waiting for room
 
 TEST_F(StoreTest, WhoWaitsForRoomTriesAgainInTurnAndEachOnce) {
   ASSERT_OK_AND_ASSIGN(Extent * first, machine_.Reserve(client_, 60 * kMi));
   const uint64_t free = store().budget().free();
-  store().budget().Take(free);
+  store().budget().Take(Holder{1}, {free});
   std::string log;
   for (const char* who : {"a", "b", "c"}) {
     store().WaitForRoom(machine_.volume(), kMi, kNever, [&, who](Status granted) {
       ASSERT_OK(granted);
       log += who;
-      log += store().budget().TryTake(kMi) ? "+" : "-";
+      log += store().budget().TryTake(Holder{1}, {kMi}) ? "+" : "-";
     });
   }
   machine_.Run();
@@ -385,7 +417,7 @@ TEST_F(StoreTest, WhoWaitsForRoomTriesAgainInTurnAndEachOnce) {
   machine_.Run();
   EXPECT_EQ(log, "a+b+c+");
   EXPECT_EQ(store().waiting(), 0u);
-  store().budget().Give(free + 3 * kMi);
+  store().budget().Give(Holder{1}, {free + 3 * kMi});
 }
 
 TEST_F(StoreTest, AStoreMayEndWhileSomebodyWaits) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,7 @@ class Events {
  public:
   void Post(std::function<void()> event) { queue_.push_back(std::move(event)); }
   void Run();
+  bool Step();
   void Clear() { queue_.clear(); }
 
  private:
@@ -66,6 +68,9 @@ class TestDisk final : public Disk {
   }
   [[nodiscard]] bool Contains(const spill::Key& key) const override {
     return place_->Contains(key);
+  }
+  [[nodiscard]] std::optional<uint64_t> LengthOf(const spill::Key& key) const override {
+    return place_->LengthOf(key);
   }
   [[nodiscard]] std::vector<spill::Key> Keys() const override { return place_->Keys(); }
   [[nodiscard]] spill::Figures figures() const override { return place_->figures(); }

@@ -23,11 +23,16 @@ using layout::RecordKind;
 using layout::Ref;
 
 void Events::Run() {
-  while (!queue_.empty()) {
-    const auto event = std::move(queue_.front());
-    queue_.pop_front();
-    event();
+  while (Step()) {
   }
+}
+
+bool Events::Step() {
+  if (queue_.empty()) return false;
+  const auto event = std::move(queue_.front());
+  queue_.pop_front();
+  event();
+  return true;
 }
 
 // ---- the keeper
@@ -117,6 +122,8 @@ StoreOptions Machine::DefaultOptions() {
 Machine::Machine(const StoreOptions& options, std::string spill_path)
     : options_(options), spill_path_(std::move(spill_path)) {
   os::IgnoreLeaseSignals();
+  static uint64_t instances = 0;
+  if (options_.instance[0] == 0) options_.instance[0] = ++instances;
   options_.generation = 0;
   Start(true);
 }
@@ -259,6 +266,7 @@ Result<layout::Answer> Machine::Put(uint64_t client, const TestObject& object) {
                .name = object.name,
                .if_version = object.if_version,
                .name_ends = object.name_ends,
+               .linger = object.linger,
                .stream = object.stream};
   if (object.large) {
     VY_ASSIGN_OR_RETURN(args.extent, Reserve(client, std::max<uint64_t>(object.bytes.size(),
@@ -399,7 +407,9 @@ void Machine::CheckConsistent(Volume& volume) {
     const std::byte* record = volume.arenas().At(entry.ref);
     EXPECT_EQ(layout::FieldsOf(record).value, entry.id);
     EXPECT_EQ(layout::FieldsOf(record).version, entry.version);
-    EXPECT_EQ(layout::BytesOf(record).size(), entry.ends ? sizeof(layout::NameEnd) : 0);
+    EXPECT_EQ(layout::BytesOf(record).size(), entry.client != 0 ? sizeof(layout::NameLease)
+                                              : entry.ends      ? sizeof(layout::NameEnd)
+                                                                : 0);
     EXPECT_NE(volume.Find(ObjectId(entry.id)), nullptr) << name << " points to nothing";
     ++names[entry.id];
   }
@@ -422,6 +432,12 @@ void Machine::CheckConsistent(Volume& volume) {
     }
   }
   EXPECT_EQ(volume.usage(), live + pages);
+  uint64_t in_memory = volume.arenas().bytes_held() + volume.catalog().bytes_held();
+  for (const auto& [id, entry] : volume.entries()) {
+    const Extent* e = store_->FindExtent(ObjectId(id));
+    if (e != nullptr && IsInMemory(*e)) in_memory += e->pages;
+  }
+  EXPECT_GE(store_->budget().HeldBy(volume.holder()).bytes, in_memory);
 }
 
 }  // namespace vineyard::store

@@ -69,6 +69,7 @@ struct TestObject {
   std::optional<uint64_t> if_version;
   ObjectId stream;  // takes it as its next chunk
   std::optional<os::TimePoint> name_ends;
+  std::optional<std::chrono::nanoseconds> linger;
 };
 
 class Machine {
@@ -84,10 +85,14 @@ class Machine {
   FakeKeeper& keeper() { return keeper_; }
   /// REQUIRES: it spills.
   TestDisk& disk() { return *disk_; }
+  /// Of all its engines.
+  [[nodiscard]] uint64_t instance() const { return options_.instance[0]; }
   /// Of the next engine.
   void LimitDisk(uint64_t bytes) { spill_limit_ = bytes; }
   /// Runs all that has been posted, and what that posts.
   void Run() { events_.Run(); }
+  /// Runs one of these. False: there is none.
+  bool Step() { return events_.Step(); }
 
   // ---- clients
   /// Of this process, unless `pidfd` is another one's. Known by its number, which is its key.

@@ -141,7 +141,25 @@ class SpillingTest : public ::testing::Test {
   }
   std::string FileOf(ObjectId blob) const {
     return folder_ + "/instance/" +
-           spill::FileName({.volume = 1, .id = blob.value(), .kind = kExtentFile});
+           spill::FileName({.volume = 1,
+                            .id = blob.value(),
+                            .kind = kExtentFile,
+                            .instance = machine_->instance()});
+  }
+
+  /// As an instance writes it. REQUIRES: no engine runs.
+  void WriteFile(const spill::Key& key, const std::string& bytes) const {
+    auto place =
+        spill::Place::Take({.path = folder_, .instance = "instance", .limits = {}}).value();
+    const auto crew = spill::Crew::Start({.threads = 2}).value();
+    std::promise<Status> told;
+    spill::Write(place, *crew,
+                 {.key = key,
+                  .source = {.spans = {std::as_bytes(std::span(bytes))}, .hold = nullptr},
+                  .description = {},
+                  .if_there = spill::IfThere::kReplace},
+                 [&told](Status status) { told.set_value(std::move(status)); });
+    ASSERT_OK(told.get_future().get());
   }
 
   std::string folder_;

@@ -108,7 +108,8 @@ Result<std::vector<ObjectId>> Volume::ExtentsBelow(std::span<const uint64_t> ids
 
 uint64_t Volume::QuotaLeft() const {
   if (quota_ == 0) return std::numeric_limits<uint64_t>::max();
-  return usage() >= quota_ ? 0 : quota_ - usage();
+  const uint64_t taken = usage() + promised_;
+  return taken >= quota_ ? 0 : quota_ - taken;
 }
 
 Status Volume::CheckQuota(uint64_t growth) const {
@@ -150,7 +151,8 @@ void Volume::AddEdges(uint64_t id, const Entry& entry) {
   std::ranges::for_each(children.chunks, add);
 }
 
-void Volume::LinkName(std::string_view name, const NameEntry& entry) {
+void Volume::LinkName(std::string_view name, const NameEntry& entry,
+                      std::chrono::nanoseconds linger) {
   auto it = names_.find(name);
   if (it != names_.end()) UnlinkName(it);
   it = names_.insert_or_assign(std::string(name), entry).first;
@@ -159,12 +161,14 @@ void Volume::LinkName(std::string_view name, const NameEntry& entry) {
   }
   names_of_.emplace(entry.id, it->first);
   if (entry.ends) name_ends_.emplace(*entry.ends, it->first);
+  if (entry.client != 0) leases_[{entry.client, it->first}] = linger;
+  hidden_names_ += it->first.front() == kHiddenName ? 1 : 0;
 }
 
 // Takes the name from its object; the entry of names_ itself stays.
-void Volume::UnlinkName(std::map<std::string, NameEntry, std::less<>>::iterator it) {
+void Volume::UnlinkName(Names::iterator it) {
   const uint64_t id = it->second.id;
-  if (it->second.ends) name_ends_.erase({*it->second.ends, it->first});
+  ForgetTerm(*it);
   if (const auto entry = entries_.find(id); entry != entries_.end()) --entry->second.names;
   names_of_.erase({id, it->first});
 }
@@ -180,12 +184,11 @@ bool Volume::AdoptEntry(ObjectId id, Ref ref) {
 bool Volume::AdoptName(std::string_view name, Ref ref) {
   const std::byte* record = Record(Entry{.ref = ref});
   const layout::RecordFields& f = layout::FieldsOf(record);
-  NameEntry entry{ref, f.value, f.version, {}};
-  if (f.bytes_length == sizeof(layout::NameEnd)) {
-    const auto* end = reinterpret_cast<const layout::NameEnd*>(layout::BytesOf(record).data());
-    entry.ends = os::TimePoint(std::chrono::nanoseconds(end->monotonic_ns));
-  }
-  LinkName(name, entry);
+  const auto term = *layout::ReadNameTerm(layout::BytesOf(record));  // checked
+  NameEntry entry{ref, f.value, f.version, {}, term.client};
+  if (term.ends_ns) entry.ends = os::TimePoint(std::chrono::nanoseconds(*term.ends_ns));
+  if (term.client != 0) host_.clients().Retire(term.client);
+  LinkName(name, entry, std::chrono::nanoseconds(term.linger_ns));
   return catalog_->index().Apply(NameKeyOf(name), Ref(), ref);
 }
 

@@ -8,6 +8,7 @@
 // operation is one Transaction. Owned by the engine's thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -50,6 +51,7 @@ struct NameEntry {
   uint64_t id = 0;
   uint64_t version = 0;
   std::optional<os::TimePoint> ends;
+  uint64_t client = 0;  // lives with it; 0: with none (any more)
 };
 
 struct Stream {
@@ -59,6 +61,11 @@ struct Stream {
 
 /// Bytes of a name.
 inline constexpr size_t kMaxName = 4096;
+
+/// Of a name that nobody gave and nobody is shown: it gives an object without a name its time to live. No
+/// other begins like this.
+inline constexpr char kHiddenName = '\0';
+inline constexpr size_t kHiddenNameLength = 18;  // then the object's id
 
 /// Who asks, and which of its requests this is.
 struct Request {
@@ -80,7 +87,10 @@ struct PutArgs {
   std::vector<SealedExtent> also;  // made with an object that has buffers in each; no two the same
   std::string_view name;
   std::optional<uint64_t> if_version;
+  /// Of the name; without one, of the object: it goes at this time …
   std::optional<os::TimePoint> name_ends;
+  /// … and so long after the end of the client that asks.
+  std::optional<std::chrono::nanoseconds> linger;
   ObjectId stream;  // takes it as its next chunk
   ObjectId id;      // chosen by the store
 };
@@ -116,14 +126,20 @@ class Volume {
     std::optional<uint64_t> if_version;
     bool owns = false;  // from now on the object goes with its last name
     std::optional<os::TimePoint> ends;
+    /// It lives with the client that asks, and so much longer.
+    std::optional<std::chrono::nanoseconds> linger;
   };
   Result<layout::Answer> PutName(const Request& request, std::string_view name, ObjectId id,
                                  const Naming& naming);
   Result<layout::Answer> DropName(const Request& request, std::string_view name,
                                   std::optional<uint64_t> if_version);
-  /// Drops the names whose time is up.
+  /// These clients are gone: the names that live with them are next for DropEnded.
+  void EndLeases(const std::function<bool(uint64_t client)>& is_gone, os::TimePoint now);
+  /// Drops the names whose time is up, some at a time: NextNameEnd is past where there are more.
   void DropEnded(os::TimePoint now);
   [[nodiscard]] std::optional<os::TimePoint> NextNameEnd() const;
+  /// kNotFound for the first that is not there.
+  [[nodiscard]] Status CheckThere(std::span<const uint64_t> ids) const;
   Result<layout::Answer> Delete(const Request& request, std::span<const uint64_t> ids, bool deep,
                                 bool force);
   Result<layout::Answer> SetLabels(const Request& request, ObjectId id,
@@ -161,6 +177,13 @@ class Volume {
   [[nodiscard]] const std::map<std::string, NameEntry, std::less<>>& names() const {
     return names_;
   }
+  /// Those that somebody gave.
+  [[nodiscard]] uint64_t names_given() const { return names_.size() - hidden_names_; }
+  /// How long it stays after its client's end. REQUIRES: it lives with one.
+  [[nodiscard]] std::chrono::nanoseconds LingerOf(std::string_view name,
+                                                  const NameEntry& entry) const;
+  /// Names, and objects without one, that live with a client.
+  [[nodiscard]] uint64_t leases() const { return leases_.size(); }
   [[nodiscard]] const Stream* FindStream(ObjectId id) const;
   /// The record, as it lies in the arena; valid until the next change.
   [[nodiscard]] const std::byte* Record(const Entry& entry) const { return arenas_.At(entry.ref); }
@@ -184,12 +207,16 @@ class Volume {
   bool MoveSome(size_t records);
 
   void NoteUsage(uint64_t taken, uint64_t given) { usage_ = usage_ + taken - given; }
+  /// Bytes that somebody waits for, whose quota is granted already.
+  void Promise(uint64_t bytes) { promised_ += bytes; }
+  void Unpromise(uint64_t bytes) { promised_ -= bytes; }
   /// Bytes the volume may still take.
   [[nodiscard]] uint64_t QuotaLeft() const;
   /// kOutOfMemory where a change by which the volume grows so much does not fit into its quota.
   [[nodiscard]] Status CheckQuota(uint64_t growth) const;
 
   [[nodiscard]] uint64_t id() const { return id_; }
+  [[nodiscard]] Holder holder() const { return Holder{id_}; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] uint64_t quota() const { return quota_; }
   /// Bytes of live objects and reservations.
@@ -247,8 +274,13 @@ class Volume {
   Result<layout::Ref> StageName(Transaction& tx, std::string_view name, ObjectId id,
                                 const NameEntry* old, const Naming& naming,
                                 const Request& request) const;
-  void LinkName(std::string_view name, const NameEntry& entry);
-  void UnlinkName(std::map<std::string, NameEntry, std::less<>>::iterator it);
+  using Names = std::map<std::string, NameEntry, std::less<>>;
+  void LinkName(std::string_view name, const NameEntry& entry,
+                std::chrono::nanoseconds linger = {});
+  void UnlinkName(Names::iterator it);
+  void ForgetTerm(const Names::value_type& name);
+  Result<layout::Answer> DropFound(const Request& request, Names::iterator it);
+  void EndLease(std::string_view name, os::TimePoint client_ended);
   Result<layout::Ref> StageStream(Transaction& tx, ObjectId id, layout::Ref old,
                                   const layout::StreamState& state) const;
   [[nodiscard]] Result<const Stream*> NeedStream(ObjectId id) const;
@@ -279,13 +311,18 @@ class Volume {
   uint64_t quota_;
   VolumeHost& host_;
   uint64_t usage_ = 0;  // extents' pages; records are counted by the arenas
+  uint64_t promised_ = 0;
   ArenaSet arenas_;
   std::unique_ptr<Catalog> catalog_;
   std::map<uint64_t, Entry> entries_;  // objects first, then blobs: their top bit is set
   std::map<uint64_t, Entry>::iterator first_blob_ = entries_.end();
-  std::map<std::string, NameEntry, std::less<>> names_;
+  Names names_;
+  size_t hidden_names_ = 0;
   std::set<std::pair<os::TimePoint, std::string_view>> name_ends_;  // keys of names_
-  std::map<uint64_t, Stream> streams_;                              // by their objects
+  // By client and key of names_: how long it stays after the client's end.
+  std::map<std::pair<uint64_t, std::string_view>, std::chrono::nanoseconds> leases_;
+  std::map<uint64_t, os::TimePoint> ended_clients_;  // that have leases still
+  std::map<uint64_t, Stream> streams_;               // by their objects
   // Ordered by both: one of many parents or names of an object is found at once.
   std::multiset<std::pair<uint64_t, uint64_t>> parents_;      // child, parent
   std::set<std::pair<uint64_t, std::string_view>> names_of_;  // id, key of names_

@@ -22,6 +22,8 @@ using layout::StreamState;
 
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr size_t kMaxTypeName = 4096;
 constexpr size_t kMaxLabels = size_t{1} << 20;
 
@@ -32,6 +34,11 @@ int64_t UnixNanoseconds() {
 
 std::span<const std::byte> Bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+/// Whose end is the name's too; 0: nobody's.
+uint64_t ClientOf(const Request& request, const std::optional<std::chrono::nanoseconds>& linger) {
+  return linger ? request.client->key : 0;
 }
 
 uint64_t CreatorWord(const Request& request) {
@@ -115,9 +122,13 @@ Result<Ref> Volume::StageName(Transaction& tx, std::string_view name, ObjectId i
   fields.value = id.value();
   fields.version = (old ? old->version : 0) + 1;
   fields.creator = CreatorWord(request);
-  std::vector<layout::NameEnd> end;
-  if (naming.ends) end.push_back({naming.ends->time_since_epoch().count()});
-  VY_ASSIGN_OR_RETURN(const Ref ref, tx.Stage(fields, Bytes(name), std::as_bytes(std::span(end))));
+  layout::NameTerm term;
+  if (naming.ends) term.ends_ns = naming.ends->time_since_epoch().count();
+  if (naming.linger) {
+    term.client = request.client->key;
+    term.linger_ns = naming.linger->count();
+  }
+  VY_ASSIGN_OR_RETURN(const Ref ref, tx.Stage(fields, Bytes(name), layout::WriteNameTerm(term)));
   tx.Change(fields.id, old ? old->ref : Ref(), ref);
   return ref;
 }
@@ -141,16 +152,21 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   const bool is_object = !args.descriptor.empty();
   const bool in_extent = args.extent != nullptr && !args.extent->chunks.empty();
   const NameEntry* old_name = nullptr;
-  if (!args.name.empty()) {
-    VY_RETURN_IF_ERROR(CheckName(args.name, args.if_version));
-    old_name = FindName(args.name);
+  std::string name(args.name);
+  if (!name.empty()) {
+    VY_RETURN_IF_ERROR(CheckName(name, args.if_version));
+    old_name = FindName(name);
+  } else if (args.name_ends || args.linger) {
+    name = kHiddenName + args.id.ToString();
   }
   const bool to_stream = !args.stream.is_null();
   if (to_stream) {
-    if (!args.name.empty()) return Status::Invalid("a chunk of a stream is put without a name");
+    if (!name.empty()) {
+      return Status::Invalid("a chunk of a stream is put without a name or a time to live");
+    }
     VY_RETURN_IF_ERROR(CheckMayPush(request, args.stream));
   }
-  const bool owned = to_stream || !args.name.empty();
+  const bool owned = to_stream || !name.empty();
   std::vector<uint64_t> descriptor((args.descriptor.size() + 7) / 8);
   const std::span<std::byte> head =
       std::as_writable_bytes(std::span(descriptor)).first(args.descriptor.size());
@@ -197,15 +213,15 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   Removal removal;
   Ref name_ref;
   Answer answer{request.number, id.value(), 0, 0};
-  if (!args.name.empty()) {
-    const Naming naming{.owns = true, .ends = args.name_ends};
-    VY_ASSIGN_OR_RETURN(name_ref, StageName(tx, args.name, id, old_name, naming, request));
+  if (!name.empty()) {
+    const Naming naming{.owns = true, .ends = args.name_ends, .linger = args.linger};
+    VY_ASSIGN_OR_RETURN(name_ref, StageName(tx, name, id, old_name, naming, request));
     answer.value = old_name ? old_name->version + 1 : 1;
     if (old_name != nullptr) {
       std::set<uint64_t> keep;
       if (is_object) keep = ReferredTo(*flatbuffers::GetRoot<fb::Descriptor>(head.data()));
       removal = PlanUnnaming(*old_name, std::move(keep));
-      StageRemoval(tx, removal, args.name);
+      StageRemoval(tx, removal, name);
     }
   }
   StreamState stream;
@@ -229,10 +245,12 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
     AddEdges(id.value(), AddEntry(id, object_ref, owned));
   }
   if (args.extent != nullptr) TakeReservation(*args.extent, args.own_size);
-  if (!args.name.empty()) {
-    LinkName(args.name, {name_ref, id.value(), answer.value, args.name_ends});
+  if (!name.empty()) {
+    LinkName(name,
+             {name_ref, id.value(), answer.value, args.name_ends, ClientOf(request, args.linger)},
+             args.linger.value_or(0ns));
     FinishRemoval(std::move(removal));
-    host_.NameChanged(*this, std::string(args.name));
+    if (name.front() != kHiddenName) host_.NameChanged(*this, name);
   }
   if (to_stream) {
     streams_.at(args.stream.value()) = {stream_ref, std::move(stream)};
@@ -272,7 +290,7 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
   const NameEntry* old = FindName(name);
   if (old == nullptr) {  // else its record takes the place of the one there is
     VY_RETURN_IF_ERROR(CheckQuota(
-        layout::RecordSize(static_cast<uint32_t>(name.size()), sizeof(layout::NameEnd))));
+        layout::RecordSize(static_cast<uint32_t>(name.size()), sizeof(layout::NameLease))));
   }
   Transaction tx(*this);
   VY_ASSIGN_OR_RETURN(const Ref ref, StageName(tx, name, id, old, naming, request));
@@ -291,41 +309,11 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
     entry->second.ref = owned;
     entry->second.owned = 1;
   }
-  LinkName(name, {ref, id.value(), answer.value, naming.ends});
+  LinkName(name, {ref, id.value(), answer.value, naming.ends, ClientOf(request, naming.linger)},
+           naming.linger.value_or(0ns));
   FinishRemoval(std::move(removal));
   host_.NameChanged(*this, std::string(name));
   return answer;
-}
-
-Result<Answer> Volume::DropName(const Request& request, std::string_view name,
-                                std::optional<uint64_t> if_version) {
-  VY_RETURN_IF_ERROR(CheckName(name, if_version));
-  const auto it = names_.find(name);
-  if (it == names_.end()) {
-    return Status::NotFound(fmt::format("no name '{}' in volume '{}'", name, name_));
-  }
-  Removal removal = PlanUnnaming(it->second, {});
-  Transaction tx(*this);
-  tx.Change(NameKeyOf(name), it->second.ref, Ref());
-  StageRemoval(tx, removal, name);
-  const Answer answer{request.number, it->second.id, removal.objects, 0};
-  VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
-  UnlinkName(it);
-  names_.erase(it);
-  FinishRemoval(std::move(removal));
-  return answer;
-}
-
-void Volume::DropEnded(os::TimePoint now) {
-  while (!name_ends_.empty() && name_ends_.begin()->first <= now) {
-    const std::string name(name_ends_.begin()->second);
-    const auto dropped = DropName({}, name, {});
-    VY_CHECK(dropped.ok());  // it is there, dropping writes no record, and takes what fits
-  }
-}
-
-std::optional<os::TimePoint> Volume::NextNameEnd() const {
-  return name_ends_.empty() ? std::nullopt : std::optional(name_ends_.begin()->first);
 }
 
 Result<Answer> Volume::Delete(const Request& request, std::span<const uint64_t> ids, bool deep,

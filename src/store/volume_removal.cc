@@ -14,6 +14,15 @@ namespace vineyard::store {
 
 using layout::Ref;
 
+Status Volume::CheckThere(std::span<const uint64_t> ids) const {
+  for (const uint64_t id : ids) {
+    if (entries_.contains(id)) continue;
+    return Status::NotFound(
+        fmt::format("no object {} in volume '{}'", ObjectId(id).ToString(), name_));
+  }
+  return {};
+}
+
 Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
                                             const RemovalOptions& options) const {
   Removal removal;
@@ -21,13 +30,8 @@ Result<Volume::Removal> Volume::PlanRemoval(std::span<const uint64_t> roots,
   const auto doom = [&](uint64_t id) {
     if (removal.ids.insert(id).second) work.push_back(id);
   };
-  for (const uint64_t root : roots) {
-    if (!entries_.contains(root)) {
-      return Status::NotFound(
-          fmt::format("no object {} in volume '{}'", ObjectId(root).ToString(), name_));
-    }
-    doom(root);
-  }
+  VY_RETURN_IF_ERROR(CheckThere(roots));
+  for (const uint64_t root : roots) doom(root);
   // Upwards: what the doomed are parts of.
   for (const uint64_t root : roots) {
     for (const auto& [child, parent] : Of(parents_, root)) {
@@ -134,7 +138,7 @@ void Volume::ForgetRemoved(const Removal& removal) {
     const auto names = Of(names_of_, id);
     for (const auto& [object, text] : names) {
       const auto name = names_.find(text);
-      if (name->second.ends) name_ends_.erase({*name->second.ends, name->first});
+      ForgetTerm(*name);
       names_.erase(name);
     }
     names_of_.erase(names.begin(), names.end());

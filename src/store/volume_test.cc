@@ -100,7 +100,7 @@ TEST_F(VolumeTest, ComparesVersionsBeforeItSets) {
 
 TEST_F(VolumeTest, APutThatFindsNoRoomLeavesNoTrace) {
   const uint64_t free = machine_.store().budget().free();
-  machine_.store().budget().Take(free);
+  machine_.store().budget().Take(Holder{1}, {free});
   const size_t objects = volume().objects();
   std::string bytes(60'000, 'x');
   size_t puts = 0;
@@ -108,7 +108,7 @@ TEST_F(VolumeTest, APutThatFindsNoRoomLeavesNoTrace) {
   EXPECT_EQ(volume().objects(), objects + puts);
   EXPECT_EQ(volume().FindName("n" + std::to_string(puts)), nullptr);
   machine_.CheckConsistent();
-  machine_.store().budget().Give(free);
+  machine_.store().budget().Give(Holder{1}, {free});
   EXPECT_OK(Put({.bytes = bytes}));
 }
 

@@ -4,34 +4,68 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 namespace vineyard::wire {
 
 namespace {
-constexpr size_t kUsualSpace = size_t{64} << 10;
-constexpr size_t kGrowth = size_t{1} << 20;  // memory follows bytes that came, not bytes announced
+constexpr size_t kLeastGrowth = size_t{1} << 20;
+
+std::unique_ptr<uint64_t[]> Allocate(size_t bytes) {
+  return std::unique_ptr<uint64_t[]>(new (std::nothrow) uint64_t[bytes / 8]);
+}
 }  // namespace
 
-FrameReader::FrameReader() : words_(kUsualSpace / 8) {}
+FrameReader::FrameReader()
+    : words_(std::make_unique_for_overwrite<uint64_t[]>(kUsualSpace / 8)), capacity_(kUsualSpace) {}
+
+FrameReader& FrameReader::operator=(FrameReader&& other) noexcept {
+  words_ = std::move(other.words_);
+  capacity_ = std::exchange(other.capacity_, 0);
+  begin_ = std::exchange(other.begin_, 0);
+  end_ = std::exchange(other.end_, 0);
+  wanted_ = std::exchange(other.wanted_, 0);
+  return *this;
+}
 
 std::span<std::byte> FrameReader::Space() {
-  if (begin_ == end_) begin_ = end_ = 0;
-  if (end_ == capacity() && begin_ > 0) {
+  Trim();
+  if (end_ == capacity_ && begin_ > 0) {
     std::memmove(data(), data() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
   }
-  if (end_ == capacity()) {
-    const size_t more = std::min(wanted_ > capacity() ? wanted_ - capacity() : kGrowth, kGrowth);
-    words_.resize(words_.size() + (more + 7) / 8);
-  } else if (end_ == 0 && capacity() > kUsualSpace && wanted_ == 0) {
-    words_.resize(kUsualSpace / 8);
-    words_.shrink_to_fit();
+  if (end_ == capacity_ && !Grow()) return {};
+  size_t space = capacity_ - end_;
+  const size_t have = end_ - begin_;
+  if (wanted_ > kUsualSpace && have < wanted_) space = std::min(space, wanted_ - have);
+  return {data() + end_, space};
+}
+
+// Memory follows bytes that came, not bytes announced.
+bool FrameReader::Grow() {
+  const size_t most = wanted_ > capacity_ ? wanted_ : capacity_ + kUsualSpace;
+  const size_t larger = std::min(most, capacity_ + std::max(capacity_, kLeastGrowth));
+  auto words = Allocate(larger);
+  if (words == nullptr) return false;
+  std::memcpy(words.get(), data(), end_);
+  words_ = std::move(words);
+  capacity_ = larger;
+  return true;
+}
+
+void FrameReader::Trim() {
+  if (begin_ != end_) return;
+  begin_ = end_ = 0;
+  if (capacity_ == kUsualSpace) return;
+  if (auto words = Allocate(kUsualSpace)) {
+    words_ = std::move(words);
+    capacity_ = kUsualSpace;
   }
-  return {data() + end_, capacity() - end_};
 }
 
 Result<std::optional<Frame>> FrameReader::Next() {
+  Trim();
   const size_t have = end_ - begin_;
   if (have < sizeof(FrameHeader)) return std::optional<Frame>();
   Frame frame;

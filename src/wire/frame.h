@@ -12,8 +12,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "os/socket.h"
@@ -26,6 +28,8 @@ inline constexpr uint32_t kProtocolVersion = 1;
 /// Bodies are small; descriptors and small objects travel as payload.
 inline constexpr uint64_t kMaxBody = uint64_t{16} << 20;
 inline constexpr uint64_t kMaxPayload = uint64_t{65} << 20;
+/// Of one request, which keeps the instance's thread for 0.1 ms then.
+inline constexpr size_t kMostDeleted = 256;
 
 struct FrameHeader {
   uint32_t magic = kFrameMagic;
@@ -55,8 +59,10 @@ std::vector<iovec> PartsOf(FrameHeader& header, std::span<const std::byte> body,
 class FrameReader {
  public:
   FrameReader();
+  FrameReader(FrameReader&& other) noexcept { *this = std::move(other); }
+  FrameReader& operator=(FrameReader&& other) noexcept;
 
-  /// Where to receive to: at least one byte.
+  /// Where to receive to; never beyond the end of a frame that is larger than usual. Empty: there is no memory for it.
   std::span<std::byte> Space();
   void Filled(size_t bytes) { end_ += bytes; }
 
@@ -64,20 +70,27 @@ class FrameReader {
   /// (the stream can't be followed any further).
   Result<std::optional<Frame>> Next();
 
+  /// Nothing that was handed out is used any more. Gives memory back that a large frame took; Next does so too.
+  void Trim();
+
   /// True when nothing of a further frame has come yet.
   [[nodiscard]] bool Empty() const { return begin_ == end_; }
-  /// Bytes of the frame that has come in part, once Next has seen its header; 0: there is none.
+  /// Bytes of the frame that has come in part, once Next has seen its header; 0: there is none. More than kUsualSpace:
+  /// memory will be taken for it, and nothing that comes after it lies there.
   [[nodiscard]] size_t wanted() const { return wanted_; }
 
- private:
-  // Words, not bytes, so that frames are aligned.
-  std::vector<uint64_t> words_;
-  size_t begin_ = 0;  // bytes
-  size_t end_ = 0;
-  size_t wanted_ = 0;  // size of the frame that is arriving, once known
+  static constexpr size_t kUsualSpace = size_t{64} << 10;
 
-  std::byte* data() { return reinterpret_cast<std::byte*>(words_.data()); }
-  size_t capacity() const { return words_.size() * 8; }
+ private:
+  bool Grow();
+
+  std::unique_ptr<uint64_t[]> words_;  // not bytes, so that frames are aligned
+  size_t capacity_ = 0;                // bytes, as all that follow
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  size_t wanted_ = 0;
+
+  std::byte* data() { return reinterpret_cast<std::byte*>(words_.get()); }
 };
 
 }  // namespace vineyard::wire

@@ -147,6 +147,45 @@ TEST(Frame, TheLargestFramePasses) {
   EXPECT_EQ(frame->payload.size(), kMaxPayload);
 }
 
+TEST(Frame, NothingOfTheNextFrameComesIntoTheMemoryOfALargeOne) {
+  const std::string large = FrameBytes({.request_id = 1}, "", std::string(200'000, 'p'));
+  const std::string stream = large + FrameBytes({.request_id = 2}, "next", "");
+  FrameReader reader;
+  size_t at = 0;
+  std::optional<Frame> frame;
+  while (!frame) {
+    at += Feed(reader, std::string_view(stream).substr(at));
+    ASSERT_OK_AND_ASSIGN(frame, reader.Next());
+    ASSERT_EQ(reader.wanted(), frame ? 0 : large.size());
+  }
+  EXPECT_EQ(at, large.size());
+  EXPECT_TRUE(reader.Empty());
+  Feed(reader, std::string_view(stream).substr(at));
+  ASSERT_OK_AND_ASSIGN(frame, reader.Next());
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(Text(frame->body), "next");
+}
+
+// As a ring's memory is emptied before anybody looks what is in it.
+TEST(Frame, MayBeFilledSeveralTimesBeforeItIsAsked) {
+  std::string stream;
+  for (uint64_t i = 0; i < 50; ++i) {
+    stream += FrameBytes({.request_id = i}, "", std::string(i % 5 * 30'000, 'p'));
+  }
+  FrameReader reader;
+  for (size_t at = 0; at < stream.size();) {
+    const size_t fed = Feed(reader, std::string_view(stream).substr(at));
+    ASSERT_GT(fed, 0U);
+    at += fed;
+  }
+  for (uint64_t i = 0; i < 50; ++i) {
+    ASSERT_OK_AND_ASSIGN(const auto frame, reader.Next());
+    ASSERT_TRUE(frame);
+    ASSERT_EQ(frame->header.request_id, i);
+    ASSERT_EQ(frame->payload.size(), i % 5 * 30'000);
+  }
+}
+
 TEST(Frame, MemoryTakenForALargeFrameIsGivenBack) {
   FrameReader reader;
   const std::string bytes = FrameBytes({}, "", std::string(8 << 20, 'p'));

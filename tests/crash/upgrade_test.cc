@@ -168,9 +168,10 @@ TEST_F(Upgrade, UnderLoadNobodyGetsAnErrorAndNothingIsLost) {
   constexpr uint64_t kUpgrades = 20;
   for (uint64_t i = 1; i <= kUpgrades; ++i) {
     Install();
-    const auto now = client_->Upgrade();
+    const auto now = client_->Upgrade({.watch = false});
     ASSERT_OK(now);
     EXPECT_EQ(now->generation, i + 1);
+    EXPECT_TRUE(now->on_probation);
     EXPECT_FALSE(now->former_program);
     EXPECT_EQ(Running(), InodeOf(program_));
     ASSERT_TRUE(everybody_goes_on()) << "after upgrade " << i;
@@ -209,7 +210,7 @@ TEST_F(Upgrade, AProgramThatCannotTakeOverChangesNothing) {
   InstallScript("echo \"unknown flag --self_test\" >&2; exit 2");
   refused("exit code 2");
   Install();
-  EXPECT_OK(client_->Upgrade());
+  EXPECT_OK(client_->Upgrade({.watch = false}));
   EXPECT_TRUE(HoldsPattern(client_->Get("large"), 1, kLarge));
 }
 
@@ -231,11 +232,66 @@ TEST_F(Upgrade, AProgramThatPassesItsTrialAndDoesNotBeginIsFollowedByTheOneBefor
   EXPECT_TRUE(HoldsPattern(client_->Get("large"), 1, kLarge));
   ASSERT_OK(PutPattern(*client_, 3, kLarge, "more"));
   Install();
-  const auto upgraded = client_->Upgrade();
+  const auto upgraded = client_->Upgrade({.watch = false});
   ASSERT_OK(upgraded);
   EXPECT_FALSE(upgraded->former_program);
   EXPECT_EQ(Running(), InodeOf(program_));
   EXPECT_TRUE(HoldsPattern(client_->Get("more"), 3, kLarge));
+}
+
+TEST_F(Upgrade, AProgramThatServesAndDiesOfEachPutIsFollowedByTheOneBefore) {
+  ASSERT_OK(PutPattern(*client_, 1, kLarge, "large"));
+  const uint64_t first = Running();
+  for (int i = 0; i < 2; ++i) {
+    InstallScript(
+        fmt::format("case \"$*\" in *--self_test*) ;; *) export VINEYARD_CRASH_AT=put.staged "
+                    "VINEYARD_CRASH_GENERATION=2-99 VINEYARD_CRASH_SIGNAL=11;; esac\n"
+                    "exec {} \"$@\"",
+                    TestDaemon::Program()));
+    const auto upgraded = client_->Upgrade({.watch = false});
+    ASSERT_OK(upgraded);
+    EXPECT_TRUE(upgraded->on_probation);
+    EXPECT_FALSE(upgraded->former_program);
+    EXPECT_NE(Running(), first);
+    EXPECT_TRUE(HoldsPattern(client_->Get("large"), 1, kLarge));
+    Child other([&] {
+      Client client = daemon_->Connect();
+      return PutPattern(client, 2, kSmall).status().Is(StatusCode::kInternal) ? 0 : 1;
+    });
+    EXPECT_EQ(other.Wait(), 0) << "a request that ended an engine is not run again";
+    ASSERT_OK(PutPattern(*client_, 3, kLarge, "more"));
+    const InstanceStatus now = client_->GetStatus().value();
+    EXPECT_TRUE(now.former_program);
+    EXPECT_FALSE(now.on_probation);
+    EXPECT_EQ(Running(), first);
+    daemon_->KillEngine();
+    EXPECT_TRUE(HoldsPattern(client_->Get("large"), 1, kLarge));
+    EXPECT_EQ(Running(), first) << "what failed is not tried again by itself";
+  }
+  EXPECT_THAT(daemon_->log(), HasSubstr("ended by a fault soon after"));
+}
+
+TEST_F(Upgrade, AProgramThatHangsBeforeItServesIsEndedAndFollowedByTheOneBefore) {
+  const std::string program = folder_.path() + "/another";
+  fs::copy_file(TestDaemon::Program(), program);
+  const TestDaemon daemon({.size = "64Mi",
+                           .flags = {},
+                           .environment = {{"VINEYARD_START_MS", "100"}},
+                           .program = program,
+                           .descriptors = {},
+                           .user = {}});
+  Client client = daemon.Connect();
+  ASSERT_OK(PutPattern(client, 1, kLarge, "large"));
+  std::ofstream(program + ".new") << "#!/bin/sh\ncase \"$*\" in *--self_test*) exec "
+                                  << TestDaemon::Program()
+                                  << " \"$@\";; esac\nexec sleep 1000000\n";
+  fs::permissions(program + ".new", fs::perms(0755));
+  fs::rename(program + ".new", program);
+  const auto upgraded = client.Upgrade();
+  ASSERT_OK(upgraded);
+  EXPECT_TRUE(upgraded->former_program);
+  EXPECT_TRUE(HoldsPattern(client.Get("large"), 1, kLarge));
+  EXPECT_THAT(daemon.log(), HasSubstr("it did not begin to serve in time"));
 }
 
 TEST_F(Upgrade, OnlyWhoManagesTheInstanceMayAsk) {

@@ -116,27 +116,31 @@ TEST_F(Hostile, AClaimOfWhatWasNeverReservedGivesNoRightToIt) {
   }
 }
 
-// Its last words are a Hello for a second connection: the engine finds that before it finds that the process is gone,
-// and the first connection's end takes the client along.
+// Its last words are a Hello for a second connection, which the engine knows and has heard nothing from. Of what is there
+// to be read it comes first, and the end of the first connection and of the process after it: with the
+// first connection, which the Hello ends, the client goes while it is being greeted.
 TEST_F(Hostile, AClientMayDieRightAfterItHasComeBack) {
   const pid_t engine = daemon_.engine();
+  const uint64_t mine = client_.GetStatus()->connections;
   for (int i = 0; i < 20; ++i) {
     Bell connected;
     Bell go;
     const Token token = FreshToken();
     Child victim([&] {
       RawClient first(daemon_.socket(), token, 1);
+      RawClient second(daemon_.socket());
       connected.Ring();
       if (!go.Wait()) return 1;
-      RawClient second(daemon_.socket());
       return second.Send(HelloFrame(token, 1)) ? 0 : 2;
     });
     ASSERT_TRUE(connected.Wait());
+    ASSERT_TRUE(Eventually([&] { return client_.GetStatus()->connections == mine + 2; }));
     daemon_.PauseEngine();
     go.Ring();
     EXPECT_EQ(victim.Wait(), 0);
     daemon_.ResumeEngine();
     ExpectUnharmed();
+    ASSERT_TRUE(Eventually([&] { return client_.GetStatus()->connections == mine; }));
   }
   EXPECT_EQ(daemon_.engine(), engine);
 }

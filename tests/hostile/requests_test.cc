@@ -94,6 +94,22 @@ TEST_F(Hostile, RequestsAboutStreamsThatMakeNoSenseAreRefused) {
   ExpectUnharmed();
 }
 
+TEST_F(Hostile, OneRequestDeletesNoMoreThanAMomentTakes) {
+  ASSERT_OK_AND_ASSIGN(const ObjectId id, client_.Put(ObjectBuilder("kept")));
+  RawClient raw = Raw();
+  for (const bool only_check : {false, true}) {
+    const auto reply = raw.Ask(MakeFrame(fb::RequestBody::Delete, [&](Builder& b) {
+      const std::vector<uint64_t> ids(wire::kMostDeleted + 1, id.value());
+      return fb::CreateDelete(b, 1, b.CreateVector(ids), false, false, only_check).Union();
+    }));
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(reply->code(), StatusCode::kLimitExceeded);
+  }
+  EXPECT_TRUE(*client_.Exists(id));
+  ASSERT_OK(client_.Delete({id}));
+  ExpectUnharmed();
+}
+
 TEST_F(Hostile, ManyWhoWaitForAStreamEndWithTheirConnection) {
   ASSERT_OK_AND_ASSIGN(const ObjectId id, client_.Put(ObjectBuilder("stream")));
   ASSERT_OK(client_.CreateStream(id));

@@ -226,5 +226,156 @@ TEST_F(Volumes, AQuotaBoundsItsVolumeAndNoOther) {
   writer.join();
 }
 
+// ---- guaranteed memory
+
+class GuaranteedMemory : public ::testing::Test {
+ protected:
+  static std::string Folder(const TestDaemon& daemon, const std::string& name) {
+    return daemon.folder() + "/" + name;
+  }
+  static Status Make(Client& client, const TestDaemon& daemon, const std::string& name,
+                     uint64_t guaranteed, const CallOptions& call = {}) {
+    VolumeOptions options;
+    options.guaranteed = guaranteed;
+    return client.CreateVolume(name, Folder(daemon, name), options, call).status();
+  }
+  static Client ConnectTo(const TestDaemon& daemon, const std::string& name) {
+    return Client::Connect(Folder(daemon, name) + "/vineyard.sock").value();
+  }
+  /// Puts until there is no more room.
+  static uint64_t Fill(Client& client, std::vector<ObjectId>* ids) {
+    uint64_t bytes = 0;
+    for (uint64_t i = 0; i < 1000; ++i, bytes += 4 * kMiB) {
+      auto blob = client.CreateBlob(4 * kMiB, {.timeout = milliseconds(0)});
+      if (!blob.ok()) {
+        EXPECT_CODE(kOutOfMemory, blob);
+        return bytes;
+      }
+      auto sealed = client.Seal(std::move(*blob));
+      EXPECT_OK(sealed);
+      if (sealed.ok()) ids->push_back(sealed->id());
+    }
+    return bytes;
+  }
+};
+
+TEST_F(GuaranteedMemory, OthersLeaveItHoweverMuchTheyWantAndAnEnginesDeathChangesNothing) {
+  TestDaemon daemon({.size = "64Mi"});
+  Client client = daemon.Connect();
+  ASSERT_OK(Make(client, daemon, "data", 24 * kMiB));
+  Client data = ConnectTo(daemon, "data");
+  std::vector<ObjectId> ids;
+  EXPECT_LE(Fill(client, &ids), 40 * kMiB);
+  EXPECT_GE(ids.size(), 8U);
+  const auto refused = client.CreateBlob(8 * kMiB, {.timeout = milliseconds(0)});
+  EXPECT_CODE(kOutOfMemory, refused);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("guaranteed to volume 'data'"));
+  // Somebody waits all the time, and is not served from it.
+  std::thread waits(
+      [&] { EXPECT_OK(client.CreateBlob(8 * kMiB, {.timeout = std::chrono::minutes(10)})); });
+  EXPECT_TRUE(Eventually([&] { return data.GetStatus().value().waiting == 1; }));
+  std::vector<ObjectId> own;
+  EXPECT_GE(Fill(data, &own), 20 * kMiB);
+  ASSERT_OK(data.Delete(own));
+  daemon.KillEngine();
+  own.clear();
+  EXPECT_TRUE(Eventually([&] { return data.GetStatus().value().waiting == 1; }));
+  EXPECT_TRUE(Eventually([&] {
+    Fill(data, &own);
+    return own.size() >= 5;
+  }));
+  const InstanceStatus status = data.GetStatus().value();
+  EXPECT_EQ(status.memory_guaranteed, 24 * kMiB);
+  EXPECT_EQ(status.memory_kept, 0U);
+  ASSERT_OK(data.Delete(own));
+  EXPECT_TRUE(Eventually([&] { return data.GetStatus().value().memory_usage == 0; }));
+  Client another = daemon.Connect();
+  EXPECT_TRUE(Eventually([&] { return another.GetStatus().value().memory_kept >= 23 * kMiB; }));
+  EXPECT_EQ(another.GetStatus().value().memory_limit, 40 * kMiB);
+  ASSERT_OK(another.Delete(std::vector(ids.begin(), ids.begin() + 3)));
+  waits.join();
+}
+
+TEST_F(GuaranteedMemory, IsThereWhenTheVolumeIsAndGoesWithIt) {
+  TestDaemon daemon({.size = "64Mi", .flags = {"--guaranteed", "16Mi"}});
+  Client client = daemon.Connect();
+  EXPECT_EQ(client.GetStatus().value().memory_guaranteed, 16 * kMiB);
+  const Status too_much = Make(client, daemon, "much", 49 * kMiB);
+  EXPECT_CODE(kOutOfMemory, too_much);
+  EXPECT_THAT(std::string(too_much.message()), HasSubstr("at most 48 MiB"));
+  std::vector<ObjectId> ids;
+  Fill(client, &ids);
+  const Status held =
+      Make(client, daemon, "data", 32 * kMiB, CallOptions{.timeout = milliseconds(50)});
+  EXPECT_CODE(kOutOfMemory, held);
+  EXPECT_THAT(std::string(held.message()), HasSubstr("in large objects"));
+  std::thread maker([&] {
+    Client other = daemon.Connect();
+    EXPECT_OK(Make(other, daemon, "data", 32 * kMiB, {.timeout = std::chrono::minutes(10)}));
+  });
+  EXPECT_TRUE(Eventually([&] { return client.GetStatus().value().waiting == 1; }));
+  ASSERT_OK(client.Delete(ids));
+  maker.join();
+  ids.clear();
+  EXPECT_LE(Fill(client, &ids), 32 * kMiB);
+  const auto volumes = client.ListVolumes();
+  ASSERT_OK(volumes);
+  ASSERT_THAT(*volumes, SizeIs(2));
+  EXPECT_EQ((*volumes)[0].guaranteed, 16 * kMiB);
+  EXPECT_EQ((*volumes)[1].guaranteed, 32 * kMiB);
+  EXPECT_GE((*volumes)[0].memory_held, ids.size() * 4 * kMiB);
+  EXPECT_LT((*volumes)[1].memory_held, kMiB);
+  EXPECT_CODE(kInvalid, client.CreateVolume("wrong", Folder(daemon, "wrong"),
+                                            {.quota = kMiB,
+                                             .guaranteed = 2 * kMiB,
+                                             .rights = {},
+                                             .read_only_socket = {},
+                                             .read_only_rights = {}}));
+  ASSERT_OK(client.RemoveVolume("data"));
+  EXPECT_TRUE(Eventually([&] { return Fill(client, &ids) > 0; }));
+}
+
+TEST_F(GuaranteedMemory, ABrokenConnectionGivesUpTheVolumeItWaitedFor) {
+  TestDaemon daemon({.size = "64Mi"});
+  Client client = daemon.Connect();
+  std::vector<ObjectId> ids;
+  Fill(client, &ids);
+  Child maker([&] {
+    Client own = daemon.Connect();
+    return Make(own, daemon, "data", 32 * kMiB, {.timeout = std::chrono::minutes(10)}).ok() ? 0 : 1;
+  });
+  EXPECT_TRUE(Eventually([&] { return client.GetStatus().value().waiting == 1; }));
+  maker.Kill();
+  EXPECT_TRUE(Eventually([&] { return client.GetStatus().value().waiting == 0; }));
+  ASSERT_OK(client.Delete(ids));
+  EXPECT_THAT(client.ListVolumes().value(), SizeIs(1));
+  EXPECT_EQ(client.GetStatus().value().memory_kept, 0U);
+}
+
+TEST_F(GuaranteedMemory, WithADiskTooOthersObjectsMakeRoomAndItsOwnStay) {
+  const testing::TempFolder disk;
+  TestDaemon daemon({.size = "64Mi",
+                     .flags = {"--spill_path", disk.path(), "--spill_upper_rate", "1",
+                               "--spill_lower_rate", "1"}});
+  Client client = daemon.Connect();
+  ASSERT_OK(Make(client, daemon, "data", 24 * kMiB));
+  Client data = ConnectTo(daemon, "data");
+  std::vector<ObjectId> own;
+  for (uint64_t i = 0; i < 4; ++i) {
+    auto id = PutPattern(data, i, 4 * kMiB);
+    ASSERT_OK(id);
+    own.push_back(*id);
+  }
+  for (uint64_t i = 0; i < 30; ++i) ASSERT_OK(PutPattern(client, 100 + i, 4 * kMiB));
+  EXPECT_GT(client.GetStatus().value().evictions, 15U);
+  EXPECT_EQ(data.GetStatus().value().spilled_bytes, 0U);
+  // At once: without any time to make room in.
+  auto blob = data.CreateBlob(4 * kMiB, {.timeout = milliseconds(0)});
+  EXPECT_OK(blob);
+  for (uint64_t i = 0; i < own.size(); ++i) {
+    EXPECT_TRUE(HoldsPattern(data.Get(own[i]), i, 4 * kMiB));
+  }
+}
+
 }  // namespace
 }  // namespace vineyard

@@ -207,7 +207,7 @@ void TestDaemon::Launch() {
   const std::string program = options_.program.empty() ? Program() : options_.program;
   std::vector<std::string> arguments{program, "--socket", socket_, "--size", options_.size};
   arguments.insert(arguments.end(), options_.flags.begin(), options_.flags.end());
-  const std::string log_path = folder_.path() + "/log";
+  const std::string log_path = options_.log.empty() ? folder_.path() + "/log" : options_.log;
   keeper_ = ::fork();
   if (keeper_ != 0) return;
   if (options_.user && ::setresuid(*options_.user, *options_.user, *options_.user) != 0)

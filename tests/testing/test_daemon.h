@@ -94,6 +94,7 @@ struct DaemonOptions {
   std::string program = {};             ///< Instead of the one that was built.
   std::optional<uint64_t> descriptors;  ///< That each of its processes may have.
   std::optional<uid_t> user;            ///< Another than the test's: root only. See UserMayRunIt.
+  std::string log = {};  ///< Where it writes its log instead of where log() reads it.
 };
 
 class TestDaemon {

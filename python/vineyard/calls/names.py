@@ -21,6 +21,7 @@ class NameCalls(Calls):
         *,
         if_version: int | None = None,
         ttl: float | None = None,
+        linger: float | None = None,
         timeout: float | None = None,
     ) -> int:
         """Points a name at an object; the name does not become its owner.
@@ -31,13 +32,17 @@ class NameCalls(Calls):
             The version that the name must have now (0: it must not exist).
         ttl : float, optional
             Seconds after which the name is dropped; None: it stays.
+        linger : float, optional
+            The name lives with this client, and so many seconds longer, as in `put`.
 
         Returns
         -------
         int
             The version of the name: 1 for its first object, then 2, ...
         """
-        return self._core.put_name(to_name(name), to_id(object_id), if_version, False, ttl, timeout)
+        return self._core.put_name(
+            to_name(name), to_id(object_id), if_version, False, ttl, linger, timeout
+        )
 
     def get_name(self, name: str, wait: bool = False, *, timeout: float | None = None) -> ObjectID:
         """The object that a name points to; with `wait`, as soon as there is one."""
@@ -50,7 +55,8 @@ class NameCalls(Calls):
         -------
         NameInfo
             `name`; `id` of its object; `version`, for the next ``if_version=``; `ttl`, the seconds
-            that it has still, or None.
+            that it has still, or None; `linger`, the seconds that it stays after the end of the
+            client it lives with, or None; `client_pid`, that client's process.
         """
         return self._core.get_name(to_name(name), wait, timeout)
 

@@ -148,6 +148,9 @@ class ObjectCalls(Calls):
     ) -> int:
         """Deletes objects and all their names. What readers have mapped stays readable for them.
 
+        Where one of them is unknown, nothing is deleted. Up to 256 are one change; more go some at a time,
+        and where one is a member of what stays, the others may have gone.
+
         Parameters
         ----------
         object_id : one that names an object, or a sequence of such

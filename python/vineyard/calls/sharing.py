@@ -145,6 +145,7 @@ class PutOptions(NamedTuple):
     name: str | None = None
     if_version: int | None = None
     ttl: float | None = None
+    linger: float | None = None
     copy: bool | None = None
     progress: Progress | None = None
 

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "corpus.h"
+#include "layout/ledger.h"
+#include "layout/record.h"
+#include "layout/stream_state.h"
+#include "os/mapping.h"
+#include "os/memfd.h"
+#include "spill/format.h"
+#include "wire/codec.h"
+#include "wire/test_object.h"
+
+namespace vineyard::fuzz {
+
+namespace {
+
+void AddRecords(Corpus& corpus) {
+  using namespace layout;
+  struct alignas(64) Slot {
+    std::byte bytes[2048] = {};
+  };
+  const auto descriptor = wire::EncodeDescriptor(wire::ExampleObject());
+  const std::vector<ChunkEntry> chunks{{2 << 20}, {4096}};
+  const std::string_view name = "a name";
+  const std::span<const std::byte> heads[] = {descriptor, std::as_bytes(std::span(chunks)),
+                                              std::as_bytes(std::span(name))};
+  for (uint8_t kind = 1; kind <= 3; ++kind) {
+    Slot slot;
+    RecordFields fields;
+    fields.kind = static_cast<RecordKind>(kind);
+    fields.id = 7;
+    const auto head = heads[kind - 1];
+    WriteRecord(slot.bytes, fields, head, std::as_bytes(std::span(name)), 1);
+    const uint64_t size = RecordSize(static_cast<uint32_t>(head.size()), name.size());
+    corpus.Add("record_fuzz", std::span(slot.bytes).first(size));
+    const uint64_t message = BytesOffset(static_cast<uint32_t>(head.size())) + name.size() - 8;
+    corpus.Add("record_fuzz", std::span(slot.bytes).subspan(8, message));
+  }
+}
+
+void AddLedgers(Corpus& corpus) {
+  using namespace layout;
+  const os::UniqueFd memory = os::CreateMemfd("make_corpus", kLedgerSize).value();
+  const auto mapping = os::Mapping::Open(memory, kLedgerSize, os::Access::kReadWrite).value();
+  Ledger ledger(mapping.data());
+  ledger.Initialize(1, 2);
+  for (const size_t changes : {size_t{0}, size_t{1}, size_t{5}}) {
+    ledger.Publish(3, {1, 2, 3, 0}, std::vector<IntentChange>(changes, {1, 2, 3, 4}));
+    std::vector<std::byte> input(mapping.data(), mapping.data() + sizeof(LedgerHeader));
+    const std::byte* intent = mapping.data() + kLedgerPage;
+    input.insert(input.end(), intent, intent + ledger.header().intent.load());
+    corpus.Add("ledger_fuzz", input);
+  }
+}
+
+// After the byte that says what the fuzzer makes right: heads, names, identities.
+void AddSpillFiles(Corpus& corpus) {
+  using namespace spill;
+  const auto add = [&corpus](char mend, std::span<const std::byte> bytes) {
+    std::string input(1, mend);
+    input.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    corpus.Add("spill_fuzz", input);
+  };
+  for (const uint64_t size : {uint64_t{0}, uint64_t{1}, 3 * kBlock + 1}) {
+    Head head{.key = {.volume = 1, .id = 2, .kind = 3, .instance = size % 3},
+              .place = {4, 5},
+              .size = size};
+    head.description.resize(size % 100, std::byte{'d'});
+    head.checksums.resize(BlocksOf(size), 6);
+    std::vector<std::byte> bytes(HeadLength(head.description.size(), size));
+    EncodeHead(head, bytes);
+    for (char mend = 0; mend < 4; ++mend) add(mend, bytes);
+  }
+  for (const std::string& name :
+       {FileName({1, 2, 3}), PartName({~uint64_t{0}, 0xab, 255}), FileName({1, 2, 3, 4})}) {
+    add(0, std::as_bytes(std::span(name)));
+  }
+  std::array<std::byte, kIdentityLength> identity{};
+  EncodeIdentity({1, 2}, identity);
+  add(0, identity);
+  add(1, identity);
+}
+
+void AddStreams(Corpus& corpus) {
+  layout::StreamState state;
+  const auto add = [&] { corpus.Add("stream_fuzz", layout::EncodeStream(state)); };
+  add();
+  state.capacity = 4;
+  state.readers_wanted = 2;
+  state.chunks = {1, 2, 3};
+  state.first = 7;
+  state.writer = 5;
+  state.readers = {{.number = 1, .client = 6, .position = 8},
+                   {.number = 2, .client = 7, .position = 9}};
+  state.next_reader = 3;
+  state.places_taken = 2;
+  add();
+  state.phase = layout::StreamPhase::kFailed;
+  state.reason = "why";
+  add();
+}
+
+// Changes to a catalog: which file, whether added, where (2 bytes, words of 4), what (4 bytes).
+void AddCatalogChanges(Corpus& corpus) {
+  corpus.Add("catalog_fuzz", std::string_view());
+  for (uint8_t where = 0; where < 3; ++where) {
+    for (uint16_t at = 0; at < 64; at = static_cast<uint16_t>(at + 2)) {
+      const auto low = static_cast<uint8_t>(at);
+      const uint8_t change[] = {where, 1, low, 0, 1, 0, 0, 0, where, 0, low, 0, 255, 1, 0, 0};
+      corpus.Add("catalog_fuzz", std::as_bytes(std::span(change)));
+      // Only once the reader has opened it.
+      const uint8_t later[] = {0, 1, 255, 255, 0, 0, 0, 0, where, 1, low, 0, 1, 0, 0, 0};
+      corpus.Add("catalog_fuzz", std::as_bytes(std::span(later)));
+    }
+  }
+}
+
+// Steps of a ring: what, how far shifted, a number (2 bytes).
+void AddRingSteps(Corpus& corpus) {
+  const uint8_t plain[] = {0, 0, 200, 0, 3, 0, 150, 0, 4, 0, 220, 0, 5, 0, 0, 0,
+                           1, 0, 220, 0, 4, 0, 100, 0, 6, 0, 0,   0, 5, 0, 0, 0};
+  corpus.Add("ring_fuzz", std::as_bytes(std::span(plain)));
+  const uint8_t hostile[] = {0, 40, 1, 0, 3, 0, 1, 0, 1, 48, 1, 0, 4, 0, 255, 255,
+                             2, 0,  1, 0, 5, 0, 0, 0, 6, 0,  0, 0, 3, 0, 1,   0};
+  corpus.Add("ring_fuzz", std::as_bytes(std::span(hostile)));
+}
+
+// Changes to memory: which, how the checksum is treated, where (2 bytes), what (4 bytes).
+void AddChanges(Corpus& corpus) {
+  for (uint8_t which = 0; which < 12; ++which) {
+    for (uint8_t checksum = 0; checksum < 4; ++checksum) {
+      const uint8_t change[] = {which, checksum, 40, 0, 1,   0, 0, 0,
+                                which, checksum, 3,  8, 255, 0, 0, 0};
+      corpus.Add("recovery_fuzz", std::as_bytes(std::span(change)));
+    }
+  }
+}
+
+}  // namespace
+
+void AddMemory(Corpus& corpus) {
+  AddRecords(corpus);
+  AddLedgers(corpus);
+  AddStreams(corpus);
+  AddSpillFiles(corpus);
+  AddChanges(corpus);
+  AddCatalogChanges(corpus);
+  AddRingSteps(corpus);
+}
+
+}  // namespace vineyard::fuzz
