@@ -4,8 +4,10 @@
 """How long one client's requests take, alone and beside a neighbour in another volume that floods.
 
 The victim puts, gets and deletes small objects, now and then, as a program that waits for its data does. Each
-flood is a process that asks for as much as it can of one thing. They take turns with quiet, several times; the
-figures are of all turns together.
+flood is a process that asks for as much as it can of one thing. They take turns with quiet, several times, and with
+as many busy processes as a flood keeps processors busy (itself, and the engine) that have nothing to do with the
+instance: what these cost the victim is the scheduler's doing, and no instance could avoid it. The figures are of all
+turns together.
 
 Usage: neighbour.py [--seconds 3] [--turns 5] [--floods puts,lists,...]. Prints a table, and exits 1 where the
 victim's 99th percentile more than doubles.
@@ -23,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ from vineyard.launching import Instance
 from vineyard.programs import find_program
 
 MIB = 1 << 20
+Times = dict[str, list[float]]  # seconds, by request
 
 
 # ---- floods: each is told its socket, and goes on until it is killed
@@ -96,7 +99,7 @@ class Victim:
         for i in range(50):
             self.client.put(b"y" * 100, name=f"there-{i}")
 
-    def ask(self, seconds: float, times: dict[str, list[float]]) -> None:
+    def ask(self, seconds: float, times: Times) -> None:
         """One of each request every two milliseconds."""
         end = time.perf_counter() + seconds
         turn = 0
@@ -112,6 +115,12 @@ class Victim:
             for what, took in (("put", put - start), ("get", got - put), ("delete", deleted - got)):
                 times.setdefault(what, []).append(took)
             time.sleep(0.002)
+
+
+def busy(_: str) -> None:
+    """No flood: what any program does that computes."""
+    while True:
+        sum(range(1000))
 
 
 def flooding(name: str, path: str) -> subprocess.Popen[bytes]:
@@ -130,43 +139,52 @@ def create_volume(instance: Instance, size: str) -> str:
     return json.loads(made.stdout)["socket"]
 
 
+@contextlib.contextmanager
+def beside(name: str, path: str, count: int = 1) -> Iterator[None]:
+    others = [flooding(name, path) for _ in range(count)]
+    try:
+        time.sleep(1)  # its imports
+        yield
+        for other in others:
+            if other.poll() is not None:
+                raise SystemExit(f"the flood {name} ended with {other.returncode}")
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def measure(options: argparse.Namespace) -> int:
-    quiet: dict[str, dict[str, list[float]]] = {}
-    loud: dict[str, dict[str, list[float]]] = {}
+    quiet: Times = {}
+    computing: Times = {}
+    loud: dict[str, Times] = {}
     with tempfile.TemporaryDirectory() as folder:
         instance = Instance.start(socket=f"{folder}/vineyard.sock", size="2Gi")
         try:
             victim = Victim(instance.socket)
             other = create_volume(instance, "256Mi")
             for _ in range(options.turns):
+                victim.ask(options.seconds, quiet)
+                with beside("busy", other, count=2):
+                    victim.ask(options.seconds, computing)
                 for name in options.floods:
-                    victim.ask(options.seconds, quiet.setdefault(name, {}))
-                    flood = flooding(name, other)
-                    try:
-                        time.sleep(1)  # its imports
+                    with beside(name, other):
                         victim.ask(options.seconds, loud.setdefault(name, {}))
-                        if flood.poll() is not None:
-                            raise SystemExit(f"the flood {name} ended with {flood.returncode}")
-                    finally:
-                        flood.kill()
-                        flood.wait()
         finally:
             instance.stop()
-    return report(options.floods, quiet, loud)
+    return report({"two busy programs": computing} | loud, quiet)
 
 
-def report(floods: list[str], quiet: dict, loud: dict) -> int:
+def report(others: dict[str, Times], quiet: Times) -> int:
     worst = 0.0
-    print(
-        f"{'flood':<12} {'request':<8} {'quiet p50, p99':>20} {'flooded p50, p99':>20} {'p99':>7}"
-    )
-    for name in floods:
-        for what in quiet[name]:
-            a, b = (np.percentile(times[name][what], (50, 99)) * 1e6 for times in (quiet, loud))
-            ratio = b[1] / a[1]
-            worst = max(worst, ratio)
-            shown = [f"{low:9.0f} {high:7.0f} us" for low, high in (a, b)]
-            print(f"{name:<12} {what:<8} {shown[0]:>20} {shown[1]:>20} {ratio:6.2f}x")
+    print(f"{'beside':<18} {'request':<8} {'p50':>9} {'p99':>9} {'p99 by that of quiet':>21}")
+    for name, times in ({"nobody": quiet} | others).items():
+        for what in quiet:
+            median, high = np.percentile(times[what], (50, 99)) * 1e6
+            ratio = high / (np.percentile(quiet[what], 99) * 1e6)
+            if name in FLOODS:
+                worst = max(worst, ratio)
+            print(f"{name:<18} {what:<8} {median:6.0f} us {high:6.0f} us {ratio:20.2f}x")
     print(f"the worst 99th percentile is {worst:.2f} times that of a quiet instance")
     return 1 if worst > 2 else 0
 
@@ -176,12 +194,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each turn")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--floods", type=lambda text: text.split(","), default=list(FLOODS))
-    parser.add_argument("--flood", choices=FLOODS, help=argparse.SUPPRESS)
+    parser.add_argument("--flood", choices=[*FLOODS, "busy"], help=argparse.SUPPRESS)
     parser.add_argument("--at", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.flood:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        FLOODS[options.flood](str(options.at))
+        (FLOODS | {"busy": busy})[options.flood](str(options.at))
     return measure(options)
 
 

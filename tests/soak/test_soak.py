@@ -3,6 +3,8 @@
 """A short soak: that it runs, and finds what it is made to find."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,9 @@ from vineyard.launching import Instance
 from soak.model import Model
 
 RUN = Path(__file__).with_name("run.py")
+#: Built by `make test` and `make soak`.
+SOAK = RUN.parents[2] / "build/release/tests/vineyard_soak"
+needs_soak = pytest.mark.skipif(not SOAK.exists(), reason="vineyard_soak has not been built")
 
 
 def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -26,6 +31,38 @@ def test_nothing_differs(size):
     done = soak("--operations=3000", "--clients=3", "--pause=0.05", "--round=250", f"--size={size}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3000 operations" in done.stdout
+
+
+def native_soak(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(SOAK), "--operations=20000", "--clients=3", "--round=1000", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@needs_soak
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--engine-kills=10", "--client-kills=10"],
+        ["--engine-kills=10", "--spill", "--size=48Mi", "--live=64", "--large=300"],
+    ],
+    ids=["kills", "disk"],
+)
+def test_nothing_differs_for_clients_in_cpp(arguments):
+    done = native_soak("--engine-pause=0.02", "--client-pause=0.02", "--clear=2", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "soak: done" in done.stdout
+
+
+@needs_soak
+def test_an_object_that_goes_behind_their_backs_is_missed():
+    done = native_soak("--forget")
+    assert done.returncode == 1
+    assert "is lost" in done.stderr
+    shutil.rmtree(re.search(r"log is in (\S+)", done.stderr)[1])
 
 
 def test_a_store_that_forgets_is_found_out(tmp_path):
