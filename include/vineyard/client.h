@@ -46,6 +46,15 @@ struct CallOptions {
   std::optional<Timeout> timeout;  ///< nullopt: the connection's default.
 };
 
+/// What outlives what. In a volume that was created with kDisk all is as kDisk.
+enum class Durability : uint8_t {
+  kMemory,  ///< The writer and the engine, not the instance.
+  /// Everything, a loss of power too: acknowledged once it is on the instance's disk, with all that it refers to, and there
+  /// again when an instance begins with the same --spill_path. kNotSupported without one; kOutOfMemory: the disk
+  /// is full, and nothing has happened; kIOError: it has happened, and is not on the disk yet, which fails.
+  kDisk,
+};
+
 struct PutOptions {
   std::optional<Timeout> timeout;
   /// Registered in the same step; the name becomes the object's owner: when it is pointed elsewhere
@@ -67,6 +76,8 @@ struct PutOptions {
   Progress progress;
   /// Of buffers that lie in allocations.
   Copying copying = Copying::kAuto;
+  /// Of the object, with its name. kDisk: not with `linger`, nor to a stream.
+  Durability durability = Durability::kMemory;
 };
 
 struct GetOptions {
@@ -85,6 +96,7 @@ struct NameInfo {
   /// It lives with a client of this process, and so much longer; nullopt: with none (any more).
   std::optional<Timeout> linger;
   uint64_t client_pid = 0;
+  bool durable = false;
 };
 
 struct NameOptions {
@@ -96,6 +108,9 @@ struct NameOptions {
   std::optional<Timeout> ttl;
   /// Of PutName: it lives with this client, and so much longer, as in PutOptions.
   std::optional<Timeout> linger;
+  /// Of PutName, and what it points to becomes so too. Each PutName says anew how durable the name is; the object stays
+  /// durable.
+  Durability durability = Durability::kMemory;
 };
 
 struct ListOptions {
@@ -184,6 +199,9 @@ struct InstanceStatus {
   uint64_t damaged = 0;            ///< Blobs that could not be brought back.
   uint64_t memory_guaranteed = 0;  ///< What other volumes leave to this one.
   uint64_t memory_kept = 0;        ///< Free, and kept for other volumes, to which it is guaranteed.
+  uint64_t not_on_disk = 0;        ///< Durable records whose files are not yet what they should be.
+  uint64_t set_aside = 0;          ///< Their files that were found damaged when the engine began.
+  uint64_t not_restored = 0;  ///< That it left on the disk: no memory for them, or another format.
 };
 
 struct UpgradeOptions {
@@ -205,6 +223,7 @@ struct Places {
   uint64_t spilled_bytes = 0;  ///< On the disk only: a get brings them back.
   bool in_use = false;         ///< A program has some of it mapped.
   bool pinned = false;         ///< A client has some of it pinned.
+  bool durable = false;        ///< It outlives the instance, with all that it refers to.
 };
 
 /// Who may open a socket, as far as its own file says it; the folders above it count too.
@@ -223,6 +242,9 @@ struct VolumeOptions {
   /// A second socket, at this path: who comes through it can get and list, and change nothing. Empty: none.
   std::string read_only_socket;
   SocketRights read_only_rights;
+  /// kDisk: the volume comes back when an instance begins with the same --spill_path, with its options and sockets, and
+  /// so does all that was put there, but for streams and what lingers.
+  Durability durability = Durability::kMemory;
 };
 
 struct VolumeInfo {
@@ -237,6 +259,7 @@ struct VolumeInfo {
   uint64_t guaranteed = 0;  ///< Bytes of memory that other volumes leave to it.
   uint64_t memory_held =
       0;  ///< Memory it has, everything counted: what `guaranteed` is compared with.
+  bool durable = false;
 };
 
 /// Puts that are sent without waiting for those before: the next object is made while the instance stores the
@@ -339,6 +362,9 @@ class Client {
   /// Moves them to the disk now. kFailedPrecondition where some are mapped or pinned, or the instance has no
   /// disk; kOutOfMemory: the disk is full. The others are gone from memory all the same.
   Status Evict(std::span<const ObjectId> ids, const CallOptions& options = {});
+  /// Makes them durable, with all that they refer to: as if they had been put with Durability::kDisk. Names stay as
+  /// they are. Those that are it already cost nothing.
+  Status MakeDurable(std::span<const ObjectId> ids, const CallOptions& options = {});
   Result<Places> GetPlaces(ObjectId id, const CallOptions& options = {});
 
   // ---- streams (stream.h)

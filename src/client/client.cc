@@ -311,12 +311,14 @@ Status Client::SetLabels(ObjectId id, const std::vector<Label>& labels,
 Result<uint64_t> Client::PutName(std::string_view name, ObjectId id, const NameOptions& options) {
   Connection& connection = impl_->connection();
   VY_RETURN_IF_ERROR(client::CheckTerm(options.ttl, options.linger));
+  VY_RETURN_IF_ERROR(client::CheckDurability(connection, options.durability));
   const Outgoing put = Change(fb::RequestBody::PutName, [&](FlatBufferBuilder& b, uint64_t number) {
     const auto text = b.CreateString(name.data(), name.size());
     return fb::CreatePutName(b, number, text, id.value(), options.if_version.has_value(),
                              options.if_version.value_or(0), options.owns,
                              client::TtlMilliseconds(options.ttl), options.linger.has_value(),
-                             client::TtlMilliseconds(options.linger))
+                             client::TtlMilliseconds(options.linger),
+                             options.durability == Durability::kDisk)
         .Union();
   });
   return DoneValue(connection.Call(put, connection.Deadline(options.timeout)));
@@ -361,7 +363,7 @@ Result<std::vector<NameInfo>> Client::ListNames(const ListNamesOptions& options)
       after = n->name()->str();
       if (!pattern.Matches(after) || found.size() >= options.limit) continue;
       found.push_back({after, ObjectId(n->id()), n->version(), client::TtlOf(n->ttl_ms()),
-                       client::LingerOf(n->client(), n->linger_ms()), n->client()});
+                       client::LingerOf(n->client(), n->linger_ms()), n->client(), n->durable()});
     }
     more = names->more() && names->names()->size() > 0;
   }
@@ -411,6 +413,9 @@ Result<InstanceStatus> Client::GetStatus(const CallOptions& options) {
   status.damaged = s->damaged();
   status.memory_guaranteed = s->memory_guaranteed();
   status.memory_kept = s->memory_kept();
+  status.not_on_disk = s->not_on_disk();
+  status.set_aside = s->set_aside();
+  status.not_restored = s->not_restored();
   return status;
 }
 

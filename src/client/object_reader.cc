@@ -100,14 +100,16 @@ Result<Asked> ReadAnswer(Connection& connection, Answer answer) {
                 .version = got.name_version(),
                 .ttl = TtlOf(got.name_ttl_ms()),
                 .linger = LingerOf(got.name_client(), got.name_linger_ms()),
-                .client_pid = got.name_client()};
+                .client_pid = got.name_client(),
+                .durable = got.name_durable()};
   return asked;
 }
 
 NameInfo InfoOf(const RecordCopy& name) {
   NameInfo info{.name = std::string(name.head_text()),
                 .id = ObjectId(name.fields().value),
-                .version = name.fields().version};
+                .version = name.fields().version,
+                .durable = (name.fields().flags & layout::kFlagDurable) != 0};
   const auto term = layout::ReadNameTerm(name.bytes());
   if (!term) return info;
   if (term->ends_ns) {

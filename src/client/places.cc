@@ -54,6 +54,12 @@ Status Client::Evict(std::span<const ObjectId> ids, const CallOptions& options) 
   return Place(connection, fb::PlaceAction::Evict, ids, false, options.timeout);
 }
 
+Status Client::MakeDurable(std::span<const ObjectId> ids, const CallOptions& options) {
+  Connection& connection = impl_->connection();
+  VY_RETURN_IF_ERROR(client::CheckDurability(connection, Durability::kDisk));
+  return Place(connection, fb::PlaceAction::Keep, ids, false, options.timeout);
+}
+
 Result<Places> Client::GetPlaces(ObjectId id, const CallOptions& options) {
   Connection& connection = impl_->connection();
   const Outgoing get = Question(fb::RequestBody::GetPlaces, [id](FlatBufferBuilder& b, uint64_t) {
@@ -63,8 +69,8 @@ Result<Places> Client::GetPlaces(ObjectId id, const CallOptions& options) {
                       connection.Call(get, connection.Deadline(options.timeout)));
   const fb::Places* places = answer.reply().body_as_Places();
   if (places == nullptr) return Status::Protocol("the instance's answer is none");
-  return Places{places->memory_bytes(), places->spilled_bytes(), places->in_use(),
-                places->pinned()};
+  return Places{places->memory_bytes(), places->spilled_bytes(), places->in_use(), places->pinned(),
+                places->durable()};
 }
 
 }  // namespace vineyard

@@ -57,7 +57,8 @@ Outgoing PreparedPut::Request(ObjectId reservation) const {
                              options.if_version.value_or(0), MillisecondsUntil(deadline), also,
                              options.stream.value(), TtlMilliseconds(options.ttl),
                              siblings.empty() ? 0 : b.CreateVectorOfStructs(siblings),
-                             options.linger.has_value(), TtlMilliseconds(options.linger))
+                             options.linger.has_value(), TtlMilliseconds(options.linger),
+                             options.durability == Durability::kDisk)
             .Union();
       });
   put.payload = SmallPayload(descriptor, small ? own : OwnBytes());

@@ -11,6 +11,7 @@
 
 #include "client/impl.h"
 #include "os/paths.h"
+#include "os/user.h"
 
 namespace vineyard {
 
@@ -25,6 +26,11 @@ namespace {
 
 os::SocketFileRights ToRights(const SocketRights& rights) {
   return {.mode = rights.mode, .owner = rights.owner, .group = rights.group};
+}
+
+fb::SocketFile ToFile(const SocketRights& rights) {
+  return {rights.mode, rights.owner.value_or(os::EffectiveUser()),
+          rights.group.value_or(os::EffectiveGroup())};
 }
 
 // A socket that nobody answers at is left over from an instance that has ended.
@@ -108,6 +114,8 @@ Result<VolumeInfo> Client::CreateVolume(std::string_view name, std::string_view 
   info.name = name;
   info.quota = volume.quota;
   info.guaranteed = volume.guaranteed;
+  info.durable = volume.durability == Durability::kDisk;
+  VY_RETURN_IF_ERROR(client::CheckDurability(connection, volume.durability));
   VY_ASSIGN_OR_RETURN(const std::string folder, os::MakeDirectories(std::string(directory)));
   info.socket = folder + "/vineyard.sock";
   VolumeSockets sockets;
@@ -124,8 +132,11 @@ Result<VolumeInfo> Client::CreateVolume(std::string_view name, std::string_view 
   Outgoing create =
       Change(fb::RequestBody::CreateVolume, [&](FlatBufferBuilder& b, uint64_t number) {
         const auto text = b.CreateString(name.data(), name.size());
+        std::vector<fb::SocketFile> rights{ToFile(volume.rights)};
+        if (has_readers) rights.push_back(ToFile(volume.read_only_rights));
         return fb::CreateCreateVolume(b, number, text, volume.quota, has_readers, volume.guaranteed,
-                                      client::MillisecondsUntil(deadline))
+                                      client::MillisecondsUntil(deadline), info.durable,
+                                      b.CreateVectorOfStructs(rights))
             .Union();
       });
   create.fds = sockets.fds();
@@ -149,8 +160,8 @@ Result<std::vector<VolumeInfo>> Client::ListVolumes(const CallOptions& options) 
   for (const fb::VolumeEntry* v : *volumes->volumes()) {
     result.push_back({v->name()->str(), wire::ToString(v->socket()),
                       wire::ToString(v->read_only_socket()), v->quota(), v->memory_usage(),
-                      v->objects(), v->names(), v->connections(), v->guaranteed(),
-                      v->memory_held()});
+                      v->objects(), v->names(), v->connections(), v->guaranteed(), v->memory_held(),
+                      v->durable()});
   }
   return result;
 }

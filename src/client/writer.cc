@@ -118,6 +118,15 @@ Status CheckTerm(const std::optional<Timeout>& ttl, const std::optional<Timeout>
   return {};
 }
 
+Status CheckDurability(Connection& connection, Durability durability) {
+  if (durability == Durability::kMemory) return {};
+  const Connection::Facts facts = connection.facts();
+  const bool is_known = !facts.instance_uuid.empty();  // else it is the instance that refuses
+  if (facts.has_disk || !is_known) return {};
+  return Status::NotSupported(
+      "durability=disk needs a folder to write to: start the instance with --spill_path");
+}
+
 os::TimePoint WithGrace(os::TimePoint deadline) {
   constexpr std::chrono::seconds kGrace{1};
   return deadline < os::TimePoint::max() - kGrace ? deadline + kGrace : deadline;
@@ -166,6 +175,7 @@ Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
   put.options = options;
   put.deadline = connection.Deadline(options.timeout);
   VY_RETURN_IF_ERROR(CheckTerm(options.ttl, options.linger));
+  VY_RETURN_IF_ERROR(CheckDurability(connection, options.durability));
   VY_RETURN_IF_ERROR(Prepare(connection, builder, &put));
   return SendPut(connection, builder, &put);
 }

@@ -20,6 +20,7 @@
 #include "daemon/program_trial.h"
 #include "daemon/server.h"
 #include "daemon/spill_place.h"
+#include "daemon/volume_sockets.h"
 #include "daemon/worker_pool.h"
 #include "os/crash_point.h"
 #include "os/huge_pages.h"
@@ -77,14 +78,21 @@ class LinkedKeeper final : public store::MemoryKeeper {
   std::function<void(Status)> broken_;
 };
 
+// What the engine gives up, and the process that touches pages for it, which is started in between.
+struct Confinement {
+  std::shared_ptr<os::PageToucher> toucher;  // null: there is none
+  std::shared_ptr<spill::Place> place;       // null: nothing is to be spilled
+  std::map<Door, os::UniqueFd> sockets;      // of durable volumes, that nobody listened at
+  os::SandboxReport report;
+};
+
 /// One engine, from taking over to its end. Members are destroyed in reverse order: the pool's threads
 /// end before anything they may refer to.
 class Engine {
  public:
-  Engine(const Config& config, Inventory inventory, os::UniqueFd socket,
-         std::shared_ptr<os::PageToucher> toucher, std::shared_ptr<spill::Place> place)
-      : config_(config), inventory_(std::move(inventory)), toucher_(std::move(toucher)),
-        place_(std::move(place)),
+  Engine(const Config& config, Inventory inventory, os::UniqueFd socket, Confinement confinement)
+      : config_(config), inventory_(std::move(inventory)), toucher_(std::move(confinement.toucher)),
+        place_(std::move(confinement.place)), made_sockets_(std::move(confinement.sockets)),
         link_(io_, std::move(socket), [this] { Stop(1, "the keeper is gone"); }),
         keeper_(link_, [this](const Status& s) { Stop(1, s.ToString()); }) {}
 
@@ -117,6 +125,7 @@ class Engine {
     options.after_fault = inventory_.start == KeeperStart::kAfterFault;
     VY_RETURN_IF_ERROR(OpenDisk());
     options.disk = disk_.get();
+    options.guaranteed = config_.guaranteed;
     options.spill_marks = {.lower = config_.spill_lower_rate, .upper = config_.spill_upper_rate};
     std::copy(std::begin(inventory_.instance), std::end(inventory_.instance), options.instance);
     VY_ASSIGN_OR_RETURN(store_, store::Store::Create(options, keeper_, PoolRunner()));
@@ -130,8 +139,21 @@ class Engine {
       held.push_back({{m.kind, m.a, m.b, m.c, m.d, m.e, m.f}, std::move(item.fd)});
     }
     inventory_.items.clear();
+    VY_RETURN_IF_ERROR(HoldMadeSockets());
     recovery_ = std::make_unique<store::Recovery>(*store_, std::move(held));
     return recovery_->Run([this] { asio::post(io_, [this] { EnsureDefaultVolume(); }); });
+  }
+
+  Status HoldMadeSockets() {
+    for (auto& [door, listener] : made_sockets_) {
+      if (listeners_.contains(door)) continue;
+      const KeeperMessage what{
+          .kind = KeptKind::kListener, .a = door.volume, .b = static_cast<uint64_t>(door.rights)};
+      VY_RETURN_IF_ERROR(link_.Hold(what, listener.get()).status());
+      listeners_[door] = std::move(listener);
+    }
+    made_sockets_.clear();
+    return {};
   }
 
   // Its threads begin in the sandbox.
@@ -179,6 +201,21 @@ class Engine {
                                                      {"spilled", r.spilled},
                                                      {"clients", r.clients}});
     }
+    const store::RestoreReport& d = r.restored;
+    if (d.volumes + d.objects + d.names > 0) {
+      log::Info("brought back what is durable",
+                {{"volumes", d.volumes}, {"objects", d.objects}, {"names", d.names}});
+    }
+    if (d.outdated > 0) {
+      log::Info("files of durable objects and names are written anew, or removed",
+                {{"files", d.outdated}});
+    }
+    if (d.set_aside + d.left > 0) {
+      log::Error(
+          "some of what is durable could not be brought back",
+          {{"set_aside", d.set_aside}, {"left_on_the_disk", d.left}, {"folder", place_->path()}});
+    }
+    for (const std::string& line : d.lines) log::Warning("not brought back", {{"what", line}});
     if (r.orphaned_files > 0) {
       log::Info("files of spilled objects that are gone are removed",
                 {{"files", r.orphaned_files}, {"folder", place_->path()}});
@@ -244,6 +281,7 @@ class Engine {
   Inventory inventory_;
   std::shared_ptr<os::PageToucher> toucher_;  // null: without one
   std::shared_ptr<spill::Place> place_;       // null: nothing is spilled
+  std::map<Door, os::UniqueFd> made_sockets_;
   asio::io_context io_{1};
   KeeperLink link_;
   LinkedKeeper keeper_;
@@ -256,13 +294,6 @@ class Engine {
   std::unique_ptr<WorkerPool> pool_;
   bool stopping_ = false;
   int exit_code_ = 0;
-};
-
-// What the engine gives up, and the process that touches pages for it, which is started in between.
-struct Confinement {
-  std::shared_ptr<os::PageToucher> toucher;  // null: there is none
-  std::shared_ptr<spill::Place> place;       // null: nothing is to be spilled
-  os::SandboxReport report;
 };
 
 Status InSandbox(Status entered) {
@@ -281,6 +312,7 @@ Result<Confinement> EnterSandbox(const Config& config, Spilling spilling) {
   if (!config.spill_path.empty() && spilling == Spilling::kTake) {
     VY_ASSIGN_OR_RETURN(made.place, TakeSpillPlace(config));
     files.folders.push_back(made.place->path());
+    made.sockets = MakeVolumeSockets(made.place);
   }
   if (config.sandbox) VY_RETURN_IF_ERROR(InSandbox(os::GiveUpRights(files, &made.report)));
   // Before there are threads, or descriptors that it should not have for a moment.
@@ -345,8 +377,7 @@ int RunEngine(const Config& config, os::UniqueFd keeper_socket) {
   }
   os::LoadCrashPoint(inventory->generation);
   if (inventory->generation <= 1) ReportStart(config, pages, confinement->report);
-  return Engine(config, std::move(*inventory), std::move(keeper_socket),
-                std::move(confinement->toucher), std::move(confinement->place))
+  return Engine(config, std::move(*inventory), std::move(keeper_socket), std::move(*confinement))
       .Run();
 }
 

@@ -44,6 +44,7 @@ void Server::HandleStatus(Call call) {
   const store::Spiller::Spilled spilled = store_.SpilledOf(call.volume);
   store::Spiller::Counts counts;
   uint64_t on_disk = 0;
+  const uint64_t not_on_disk = store_.mirror() != nullptr ? store_.mirror()->not_on_disk() : 0;
   if (const store::Spiller* spiller = store_.spiller()) {
     counts = spiller->counts();
     on_disk = spiller->disk().figures().bytes;
@@ -58,7 +59,8 @@ void Server::HandleStatus(Call call) {
       spilled.bytes, spilled.extents, on_disk, counts.loads, counts.evictions, counts.damaged,
       store_.budget().GuaranteedTo(call.volume.holder()),
       store_.budget().free() - store_.budget().FreeFor(call.volume.holder()),
-      options_.on_probation && !link_.settled(), call.volume.leases());
+      options_.on_probation && !link_.settled(), call.volume.leases(), not_on_disk,
+      store_.unrestored().set_aside, store_.unrestored().left);
   call.reply.Send(b, fb::ReplyBody::StatusInfo, status.Union());
 }
 

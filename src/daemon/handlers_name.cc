@@ -24,21 +24,40 @@ constexpr char kFirstShown = store::kHiddenName + 1;
 
 void Server::HandlePutName(Call call, const fb::PutName& put) {
   if (SendRecalled(call, put.number())) return;
-  const store::Volume::Naming naming{IfVersion(put.check_version(), put.if_version()), put.owns(),
-                                     EndAfter(put.ttl_ms()),
-                                     LingerOf(put.with_client(), put.linger_ms())};
-  SendDone(std::move(call.reply),
-           call.volume.PutName({&call.client, put.number()}, put.name()->string_view(),
-                               ObjectId(put.id()), naming));
-  AfterChange();
-  if (naming.ends) ArmTimer();
+  store::Volume::Naming naming{.if_version = IfVersion(put.check_version(), put.if_version()),
+                               .owns = put.owns(),
+                               .ends = EndAfter(put.ttl_ms()),
+                               .linger = LingerOf(put.with_client(), put.linger_ms())};
+  naming.durable = put.durable() || (call.volume.durable() && !naming.linger);
+  const std::string name = put.name()->str();
+  const uint64_t id = put.id();
+  if (!naming.durable) {
+    const uint64_t marks = Marks();
+    SendWhenKept(std::move(call.reply),
+                 call.volume.PutName({&call.client, put.number()}, name, ObjectId(id), naming),
+                 marks);
+    AfterChange();
+    if (naming.ends) ArmTimer();
+    return;
+  }
+  Status may = CheckDurable(call.volume, naming.linger.has_value(), false);
+  if (!may.ok()) return call.reply.Fail(may);
+  auto needs = store_.NeedsOf(call.volume, {&id, 1});
+  if (!needs.ok()) return call.reply.Fail(needs.status());
+  needs->room += store::Mirror::FileLengthOf(name.size(), 0);
+  ChangeDurably(std::move(call), put.number(), *needs,
+                [name, id, naming](store::Volume& volume, const store::Request& request) {
+                  return volume.PutName(request, name, ObjectId(id), naming);
+                });
 }
 
 void Server::HandleDropName(Call call, const fb::DropName& drop) {
   if (SendRecalled(call, drop.number())) return;
-  SendDone(std::move(call.reply),
-           call.volume.DropName({&call.client, drop.number()}, drop.name()->string_view(),
-                                IfVersion(drop.check_version(), drop.if_version())));
+  const uint64_t marks = Marks();
+  SendWhenKept(std::move(call.reply),
+               call.volume.DropName({&call.client, drop.number()}, drop.name()->string_view(),
+                                    IfVersion(drop.check_version(), drop.if_version())),
+               marks);
   AfterChange();
 }
 
@@ -66,7 +85,7 @@ void Server::HandleListNames(Call call, const fb::ListNames& list) {
     const NameLease lease = LeaseOf(call.volume, it->first, it->second);
     entries.push_back(fb::CreateNameEntry(b, b.CreateString(it->first), it->second.id,
                                           it->second.version, TimeLeft(it->second.ends), lease.pid,
-                                          lease.linger_ms));
+                                          lease.linger_ms, call.volume.IsDurable(it->second.ref)));
   }
   const auto reply = fb::CreateNames(b, b.CreateVector(entries), more);
   call.reply.Send(b, fb::ReplyBody::Names, reply.Union());

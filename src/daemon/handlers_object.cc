@@ -118,20 +118,13 @@ void Server::HandlePut(Call call, const fb::Put& put) {
   TryPut(call.connection, nullptr, frame, DeadlineAfter(put.timeout_ms()), std::move(call.reply));
 }
 
-// A put that waits for memory, and its bytes.
-struct Server::KeptFrame {
-  wire::Frame frame;
-  std::vector<uint64_t> bytes;
-  HeapShares::Claim claim;
-};
-
 Result<std::shared_ptr<Server::KeptFrame>> Server::Keep(const Connection& connection,
                                                         const wire::Frame& frame) {
   const size_t body = wire::Pad8(frame.body.size());
   auto kept = std::make_shared<KeptFrame>();
   VY_ASSIGN_OR_RETURN(kept->claim,
                       waits_room_.Take(connection.volume(), body + frame.payload.size(),
-                                       "puts that wait for memory"));
+                                       "puts that wait for memory or the disk"));
   kept->bytes.resize((body + frame.payload.size() + 7) / 8);
   auto* bytes = reinterpret_cast<std::byte*>(kept->bytes.data());
   std::ranges::copy(frame.body, bytes);
@@ -194,6 +187,30 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection, std::shared_p
     const size_t chunks = s.extent->chunks.size() * sizeof(layout::ChunkEntry);
     need += layout::RecordSize(static_cast<uint32_t>(chunks), 0);
   }
+  args.durable = put.durable() || (volume->durable() && !args.linger && args.stream.is_null());
+  store::Store::RoomPromise disk_room;
+  if (args.durable) {
+    Status may = CheckDurable(*volume, args.linger.has_value(), !args.stream.is_null());
+    if (!may.ok()) return reply.Fail(may);
+    auto needs = NeedsOf(*volume, args);
+    if (!needs.ok()) return reply.Fail(needs.status());
+    if (copy != nullptr) disk_room = copy->room;
+    if (disk_room == nullptr) {
+      auto promised = store_.PromiseRoom(needs->room);
+      if (!promised.ok()) return reply.Fail(promised.status());
+      disk_room = std::move(*promised);
+    }
+    if (!store_.IsSecured(*needs)) {
+      if (copy == nullptr) {
+        auto kept = Keep(*connection, frame);
+        if (!kept.ok()) return reply.Fail(kept.status());
+        copy = std::move(*kept);
+      }
+      copy->room = std::move(disk_room);
+      return SecureThenPut(connection, copy, deadline, std::move(reply), needs->extents);
+    }
+  }
+  const uint64_t marks = Marks();
   std::vector<uint64_t> owners;
   for (const store::SealedExtent& s : args.also) owners.push_back(s.extent->owner);
   auto answer = need > volume->QuotaLeft() ? Status::OutOfMemory("no room in the volume's quota")
@@ -208,7 +225,7 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection, std::shared_p
       store::ClientState* owner = store_.clients().Find(owners[i]);
       if (owner != nullptr) owner->mapped.insert(args.also[i].extent->blob.value());
     }
-    SendDone(std::move(reply), answer);
+    SendWhenKept(std::move(reply), answer, marks, std::move(disk_room));
     AfterChange();
     if (args.name_ends) ArmTimer();
     return;
@@ -363,9 +380,9 @@ void Server::SendObject(store::Volume& volume, store::ClientState& client, const
   if (!fds.ok()) return reply.Fail(fds.status());
   client.mapped.insert(opened.blobs.begin(), opened.blobs.end());
   const NameLease lease = name ? LeaseOf(volume, wanted.name, *name) : NameLease{};
-  const auto got =
-      fb::CreateGot(b, b.CreateVector(opened.descriptions), name ? name->version : 0, id.value(),
-                    name ? TimeLeft(name->ends) : 0, lease.pid, lease.linger_ms);
+  const auto got = fb::CreateGot(b, b.CreateVector(opened.descriptions), name ? name->version : 0,
+                                 id.value(), name ? TimeLeft(name->ends) : 0, lease.pid,
+                                 lease.linger_ms, name != nullptr && volume.IsDurable(name->ref));
   // The record as it lies in the arena, without its sequence.
   const std::byte* record = volume.Record(*entry);
   const layout::RecordFields& f = layout::FieldsOf(record);
@@ -441,17 +458,35 @@ void Server::HandleDelete(Call call, const fb::Delete& del) {
     return SendDone(std::move(call.reply), layout::Answer{});
   }
   if (SendRecalled(call, del.number())) return;
-  SendDone(std::move(call.reply),
-           call.volume.Delete({&call.client, del.number()}, ids, del.deep(), del.force()));
+  const uint64_t marks = Marks();
+  SendWhenKept(std::move(call.reply),
+               call.volume.Delete({&call.client, del.number()}, ids, del.deep(), del.force()),
+               marks);
   AfterChange();
 }
 
 void Server::HandleSetLabels(Call call, const fb::SetLabels& set) {
   if (SendRecalled(call, set.number())) return;
   std::vector<Label> labels;
-  for (const fb::Label* l : *set.labels()) labels.push_back({l->key()->str(), l->value()->str()});
-  SendDone(std::move(call.reply),
-           call.volume.SetLabels({&call.client, set.number()}, ObjectId(set.id()), labels));
+  uint64_t size = 0;
+  for (const fb::Label* l : *set.labels()) {
+    labels.push_back({l->key()->str(), l->value()->str()});
+    size += l->key()->size() + l->value()->size();
+  }
+  const ObjectId id(set.id());
+  const store::Entry* entry = call.volume.Find(id);
+  auto change = [id, labels](store::Volume& volume, const store::Request& request) {
+    return volume.SetLabels(request, id, labels);
+  };
+  if (entry == nullptr || !call.volume.IsDurable(entry->ref) || store_.mirror() == nullptr) {
+    return SendDone(std::move(call.reply), change(call.volume, {&call.client, set.number()}));
+  }
+  constexpr uint64_t kOfEach = 64;  // around a label, in a descriptor
+  const layout::RecordFields& f = layout::FieldsOf(call.volume.Record(*entry));
+  const uint64_t head = f.head_length + size + kOfEach * labels.size();
+  ChangeDurably(std::move(call), set.number(),
+                {.extents = {}, .room = store::Mirror::FileLengthOf(head, f.bytes_length)},
+                std::move(change));
 }
 
 }  // namespace vineyard::daemon

@@ -31,6 +31,7 @@ void Server::HandlePlaceObjects(Call call, const fb::PlaceObjects& place) {
     return call.reply.Fail(Status::LimitExceeded(
         fmt::format("{} ids; name at most {} at once", ids.size(), kMostPlaced)));
   }
+  if (place.action() == fb::PlaceAction::Keep) return KeepObjects(std::move(call), ids);
   auto blobs = call.volume.ExtentsBelow(ids, kMostPlaced);
   if (!blobs.ok()) return call.reply.Fail(blobs.status());
   const os::TimePoint deadline = DeadlineAfter(place.timeout_ms());
@@ -97,6 +98,7 @@ struct Server::AskedPlaces {
   uint64_t spilled = 0;
   bool in_use = false;
   bool pinned = false;
+  bool durable = false;
   Reply reply;
   HeapShares::Claim claim{};
 };
@@ -108,8 +110,12 @@ void Server::HandleGetPlaces(Call call, const fb::GetPlaces& get) {
   auto claim = waits_room_.Take(call.volume.id(), blobs->size() * sizeof(ObjectId),
                                 "questions about places");
   if (!claim.ok()) return call.reply.Fail(claim.status());
-  LookAtPlaces(std::make_shared<AskedPlaces>(AskedPlaces{
-      .blobs = std::move(*blobs), .reply = std::move(call.reply), .claim = std::move(*claim)}));
+  auto not_durable = call.volume.NotDurable({&id, 1});
+  LookAtPlaces(
+      std::make_shared<AskedPlaces>(AskedPlaces{.blobs = std::move(*blobs),
+                                                .durable = not_durable.ok() && not_durable->empty(),
+                                                .reply = std::move(call.reply),
+                                                .claim = std::move(*claim)}));
 }
 
 void Server::LookAtPlaces(const std::shared_ptr<AskedPlaces>& asked) {
@@ -130,8 +136,8 @@ void Server::LookAtPlaces(const std::shared_ptr<AskedPlaces>& asked) {
     return asio::post(io_, [this, asked] { LookAtPlaces(asked); });
   }
   flatbuffers::FlatBufferBuilder b(128);
-  const auto places =
-      fb::CreatePlaces(b, asked->memory, asked->spilled, asked->in_use, asked->pinned);
+  const auto places = fb::CreatePlaces(b, asked->memory, asked->spilled, asked->in_use,
+                                       asked->pinned, asked->durable);
   asked->reply.Send(b, fb::ReplyBody::Places, places.Union());
 }
 

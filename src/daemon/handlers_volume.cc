@@ -25,6 +25,26 @@ bool IsGoodVolumeName(std::string_view name) {
   });
 }
 
+// How it is to be made again, its sockets included: their paths are what they are bound to.
+store::DurableVolume Describe(const fb::CreateVolume& create, const store::CatalogSpec& spec,
+                              const std::vector<os::UniqueFd>& listeners) {
+  store::DurableVolume volume{.name = spec.name,
+                              .quota = spec.quota,
+                              .guaranteed = spec.guaranteed,
+                              .hash_seed = spec.hash_seed,
+                              .removed = false,
+                              .sockets = {}};
+  for (size_t i = 0; i < listeners.size(); ++i) {
+    volume.sockets[i] = {.path = os::BoundPath(listeners[i]), .mode = 0660};
+    if (create.rights() == nullptr || i >= create.rights()->size()) continue;
+    const fb::SocketFile& file = *create.rights()->Get(static_cast<flatbuffers::uoffset_t>(i));
+    volume.sockets[i].mode = file.mode();
+    volume.sockets[i].owner = file.owner();
+    volume.sockets[i].group = file.group();
+  }
+  return volume;
+}
+
 }  // namespace
 
 void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
@@ -48,6 +68,7 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
   spec.name = name;
   spec.quota = create.quota();
   spec.guaranteed = create.guaranteed();
+  spec.durable = create.durable();
   spec.hash_seed = uint64_t{random()} << 32 | random();
   spec.creator = call.client.token;
   spec.creator_number = create.number();
@@ -62,25 +83,46 @@ void Server::HandleCreateVolume(Call call, const fb::CreateVolume& create) {
     }
     return call.reply.Fail(Status::AlreadyExists(fmt::format("volume '{}' exists", name)));
   }
+  store::DurableVolume described;
+  if (spec.durable) {
+    if (Status may = store_.CheckDurable(); !may.ok()) return call.reply.Fail(may);
+    described = Describe(create, spec, *listeners);
+  }
   constexpr uint64_t kFilesOfVolume = 8;  // its catalog, its first arena, its socket
   Status may = MayMakeFiles(store::Holder{id}, kFilesOfVolume);
   if (!may.ok()) return call.reply.Fail(may);
   if (Status fits = store_.CheckGuarantee(spec); !fits.ok()) return call.reply.Fail(fits);
   auto reply = std::make_shared<Reply>(std::move(call.reply));
-  if (spec.guaranteed == 0) return BeginVolume(spec, call.client.key, listeners, reply);
+  if (spec.guaranteed == 0) {
+    return KeepThenBegin(spec, described, call.client.key, listeners, reply);
+  }
   const uint64_t ticket = store_.WaitForGuarantee(
       spec, DeadlineAfter(create.timeout_ms()),
-      [this, spec, connection = call.connection, listeners, reply](Status granted) {
+      [this, spec, described, connection = call.connection, listeners, reply](Status granted) {
         const Running running(store_.ledger(), connection->client(), reply->request_id());
         if (connection->closed()) return reply->Drop();
         if (!granted.ok()) {
           return reply->Fail(granted.WithContext(
               fmt::format("the memory to be guaranteed to volume '{}' is not free", spec.name)));
         }
-        BeginVolume(spec, connection->client(), listeners, reply);
+        KeepThenBegin(spec, described, connection->client(), listeners, reply);
       });
   if (store_.IsWaiting(ticket)) TrackWait(*call.connection, ticket, reply);
   ArmTimer();
+}
+
+// Its file first: once it is there it has a place to come back to.
+void Server::KeepThenBegin(const store::CatalogSpec& spec, const store::DurableVolume& described,
+                           uint64_t client,
+                           const std::shared_ptr<std::vector<os::UniqueFd>>& listeners,
+                           const std::shared_ptr<Reply>& reply) {
+  if (!spec.durable) return BeginVolume(spec, client, listeners, reply);
+  store_.KeepVolume(spec.volume, described,
+                    [this, spec, client, listeners, reply](const Status& kept) {
+                      const Running running(store_.ledger(), client, reply->request_id());
+                      if (!kept.ok()) return reply->Fail(kept);
+                      BeginVolume(spec, client, listeners, reply);
+                    });
 }
 
 void Server::BeginVolume(const store::CatalogSpec& spec, uint64_t client,
@@ -92,6 +134,7 @@ void Server::BeginVolume(const store::CatalogSpec& spec, uint64_t client,
         link_.Hold({.kind = KeptKind::kListener, .a = id, .b = which}, listeners->at(which).get());
     if (held.ok()) continue;
     DropListeners(id);
+    if (spec.durable) store_.UnkeepVolume(id);
     return reply->Fail(held.status());
   }
   const layout::Answer answer{spec.creator_number, 0, id, 0};
@@ -110,6 +153,7 @@ void Server::BeginVolume(const store::CatalogSpec& spec, uint64_t client,
   });
   if (!begun.ok()) {
     DropListeners(id);
+    if (spec.durable) store_.UnkeepVolume(id);
     reply->Fail(begun);
   }
 }
@@ -142,7 +186,7 @@ void Server::HandleListVolumes(Call call) {
         volume->usage() - store_.IdleBytes(*volume) - store_.SpilledOf(*volume).bytes,
         volume->objects(), volume->names_given(), connections, readers,
         store_.budget().GuaranteedTo(volume->holder()),
-        store_.budget().HeldBy(volume->holder()).bytes));
+        store_.budget().HeldBy(volume->holder()).bytes, volume->durable()));
   }
   const auto volumes = fb::CreateVolumes(b, b.CreateVector(list));
   call.reply.Send(b, fb::ReplyBody::Volumes, volumes.Union());
@@ -170,10 +214,11 @@ void Server::HandleRemoveVolume(Call call, const fb::RemoveVolume& remove) {
   }
   for (const auto& connection : of_it) connection->Close();
   const layout::Answer answer{remove.number(), 0, id, 0};
+  const uint64_t marks = Marks();
   Status removed = store_.RemoveVolume(id, &call.client, answer);
   if (!removed.ok()) return call.reply.Fail(removed);
   log::Info("a volume was removed", {{"volume", remove.name()->string_view()}});
-  SendDone(std::move(call.reply), answer);
+  SendWhenKept(std::move(call.reply), answer, marks);
   AfterChange();
 }
 

@@ -5,6 +5,7 @@
 #include <asio/post.hpp>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/logging.h"
 #include "os/crash_point.h"
@@ -170,7 +171,9 @@ bool Server::SendRecalled(Call& call, uint64_t number) {
     return true;
   }
   if (!answer->has_value()) return false;
-  SendDone(std::move(call.reply), **answer);
+  // The engine that gave it first, or was about to, may have ended before the disk had what it says.
+  constexpr uint64_t kAnyBefore = std::numeric_limits<uint64_t>::max();
+  SendWhenKept(std::move(call.reply), **answer, kAnyBefore);
   return true;
 }
 

@@ -104,7 +104,13 @@ class Server {
     Connection* connection;
     os::TimePoint until;
   };
-  struct KeptFrame;
+  /// A put that waits, and its bytes.
+  struct KeptFrame {
+    wire::Frame frame;
+    std::vector<uint64_t> bytes;
+    HeapShares::Claim claim;
+    store::Store::RoomPromise room{};  // on the disk
+  };
 
   // server_accept.cc
   void WaitToAccept(Door door);
@@ -185,6 +191,30 @@ class Server {
   void RestoreMorePins(uint64_t client);
   void PinAll(store::ClientState& client, std::span<const ObjectId> blobs);
 
+  // handlers_durable.cc
+  /// Answers once the disk has what was changed since the mirror had `marks`. `room` is kept until then.
+  void SendWhenKept(Reply reply, const Result<layout::Answer>& answer, uint64_t marks,
+                    store::Store::RoomPromise room = nullptr);
+  /// To be asked before a change, for SendWhenKept.
+  [[nodiscard]] uint64_t Marks() {
+    return store_.mirror() != nullptr ? store_.mirror()->marks() : 0;
+  }
+  [[nodiscard]] Status CheckDurable(const store::Volume& volume, bool lives_with_client,
+                                    bool to_stream) const;
+  using DurableChange =
+      std::function<Result<layout::Answer>(store::Volume& volume, const store::Request& request)>;
+  /// Once `needs` are met, if need be in a later turn. REQUIRES: CheckDurable.
+  void ChangeDurably(Call call, uint64_t number, const store::Store::DurableNeeds& needs,
+                     DurableChange change);
+  void CarryOut(store::Volume& volume, const store::Request& request, const DurableChange& change,
+                store::Store::RoomPromise room, Reply reply);
+  void KeepObjects(Call call, const std::vector<uint64_t>& ids);
+  /// Of a put with what it brings along.
+  [[nodiscard]] Result<store::Store::DurableNeeds> NeedsOf(const store::Volume& volume,
+                                                           const store::PutArgs& args);
+  void SecureThenPut(const std::shared_ptr<Connection>& connection, std::shared_ptr<KeptFrame> copy,
+                     os::TimePoint deadline, Reply reply, const std::vector<ObjectId>& extents);
+
   // handlers_list.cc
   void HandleListObjects(Call call, const fb::ListObjects& list);
 
@@ -219,6 +249,9 @@ class Server {
 
   // handlers_volume.cc
   void HandleCreateVolume(Call call, const fb::CreateVolume& create);
+  void KeepThenBegin(const store::CatalogSpec& spec, const store::DurableVolume& described,
+                     uint64_t client, const std::shared_ptr<std::vector<os::UniqueFd>>& listeners,
+                     const std::shared_ptr<Reply>& reply);
   void BeginVolume(const store::CatalogSpec& spec, uint64_t client,
                    const std::shared_ptr<std::vector<os::UniqueFd>>& listeners,
                    const std::shared_ptr<Reply>& reply);

@@ -59,6 +59,7 @@ struct CatalogHeader {
   /// 1: somebody needs memory that is mapped by readers; let go of what is mapped only to be found again.
   std::atomic<uint32_t> memory_is_short;
   uint64_t guaranteed;  // bytes of memory that other volumes leave to this one
+  uint64_t durable;     // 1: so is all that is put here
 };
 static_assert(sizeof(CatalogHeader) <= kCatalogPage, "must leave the keeper a page of its own");
 static_assert(std::atomic<uint64_t>::is_always_lock_free &&

@@ -51,6 +51,8 @@ enum class RecordKind : uint8_t { kFree = 0, kObject = 1, kBlob = 2, kName = 3, 
 inline constexpr uint8_t kFlagOwned = 1;
 /// The own bytes (of an object or blob) lie in an extent, not in this record.
 inline constexpr uint8_t kFlagExtent = 2;
+/// Of an object, blob or name: it is on the disk too, or about to be, and outlives the machine's power.
+inline constexpr uint8_t kFlagDurable = 4;
 
 /// What a record says besides its sequence: plain words, copied in and out of shared memory.
 struct RecordFields {

@@ -9,6 +9,7 @@
 namespace vineyard::os {
 
 inline uid_t EffectiveUser() { return ::geteuid(); }
+inline gid_t EffectiveGroup() { return ::getegid(); }
 inline bool IsRoot() { return EffectiveUser() == 0; }
 
 }  // namespace vineyard::os

@@ -70,7 +70,8 @@ class Place::Hold {
 
 // REQUIRES: mutex_ held.
 Status Place::Admit(uint64_t bytes) const {
-  const uint64_t used = figures_.bytes + figures_.making_bytes + figures_.damaged_bytes;
+  const uint64_t used =
+      figures_.bytes + figures_.making_bytes + figures_.room_bytes + figures_.damaged_bytes;
   const uint64_t most = options_.limits.most;
   if (used > most || bytes > most - used) {
     return Status::OutOfMemory(fmt::format(
@@ -82,7 +83,8 @@ Status Place::Admit(uint64_t bytes) const {
   VY_ASSIGN_OR_RETURN(const os::DiskSpace space, folder_.Space());
   const uint64_t leave = options_.limits.leave_free;
   const uint64_t left = space.free - std::min(space.free, leave);
-  if (left < figures_.promised_bytes || bytes > left - figures_.promised_bytes) {
+  const uint64_t promised = figures_.promised_bytes + figures_.room_bytes;
+  if (left < promised || bytes > left - promised) {
     return Status::OutOfMemory(fmt::format(
         "disk full: {} more are to be spilled to '{}', where {} of {} are free, of which {} are to "
         "stay free; delete objects or other files there, or name another disk",
@@ -92,7 +94,20 @@ Status Place::Admit(uint64_t bytes) const {
   return {};
 }
 
-Result<std::unique_ptr<Part>> Place::Make(const Key& key, uint64_t bytes, IfThere if_there) {
+Status Place::Promise(uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  VY_RETURN_IF_ERROR(Admit(bytes));
+  figures_.room_bytes += bytes;
+  return {};
+}
+
+void Place::Unpromise(uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  figures_.room_bytes -= bytes;
+}
+
+Result<std::unique_ptr<Part>> Place::Make(const Key& key, uint64_t bytes, IfThere if_there,
+                                          Room room) {
   std::unique_ptr<Part> part(new Part(shared_from_this(), key, bytes, if_there));
   {
     const std::lock_guard lock(mutex_);
@@ -103,7 +118,7 @@ Result<std::unique_ptr<Part>> Place::Make(const Key& key, uint64_t bytes, IfTher
     if (making_.contains(key)) {
       return Status::AlreadyExists(fmt::format("'{}/{}' is being written", path(), FileName(key)));
     }
-    VY_RETURN_IF_ERROR(Admit(bytes));
+    if (room == Room::kAskedFor) VY_RETURN_IF_ERROR(Admit(bytes));
     making_.insert(key);
     figures_.making_bytes += bytes;
     figures_.promised_bytes += bytes;
@@ -225,6 +240,23 @@ Status Place::Remove(const Key& key, Durability durability) {
   return durability == Durability::kDisk ? folder_.Sync() : Status();
 }
 
+Status Place::RemoveAll(const std::vector<Key>& keys) {
+  Status first;
+  for (const Key& key : keys) {
+    Status removed = Remove(key, Durability::kInstance);
+    if (!removed.ok() && !removed.Is(StatusCode::kNotFound) && first.ok()) first = removed;
+  }
+  Status synced = folder_.Sync();
+  return first.ok() ? synced : first;
+}
+
+Status Place::Sync(const Key& key) {
+  VY_ASSIGN_OR_RETURN(os::DiskFile file, Open(key));
+  VY_RETURN_IF_ERROR(file.SyncData());
+  os::CrashPoint("spill.synced_again");
+  return folder_.Sync();
+}
+
 Status Place::MoveAside(const Key& key) const {
   VY_ASSIGN_OR_RETURN(const os::Directory damaged, folder_.MakeChild(kDamagedName));
   const std::string name = FileName(key);
@@ -264,6 +296,11 @@ void Place::SetAside(const Key& key, std::pair<uint64_t, uint64_t> file, const S
   Forget(key);
   log::Error("damaged spill file set aside",
              {{"file", name}, {"folder", path()}, {"damage", why.message()}});
+}
+
+void Place::SetAside(const Key& key, const Status& why) {
+  const auto there = folder_.Look(FileName(key));
+  if (there.ok()) SetAside(key, there->identity, why);
 }
 
 void Place::Disown(const Key& key, const Status& why) {

@@ -50,6 +50,9 @@ enum class Durability : uint8_t {
 
 enum class IfThere : uint8_t { kRefuse, kReplace };
 
+/// Whether the limits are looked at when a file is made, or were when its room was promised.
+enum class Room : uint8_t { kAskedFor, kPromised };
+
 /// What was in the folder when it was taken.
 struct Survey {
   std::vector<Key> files;            // by name and owner ours; their heads are not read yet
@@ -63,6 +66,7 @@ struct Figures {
   uint64_t bytes = 0;           // of these
   uint64_t making_bytes = 0;    // of files that are being written
   uint64_t promised_bytes = 0;  // of these, what the disk has not reserved yet
+  uint64_t room_bytes = 0;      // of files that are still to be made: Place::Promise
   uint64_t damaged_files = 0;   // set aside
   uint64_t damaged_bytes = 0;
 };
@@ -88,15 +92,27 @@ class Place : public std::enable_shared_from_this<Place> {
   /// A file of that length, reserved on the disk, under a name that nobody reads. kAlreadyExists if there
   /// is one of that key, unless it is to be replaced, and if another is being made. kOutOfMemory if the
   /// limits or the disk don't allow it.
-  Result<std::unique_ptr<Part>> Make(const Key& key, uint64_t bytes, IfThere if_there);
+  Result<std::unique_ptr<Part>> Make(const Key& key, uint64_t bytes, IfThere if_there,
+                                     Room room = Room::kAskedFor);
+  /// Keeps so much of what the limits allow for files to be made with Room::kPromised. kOutOfMemory as Make.
+  Status Promise(uint64_t bytes);
+  /// Does not wait.
+  void Unpromise(uint64_t bytes);
 
   /// kNotFound; kCorrupted if it was found damaged before, or something else lies in its place.
   Result<os::DiskFile> Open(const Key& key);
+  /// Its bytes and its name are on the disk when it returns. Errors as Open's.
+  Status Sync(const Key& key);
   /// kNotFound. Whoever reads it goes on reading it.
   Status Remove(const Key& key, Durability durability);
+  /// One after another, then waits until the disk has that. Those that are not there are no error; of several
+  /// the first. The others go all the same.
+  Status RemoveAll(const std::vector<Key>& keys);
   /// Moves the file to `damaged/`, says so in the log, and never opens it again. `file`: the identity of
   /// what was found damaged; another file that has taken its place since is left alone.
   void SetAside(const Key& key, std::pair<uint64_t, uint64_t> file, const Status& why);
+  /// Whatever lies there now.
+  void SetAside(const Key& key, const Status& why);
   /// Not ours after all: it stays where it is, is not counted, and its name is not used.
   void Disown(const Key& key, const Status& why);
 

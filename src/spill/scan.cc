@@ -15,8 +15,9 @@ constexpr uint64_t kFilesAPiece = 32;
 class Scanning : public Job {
  public:
   Scanning(std::shared_ptr<Place> place, std::function<void(std::vector<Found>)> found,
-           std::function<void(Result<ScanReport>)> done)
-      : place_(std::move(place)), found_(std::move(found)), done_(std::move(done)) {}
+           std::function<void(Result<ScanReport>)> done, bool (*wanted)(const Key& key))
+      : place_(std::move(place)), found_(std::move(found)), done_(std::move(done)),
+        wanted_(wanted) {}
 
  private:
   Result<uint64_t> Begin() override {
@@ -27,7 +28,9 @@ class Scanning : public Job {
     const std::vector<Key>& files = place_->survey().files;
     const uint64_t end = std::min<uint64_t>(files.size(), (piece + 1) * kFilesAPiece);
     std::vector<Found> found;
-    for (uint64_t i = piece * kFilesAPiece; i < end; ++i) Look(files[i], found);
+    for (uint64_t i = piece * kFilesAPiece; i < end; ++i) {
+      if (wanted_ == nullptr || wanted_(files[i])) Look(files[i], found);
+    }
     if (!found.empty()) found_(std::move(found));
     return {};
   }
@@ -41,10 +44,13 @@ class Scanning : public Job {
       ++report_.found;
     } else if (opened.status().Is(StatusCode::kCorrupted)) {
       ++report_.set_aside;
+      report_.damaged.push_back(key);
     } else if (opened.status().Is(StatusCode::kNotSupported)) {
       ++report_.disowned;
+      report_.left.push_back(key);
     } else if (!opened.status().Is(StatusCode::kNotFound)) {
       report_.unreadable.push_back(opened.status().ToString());
+      report_.left.push_back(key);
     }
   }
 
@@ -60,6 +66,7 @@ class Scanning : public Job {
   const std::shared_ptr<Place> place_;
   const std::function<void(std::vector<Found>)> found_;
   std::function<void(Result<ScanReport>)> done_;
+  bool (*const wanted_)(const Key& key);
   std::mutex mutex_;  // guards all below
   ScanReport report_;
 };
@@ -68,8 +75,10 @@ class Scanning : public Job {
 
 std::shared_ptr<Job> Scan(std::shared_ptr<Place> place, Crew& crew,
                           std::function<void(std::vector<Found>)> found,
-                          std::function<void(Result<ScanReport>)> done) {
-  auto job = std::make_shared<Scanning>(std::move(place), std::move(found), std::move(done));
+                          std::function<void(Result<ScanReport>)> done,
+                          bool (*wanted)(const Key& key)) {
+  auto job =
+      std::make_shared<Scanning>(std::move(place), std::move(found), std::move(done), wanted);
   crew.Add(job, Urgency::kRead);
   return job;
 }

@@ -29,6 +29,7 @@ struct WriteRequest {
   std::vector<std::byte> description;  // what the store needs to make the object again
   Durability durability = Durability::kInstance;
   IfThere if_there = IfThere::kRefuse;
+  Room room = Room::kAskedFor;
 };
 /// A file that is called off, or whose writing fails, leaves nothing (one that was to be replaced stays, or
 /// is the new one). kOutOfMemory: the disk is full.
@@ -61,11 +62,14 @@ struct ScanReport {
   uint64_t set_aside = 0;               // damaged
   uint64_t disowned = 0;                // another instance's, or of another format
   std::vector<std::string> unreadable;  // the disk gave an error; they stay where they are
+  std::vector<Key> damaged;             // that were set aside
+  std::vector<Key> left;                // disowned or unreadable
 };
-/// Reads the heads of the survey's files. `found` is called with some at a time, by several threads at
-/// once. Files that are written meanwhile are not among them; those removed meanwhile may be.
+/// Reads the heads of the survey's files that are `wanted` (null: all). `found` is called with some at a time, by
+/// several threads at once. Files that are written meanwhile are not among them; those removed meanwhile may be.
 std::shared_ptr<Job> Scan(std::shared_ptr<Place> place, Crew& crew,
                           std::function<void(std::vector<Found>)> found,
-                          std::function<void(Result<ScanReport>)> done);
+                          std::function<void(Result<ScanReport>)> done,
+                          bool (*wanted)(const Key& key) = nullptr);
 
 }  // namespace vineyard::spill

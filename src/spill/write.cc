@@ -54,8 +54,8 @@ Result<uint64_t> Writing::Begin() {
            .description = std::move(request_.description),
            .checksums = std::vector<uint64_t>(BlocksOf(size))};
   VY_ASSIGN_OR_RETURN(head_bytes_, os::DiskBuffer::Make(HeadLength(description, size)));
-  VY_ASSIGN_OR_RETURN(part_,
-                      place_->Make(request_.key, FileLength(description, size), request_.if_there));
+  VY_ASSIGN_OR_RETURN(part_, place_->Make(request_.key, FileLength(description, size),
+                                          request_.if_there, request_.room));
   return BlocksOf(size);
 }
 

@@ -38,6 +38,7 @@ Result<std::unique_ptr<Catalog>> Catalog::Create(const CatalogSpec& spec, Budget
   h->volume_id = spec.volume;
   h->quota = spec.quota;
   h->guaranteed = spec.guaranteed;
+  h->durable = spec.durable ? 1 : 0;
   std::ranges::copy(spec.instance, h->instance);
   h->hash_seed = spec.hash_seed;
   h->creator_token[0] = spec.creator.high;
@@ -157,6 +158,7 @@ Result<OldCatalog> ReadOldCatalog(std::span<const std::byte> first_file) {
   old.spec.name.assign(h->name, h->name_length);
   old.spec.quota = h->quota;
   old.spec.guaranteed = h->guaranteed;
+  old.spec.durable = h->durable == 1;
   old.spec.generation = h->generation;
   std::ranges::copy(h->instance, old.spec.instance);
   old.spec.hash_seed = h->hash_seed;

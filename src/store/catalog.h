@@ -34,6 +34,7 @@ struct CatalogSpec {
   Token creator;
   uint64_t creator_number = 0;
   size_t expected_entries = 0;
+  bool durable = false;
 };
 
 class Catalog {

@@ -47,13 +47,16 @@ struct Extent {
   bool claimed = false;  // its owner had it idle, and has it no more
 
   // ---- the spiller's (spiller.h)
-  bool on_disk = false;   // a whole copy of it lies there
-  size_t unkept = 0;      // chunks that were loaded and the keeper has not taken yet
-  uint64_t asked_by = 0;  // the request that stands in the line for its memory
-  uint32_t pins = 0;      // clients that have it pinned
-  uint32_t held = 0;      // requests that have all they need, or will, it among that
-  uint64_t last_use = 0;  // see Spiller::NoteUse
-  Status damage;          // why it can't be read from the disk any more
+  bool on_disk = false;        // a whole copy of it lies there
+  bool secured = false;        // and stays there whatever happens (extent_securing.h)
+  bool durable = false;        // a durable record names it
+  uint64_t file_instance = 0;  // whose id the file has; 0: this instance's
+  size_t unkept = 0;           // chunks that were loaded and the keeper has not taken yet
+  uint64_t asked_by = 0;       // the request that stands in the line for its memory
+  uint32_t pins = 0;           // clients that have it pinned
+  uint32_t held = 0;           // requests that have all they need, or will, it among that
+  uint64_t last_use = 0;       // see Spiller::NoteUse
+  Status damage;               // why it can't be read from the disk any more
 };
 
 /// Its chunks can be opened.

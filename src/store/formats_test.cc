@@ -19,6 +19,7 @@
 #include "layout/stream_state.h"
 #include "os/mapping.h"
 #include "spill/format.h"
+#include "store/durable_format.h"
 #include "store/test_machine.h"
 #include "wire/codec.h"
 #include "wire/frame.h"
@@ -206,6 +207,19 @@ TEST(Formats, TheSpillFilePageShowsWhatIsWritten) {
   spill::EncodeHead(head, std::span(bytes).first(bytes.size() - block.size()));
   ExpectPageShows("spill-file", bytes);
   EXPECT_EQ(spill::FileName(head.key), "01-0000000000000001-800000000000002b.spill");
+}
+
+TEST(Formats, TheDurableFilesPageShowsWhatIsWritten) {
+  const std::string_view name = "prices";
+  Bytes bytes = EncodeDurableRecord({.fields = {.kind = layout::RecordKind::kName,
+                                                .flags = layout::kFlagOwned | layout::kFlagDurable,
+                                                .value = 0x2b,
+                                                .version = 3,
+                                                .creator = 1234 | uint64_t{1000} << 32},
+                                     .head = std::as_bytes(std::span(name)),
+                                     .bytes = {},
+                                     .ends_ns = {}});
+  ExpectPageShows("durable-files", bytes);
 }
 
 TEST(Formats, TheSpillFolderPageShowsWhatIsWritten) {

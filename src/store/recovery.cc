@@ -50,6 +50,10 @@ void Recovery::SetAside(std::string why) {
 Status Recovery::Run(std::function<void()> done) {
   done_ = std::move(done);
   for (HeldMemory& h : held_) items_[{h.item.kind, h.item.a}].push_back(&h);
+  if (store_.mirror() != nullptr) {
+    restoring_.emplace(store_, [this] { VolumeOpened(); });
+    VY_RETURN_IF_ERROR(restoring_->Read());
+  }
   FindGeneration();
   opening_ = 1;  // until all have been begun
   if (report_.from_generation != 0) {
@@ -61,10 +65,17 @@ Status Recovery::Run(std::function<void()> done) {
     for (const uint64_t id : volumes) {
       if (Status s = AdoptVolume(id); !s.ok()) {
         SetAside(fmt::format("volume {}: {}", id, s.ToString()));
+        taken_.lost_volumes.insert(id);
       }
     }
   }
+  taken_.cold = report_.from_generation == 0;
+  if (restoring_) opening_ += restoring_->Run(taken_);
   AdoptExtents();  // also where no ledger could be read: nobody else would free them
+  if (restoring_) {
+    restoring_->Finish();
+    report_.restored = restoring_->report();
+  }
   VolumeOpened();
   return {};
 }
@@ -194,6 +205,7 @@ Status Recovery::AdoptVolume(uint64_t id) {
     if (!points || old.fresh->FindName(name) != nullptr) {
       SetAside(fmt::format("volume '{}': name '{}' {}", old.fresh->name(), name,
                            points ? "has two records" : "points to nothing"));
+      taken_.damaged.emplace(id, key);
       arenas.Free(place);
       continue;
     }
@@ -282,6 +294,7 @@ void Recovery::FinishIntent(OldVolume& old) {
 bool Recovery::CheckRecord(OldVolume& old, uint64_t key, Ref ref) {
   const auto bad = [&](std::string_view why) {
     SetAside(fmt::format("volume '{}': the record of {:016x} {}", old.catalog.spec.name, key, why));
+    taken_.damaged.emplace(old.catalog.spec.volume, key);
     return false;
   };
   const std::span<const std::byte> bytes = old.fresh->arenas().Peek(ref);
@@ -357,6 +370,7 @@ bool Recovery::CheckSpilled(uint64_t volume, const RecordFields& fields,
   extent->size = fields.value;
   extent->state = ExtentState::kSpilled;
   extent->on_disk = true;
+  extent->file_instance = restoring_->InstanceOf(volume, fields.id);
   for (const layout::ChunkEntry& chunk : chunks) {
     if (chunk.size == 0 || chunk.size > kMost || extent->pages > kMost) return false;
     extent->pages += chunk.size;
@@ -365,92 +379,6 @@ bool Recovery::CheckSpilled(uint64_t volume, const RecordFields& fields,
   if (fields.value > extent->pages || !store_.spiller()->HasFile(*extent)) return false;
   spilled_[fields.id] = std::move(extent);
   return true;
-}
-
-void Recovery::AdoptExtents() {
-  std::map<uint64_t, std::vector<HeldMemory*>> blobs;
-  for (HeldMemory& h : held_) {
-    if (h.item.kind == HeldKind::kChunk) blobs[h.item.a].push_back(&h);
-  }
-  for (auto& [blob, items] : blobs) {
-    if (spilled_.contains(blob)) {
-      DropChunks(blob, items);
-    } else {
-      AdoptExtent(blob, std::move(items));
-    }
-  }
-  if (store_.spiller() != nullptr) AdoptSpilled();
-}
-
-// Of an extent that was half evicted, or half loaded: nobody else has them. Gone from the keeper before it is
-// given others of that blob.
-void Recovery::DropChunks(uint64_t blob, const std::vector<HeldMemory*>& chunks) {
-  auto closing = std::make_shared<std::vector<os::UniqueFd>>();  // the pool's, then nobody's
-  uint64_t pages = 0;
-  for (HeldMemory* h : chunks) {
-    store_.keeper_.Drop(HeldKind::kChunk, blob, h->item.b, {});
-    pages += h->item.c;
-    closing->push_back(std::move(h->fd));
-  }
-  const Holder who{chunks[0]->item.e};
-  const Amount amount{pages, chunks.size()};
-  store_.budget_.Take(who, amount);
-  store_.pool_([closing] { closing->clear(); },
-               [store = &store_, who, amount] { store->budget_.Give(who, amount); });
-}
-
-void Recovery::AdoptSpilled() {
-  Spiller& spiller = *store_.spiller();
-  for (auto& [blob, extent] : spilled_) {
-    Volume* volume = store_.FindVolume(extent->volume);
-    if (volume == nullptr || volume->Find(extent->blob) == nullptr) continue;
-    volume->NoteUsage(extent->pages, 0);
-    spiller.CountSpilled(*extent, 1);
-    store_.extents_[blob] = std::move(extent);
-    ++report_.spilled;
-  }
-  spilled_.clear();
-  report_.orphaned_files = spiller.RemoveOrphans();
-}
-
-void Recovery::AdoptExtent(uint64_t blob, std::vector<HeldMemory*> items) {
-  std::ranges::sort(items, {}, [](const HeldMemory* h) { return h->item.b; });
-  auto extent = std::make_unique<Extent>();
-  extent->blob = ObjectId(blob);
-  extent->volume = items[0]->item.e;
-  for (HeldMemory* h : items) {
-    extent->pages += h->item.c;
-    extent->chunks.push_back({std::move(h->fd), h->item.c});
-  }
-  extent->size = extent->pages;
-  const uint64_t owner = items[0]->item.d;
-  const bool whole = items.size() == items[0]->item.f;
-  for (const HeldMemory* h : items) {
-    // What is freed below is dropped by its place in the extent.
-    if (h->item.b >= items.size()) store_.keeper_.Drop(HeldKind::kChunk, blob, h->item.b, {});
-  }
-  store_.budget_.Take(HolderOf(*extent), AmountOf(*extent));
-  Volume* volume = store_.FindVolume(extent->volume);
-  if (volume != nullptr) volume->NoteUsage(extent->pages, 0);
-  Extent* raw = extent.get();
-  store_.extents_[blob] = std::move(extent);
-  if (published_extents_.contains(blob) && volume != nullptr) {
-    raw->state = ExtentState::kSealed;
-    raw->size = layout::FieldsOf(volume->Record(*volume->Find(ObjectId(blob)))).value;
-    raw->on_disk = store_.spiller() != nullptr && store_.spiller()->HasFile(*raw);
-    return;
-  }
-  raw->state = ExtentState::kReserved;
-  ClientState* client = store_.clients_->Find(owner);
-  if (client == nullptr || !whole || volume == nullptr) {
-    // Its writer is gone, or was never told of it; or it was deleted and somebody still maps it.
-    ++report_.freed_extents;
-    store_.FreeExtent(ObjectId(blob));
-    return;
-  }
-  raw->owner = owner;
-  client->reservations.insert(blob);
-  ++report_.reservations;
 }
 
 void Recovery::VolumeOpened() {

@@ -18,6 +18,7 @@
 
 #include "os/fd.h"
 #include "store/memory_keeper.h"
+#include "store/restoring.h"
 #include "store/store.h"
 
 namespace vineyard::store {
@@ -39,6 +40,7 @@ struct RecoveryReport {
   uint64_t orphaned_files = 0;         // that no record names, and that go
   std::vector<std::string> set_aside;  // damaged records, one line each (at most kMaxReported)
   uint64_t set_aside_count = 0;
+  RestoreReport restored;  // from the disk
 };
 
 class Recovery {
@@ -87,6 +89,8 @@ class Recovery {
   std::optional<layout::Ledger::Intent> intent_;
   std::unordered_set<uint64_t> published_extents_;       // blobs that a record names
   std::map<uint64_t, std::unique_ptr<Extent>> spilled_;  // likewise, on the disk only
+  std::optional<Restoring> restoring_;                   // none: there is no disk
+  Restoring::Taken taken_;
   size_t opening_ = 0;
   std::function<void()> done_;
 };

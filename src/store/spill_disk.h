@@ -17,6 +17,9 @@
 
 namespace vineyard::store {
 
+/// Waits until the heads of all of them have been read.
+Result<RecordFiles> ReadRecordFiles(const std::shared_ptr<spill::Place>& place, spill::Crew& crew);
+
 class SpillDisk final : public Disk {
  public:
   /// Has a function run on the engine's thread. Called by any thread.
@@ -30,6 +33,14 @@ class SpillDisk final : public Disk {
   void Write(const spill::Key& key, spill::Source source, Done done) override;
   void Read(const spill::Key& key, spill::Destination destination, Done done) override;
   void Remove(const spill::Key& key, Done done) override;
+  void WriteRecord(const spill::Key& key, std::vector<std::byte> description, Done done) override;
+  void Sync(const spill::Key& key, Done done) override;
+  void RemoveAll(std::vector<spill::Key> keys, Done done) override;
+  void Check(const spill::Key& key, Done done) override;
+  Status Promise(uint64_t bytes) override { return place_->Promise(bytes); }
+  void Unpromise(uint64_t bytes) override { place_->Unpromise(bytes); }
+  Result<RecordFiles> ReadRecords() override;
+  void SetAside(const spill::Key& key, const Status& why) override { place_->SetAside(key, why); }
   [[nodiscard]] bool Contains(const spill::Key& key) const override {
     return place_->Contains(key);
   }
@@ -44,6 +55,7 @@ class SpillDisk final : public Disk {
 
  private:
   std::function<void(Status)> OnEngine(Done done) const;
+  void OnPool(std::function<Status(spill::Place& place)> work, Done done) const;
 
   const std::shared_ptr<spill::Place> place_;  // shared with its jobs
   const RunOnPool pool_;

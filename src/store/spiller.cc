@@ -166,7 +166,7 @@ bool Spiller::TakeDeleted(std::unique_ptr<Extent>& extent) {
   const uint64_t blob = extent->blob.value();
   const Status gone = Status::NotFound(extent->blob.ToString() + " has been deleted meanwhile");
   const spill::Key key = KeyOf(*extent);
-  const bool has_file = extent->on_disk;
+  const bool has_file = extent->on_disk && !extent->durable;  // that goes with its record's: Mirror
   if (extent->pins > 0) {
     for (const auto& [number, client] : around_.clients.all()) client->pinned.erase(blob);
   }
@@ -239,12 +239,13 @@ bool Spiller::HasFile(const Extent& extent) const {
   return around_.disk.LengthOf(KeyOf(extent)) == spill::FileLength(0, extent.size);
 }
 
-uint64_t Spiller::RemoveOrphans() {
+uint64_t Spiller::RemoveOrphans(Others others) {
   uint64_t count = 0;
   for (const spill::Key& key : around_.disk.Keys()) {
     if (key.kind != kExtentFile) continue;
     const Extent* extent = Find(key.id);
     if (extent != nullptr && extent->on_disk && KeyOf(*extent) == key) continue;
+    if (key.instance != around_.instance && others == Others::kLeave) continue;
     ++count;
     if (key.instance != around_.instance) {
       RemoveFile(key);

@@ -72,8 +72,8 @@ class Spiller {
     Disk& disk;
     uint64_t instance = 0;              // of spill::Key: ids are this instance's
     std::function<uint64_t()> freeing;  // bytes that are free soon, whatever happens here
-    std::function<void(std::unique_ptr<Extent>)> give_back;  // memory of a deleted extent
-    std::function<void(bool)> announce;                      // whether memory is short
+    std::function<void(std::unique_ptr<Extent>)> give_back;            // memory of a deleted extent
+    std::function<void(bool)> announce;                                // whether memory is short
     std::function<Status(Holder who, uint64_t files)> may_make_files;  // see Store
     std::function<std::string(uint64_t asked)> explain;
     std::function<void()> rearm;  // NextLook may be sooner than it was
@@ -121,11 +121,33 @@ class Spiller {
   [[nodiscard]] std::optional<os::TimePoint> NextLook() const;
   void Tick(os::TimePoint now);
 
+  // ---- what is to stay on the disk (extent_securing.h)
+  [[nodiscard]] spill::Key KeyOf(const Extent& extent) const {
+    return {.volume = extent.volume,
+            .id = extent.blob.value(),
+            .kind = kExtentFile,
+            .instance = extent.file_instance != 0 ? extent.file_instance : around_.instance};
+  }
+  /// Files are being removed: nothing is written before `then`.
+  [[nodiscard]] bool IsMakingRoom() const { return removing_ > 0; }
+  void WhenRoomWasMade(std::function<void()> then) { when_room_.push_back(std::move(then)); }
+  /// Has copies of what is in memory go. False: there are none that may.
+  bool MakeRoomOnDisk(uint64_t bytes);
+  /// Of an extent that was being written; it is told once.
+  void WhenWritten(uint64_t blob, std::function<void()> then) {
+    when_written_[blob].push_back(std::move(then));
+  }
+  void RemoveFile(const spill::Key& key);
+  /// Its file can't be read, now or later. REQUIRES: it is not in memory.
+  void NoteDamage(Extent& extent, const Status& status);
+
   // ---- recovery
   /// A whole copy of it lies on the disk: this instance has written a file of that length for it.
   [[nodiscard]] bool HasFile(const Extent& extent) const;
-  /// Files that no extent of the table has are removed, those of other instances among them. Returns how many.
-  uint64_t RemoveOrphans();
+  /// Files that no extent of the table has are removed, those of other instances among them unless they are to be
+  /// left. Returns how many.
+  enum class Others : uint8_t { kRemove, kLeave };
+  uint64_t RemoveOrphans(Others others);
 
   // ---- figures
   struct Counts {
@@ -170,12 +192,6 @@ class Spiller {
     bool pump = false;
   };
 
-  [[nodiscard]] spill::Key KeyOf(const Extent& extent) const {
-    return {.volume = extent.volume,
-            .id = extent.blob.value(),
-            .kind = kExtentFile,
-            .instance = around_.instance};
-  }
   [[nodiscard]] Extent* Find(uint64_t blob) const;
   /// Has `work` done in a turn of its own.
   void Later(bool Coming::* coming, void (Spiller::*work)());
@@ -191,7 +207,6 @@ class Spiller {
   [[nodiscard]] Status WhyLate(const SpillRequest& request) const;
 
   // files
-  void RemoveFile(const spill::Key& key);
   void RemoveLater(const spill::Key& key, const Status& why);
   void RemoveAgain(os::TimePoint now);
 
@@ -210,11 +225,11 @@ class Spiller {
   void ChooseMore(uint64_t bytes);
   Status Begin(Extent& extent);
   void Written(uint64_t blob, const Status& status);
+  void TellWritten(uint64_t blob);
   void Drop(Extent& extent);
   void Close(Holder who, std::shared_ptr<std::vector<Chunk>> chunks, uint64_t pages);
   void WriteFailed(Extent& extent, const Status& status);
   void NoteTrouble(const Status& status);
-  bool MakeRoomOnDisk(uint64_t bytes);
   void RoomWasMade();
 
   // spiller_asked.cc
@@ -254,6 +269,8 @@ class Spiller {
   uint64_t writing_bytes_ = 0;
   uint64_t closing_bytes_ = 0;
   size_t removing_ = 0;  // files in whose place nothing is to be written before they are gone
+  std::vector<std::function<void()>> when_room_;
+  std::unordered_map<uint64_t, std::vector<std::function<void()>>> when_written_;  // by blob
   std::deque<spill::Key> unremoved_;  // files that could not be removed, and are to be
   std::optional<os::TimePoint> remove_again_;
   std::optional<os::TimePoint> remove_complained_;

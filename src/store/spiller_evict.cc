@@ -190,6 +190,7 @@ void Spiller::Written(uint64_t blob, const Status& status) {
     extent->state = ExtentState::kSealed;
     around_.give_back(std::move(extent));
     Settle(blob, Kind::kEvict, Status::NotFound("it has been deleted meanwhile"));
+    TellWritten(blob);
     Tell();
     Balance();
     return EvictAsked();
@@ -214,9 +215,16 @@ void Spiller::Written(uint64_t blob, const Status& status) {
     WriteFailed(extent, status);
   }
   Settle(blob, Kind::kEvict, outcome);
+  TellWritten(blob);
   Tell();
   Balance();
   EvictAsked();
+}
+
+void Spiller::TellWritten(uint64_t blob) {
+  const auto node = when_written_.extract(blob);
+  if (node.empty()) return;
+  for (const auto& then : node.mapped()) then();
 }
 
 // REQUIRES: a whole copy of it lies on the disk, and nobody else has its memory. No opening of it is
@@ -280,6 +288,8 @@ bool Spiller::MakeRoomOnDisk(uint64_t bytes) {
   std::vector<Extent*> copies;
   for (const auto& [blob, extent] : around_.extents) {
     const bool kept = extent->state == ExtentState::kSealed && extent->unkept == 0;
+    // What is to be durable stays, and what is about to be.
+    if (extent->secured || extent->held > 0) continue;
     if (kept && extent->on_disk) copies.push_back(extent.get());
   }
   std::ranges::sort(copies, std::greater(), &Extent::last_use);
@@ -308,6 +318,7 @@ bool Spiller::MakeRoomOnDisk(uint64_t bytes) {
 void Spiller::RoomWasMade() {
   if (--removing_ > 0) return;
   stuck_since_.reset();
+  for (const auto& then : std::exchange(when_room_, {})) then();
   Balance();
   EvictAsked();
 }

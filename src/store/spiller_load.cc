@@ -231,6 +231,15 @@ void Spiller::Serve(const std::shared_ptr<LoadJob>& job) {
   Balance();
 }
 
+void Spiller::NoteDamage(Extent& extent, const Status& status) {
+  extent.damage = Status::Corrupted(
+      fmt::format("{} was spilled, and what lies on the disk is not what was written: {}; delete "
+                  "the object, and put it again",
+                  extent.blob.ToString(), status.message()));
+  extent.on_disk = around_.disk.Contains(KeyOf(extent));
+  ++counts_.damaged;
+}
+
 // Its memory goes; it stays on the disk, for another try unless the file itself is at fault.
 void Spiller::LoadFailed(const std::shared_ptr<LoadJob>& job, Status status) {
   closing_bytes_ += job->pages;
@@ -244,12 +253,7 @@ void Spiller::LoadFailed(const std::shared_ptr<LoadJob>& job, Status status) {
   const StatusCode code = status.code();
   if (code == StatusCode::kCorrupted || code == StatusCode::kNotFound ||
       code == StatusCode::kInvalid || code == StatusCode::kNotSupported) {
-    extent.damage = Status::Corrupted(
-        fmt::format("{} was spilled, and what lies on the disk is not what was written: {}; delete "
-                    "the object, and put it again",
-                    extent.blob.ToString(), status.message()));
-    extent.on_disk = around_.disk.Contains(job->key);
-    ++counts_.damaged;
+    NoteDamage(extent, status);
     status = extent.damage;
   } else {
     status = status.WithContext("bringing " + extent.blob.ToString() + " back from the disk");

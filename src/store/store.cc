@@ -79,6 +79,7 @@ void Store::StartSpilling() {
             if (on_deadline) on_deadline();
           }};
   spiller_ = std::make_unique<Spiller>(std::move(around), options_.spill_marks);
+  StartMirror();
 }
 
 Status Store::ReserveMemory() {
@@ -147,6 +148,7 @@ Status Store::RemoveVolume(uint64_t id, const ClientState* client, const layout:
     if (extent->volume == id && extent->state != ExtentState::kMaking) gone.emplace_back(blob);
   }
   budget_.Guarantee(it->second->holder(), 0);
+  if (mirror_ != nullptr && it->second->durable()) mirror_->MarkRemovedVolume(id);
   for (const ObjectId blob : gone) FreeExtent(blob);
   it->second->arenas().Clear();
   for (const uint64_t which : {uint64_t{0}, uint64_t{1}})
@@ -237,6 +239,9 @@ std::optional<os::TimePoint> Store::NextDeadline() const {
   }
   const auto look = spiller_ != nullptr ? spiller_->NextLook() : std::nullopt;
   if (look) next = next ? std::min(*next, *look) : *look;
+  if (const auto again = mirror_ != nullptr ? mirror_->NextTry() : std::nullopt) {
+    next = next ? std::min(*next, *again) : *again;
+  }
   if (const auto tick = ready_.NextTick()) next = next ? std::min(*next, *tick) : *tick;
   return next;
 }
@@ -262,6 +267,7 @@ void Store::Tick(os::TimePoint now) {
   }
   PumpQuota();
   if (spiller_ != nullptr) spiller_->Tick(now);
+  if (mirror_ != nullptr) mirror_->Tick(now);
 }
 
 bool Store::MoveSome() {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -22,8 +23,11 @@
 #include "os/page_toucher.h"
 #include "store/budget.h"
 #include "store/clients.h"
+#include "store/durable_format.h"
 #include "store/extent.h"
+#include "store/extent_securing.h"
 #include "store/memory_keeper.h"
+#include "store/mirror.h"
 #include "store/ready_chunks.h"
 #include "store/spiller.h"
 #include "store/volume.h"
@@ -40,6 +44,7 @@ struct StoreOptions {
   bool after_fault = false;                    // of the engine before
   Disk* disk = nullptr;                        // to spill to; outlives the store
   SpillMarks spill_marks{};
+  uint64_t guaranteed = 0;  // to the default volume
 };
 
 class Store final : public VolumeHost {
@@ -70,6 +75,44 @@ class Store final : public VolumeHost {
     return volumes_;
   }
   uint64_t NextVolumeId() { return next_volume_++; }
+
+  // ---- what outlives the machine's power (store_durable.cc); docs/design/021-durability.md
+
+  /// kNotSupported where there is no disk.
+  [[nodiscard]] Status CheckDurable() const;
+  /// What has to be on the disk, and how much room on it is to be promised, before a durable change.
+  struct DurableNeeds {
+    std::vector<ObjectId> extents;
+    uint64_t room = 0;
+  };
+  /// Of making these durable. Errors are Volume::NotDurable's.
+  [[nodiscard]] Result<DurableNeeds> NeedsOf(const Volume& volume,
+                                             std::span<const uint64_t> ids) const;
+  /// As long as it lives the room is kept.
+  using RoomPromise = std::shared_ptr<void>;
+  /// kOutOfMemory: the disk is full. REQUIRES: CheckDurable.
+  Result<RoomPromise> PromiseRoom(uint64_t bytes);
+  /// `ready` once they are secured; see ExtentSecuring. REQUIRES: CheckDurable.
+  void Secure(std::span<const ObjectId> extents, std::function<void(Status)> ready) {
+    securing_->Secure(extents, std::move(ready));
+  }
+  /// A reservation is to be published with so many bytes.
+  void NoteSize(Extent& extent, uint64_t size);
+  [[nodiscard]] bool IsSecured(const DurableNeeds& needs);
+  /// The volume's own file, before the volume is made. `done` possibly from within. REQUIRES: CheckDurable.
+  void KeepVolume(uint64_t id, const DurableVolume& volume, std::function<void(Status)> done);
+  /// Of one that could not be made after all.
+  void UnkeepVolume(uint64_t id);
+  /// Null where there is no disk.
+  [[nodiscard]] Mirror* mirror() { return mirror_.get(); }
+  /// Of the start of this engine: what was found damaged, and what there was no memory for.
+  struct Unrestored {
+    uint64_t set_aside = 0;
+    uint64_t left = 0;
+  };
+  [[nodiscard]] const Unrestored& unrestored() const { return unrestored_; }
+  /// Bytes of these blobs are checked some time. REQUIRES: they have files.
+  void CheckInBackground(std::vector<ObjectId> blobs);
 
   // ---- extents
 
@@ -151,6 +194,8 @@ class Store final : public VolumeHost {
   void StreamChanged(Volume& volume, ObjectId stream) override {
     if (on_stream) on_stream(volume, stream);
   }
+  void DurableEntryChanged(Volume& volume, ObjectId id, bool is_durable_now) override;
+  void DurableNameChanged(Volume& volume, std::string_view name) override;
   std::function<void(Volume&, const std::string&)> on_name;
   std::function<void(Volume&, ObjectId)> on_stream;
   /// NextDeadline may be sooner than it was.
@@ -164,6 +209,7 @@ class Store final : public VolumeHost {
 
  private:
   friend class Recovery;
+  friend class Restoring;
   Store(const StoreOptions& options, MemoryKeeper& keeper, RunOnPool pool);
 
   struct Waiting {
@@ -182,6 +228,12 @@ class Store final : public VolumeHost {
 
   Status OpenLedger();
   void StartSpilling();
+  // store_durable.cc
+  void StartMirror();
+  void CheckNext();
+  void Checked(ObjectId blob, const Status& status);
+  /// Of durable extents that have lost their files.
+  void SecureAgain(const std::vector<ObjectId>& blobs);
   // store_idle.cc
   enum class Whose : uint8_t { kOwn, kAnybodys };
   uint64_t ClaimIdle(uint64_t bytes, Holder who, Whose whose);
@@ -213,8 +265,7 @@ class Store final : public VolumeHost {
   void ReserveSmall(Volume& volume, uint64_t client, uint64_t size,
                     const std::function<void(Result<Extent*>)>& ready);
   void Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
-            std::vector<Chunk> chunks,
-            std::function<void(Result<Extent*>)> ready);
+            std::vector<Chunk> chunks, std::function<void(Result<Extent*>)> ready);
   void MakeMissing(std::shared_ptr<Making> making);
   void HandOver(Making& making);
   /// The memory of an extent that is out of the table.
@@ -242,6 +293,10 @@ class Store final : public VolumeHost {
   std::unordered_map<uint64_t, std::shared_ptr<Waiting>> waiting_;  // by ticket
   std::list<QuotaWaiter> quota_waiters_;
   std::unique_ptr<Spiller> spiller_;
+  std::unique_ptr<ExtentSecuring> securing_;
+  std::unique_ptr<Mirror> mirror_;
+  Unrestored unrestored_;
+  std::deque<ObjectId> unchecked_;
   uint64_t next_ticket_ = 1;
   uint64_t next_sequence_ = 1;
   uint64_t next_id_ = 0;

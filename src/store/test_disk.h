@@ -16,6 +16,7 @@
 
 #include "spill/transfers.h"
 #include "store/disk.h"
+#include "store/spill_disk.h"
 
 namespace vineyard::store {
 
@@ -66,6 +67,43 @@ class TestDisk final : public Disk {
       done(place_->Remove(key, spill::Durability::kInstance));
     });
   }
+  void WriteRecord(const spill::Key& key, std::vector<std::byte> description, Done done) override {
+    ++record_writes;
+    Later([this, key, description = std::move(description), done = std::move(done)] {
+      if (!broken.ok()) return done(broken);
+      done(Await([&](spill::Crew& crew, std::function<void(Status)> told) {
+        spill::Write(place_, crew,
+                     {.key = key,
+                      .source = {},
+                      .description = description,
+                      .durability = spill::Durability::kDisk,
+                      .if_there = spill::IfThere::kReplace,
+                      .room = spill::Room::kPromised},
+                     std::move(told));
+      }));
+    });
+  }
+  void Sync(const spill::Key& key, Done done) override {
+    Later([this, key, done = std::move(done)] { done(place_->Sync(key)); });
+  }
+  void RemoveAll(std::vector<spill::Key> keys, Done done) override {
+    Later(
+        [this, keys = std::move(keys), done = std::move(done)] { done(place_->RemoveAll(keys)); });
+  }
+  void Check(const spill::Key& key, Done done) override {
+    Later([this, key, done = std::move(done)] {
+      done(Await([&](spill::Crew& crew, std::function<void(Status)> told) {
+        spill::Check(place_, crew, key, std::move(told));
+      }));
+    });
+  }
+  Status Promise(uint64_t bytes) override { return place_->Promise(bytes); }
+  void Unpromise(uint64_t bytes) override { place_->Unpromise(bytes); }
+  Result<RecordFiles> ReadRecords() override {
+    const auto crew = spill::Crew::Start({.threads = 2}).value();
+    return ReadRecordFiles(place_, *crew);
+  }
+  void SetAside(const spill::Key& key, const Status& why) override { place_->SetAside(key, why); }
   [[nodiscard]] bool Contains(const spill::Key& key) const override {
     return place_->Contains(key);
   }
@@ -84,6 +122,8 @@ class TestDisk final : public Disk {
   [[nodiscard]] size_t waiting() const { return waiting_.size(); }
   [[nodiscard]] spill::Place& place() { return *place_; }
 
+  Status broken;  // what writing a record gets
+  int record_writes = 0;
   int writes = 0;
   int reads = 0;
 

@@ -122,8 +122,7 @@ StoreOptions Machine::DefaultOptions() {
 Machine::Machine(const StoreOptions& options, std::string spill_path)
     : options_(options), spill_path_(std::move(spill_path)) {
   os::IgnoreLeaseSignals();
-  static uint64_t instances = 0;
-  if (options_.instance[0] == 0) options_.instance[0] = ++instances;
+  if (options_.instance[0] == 0) options_.instance[0] = ++instances_;
   options_.generation = 0;
   Start(true);
 }
@@ -176,6 +175,15 @@ RecoveryReport Machine::Start(bool serve) {
 
 RecoveryReport Machine::Restart() {
   Kill();
+  return Start(true);
+}
+
+RecoveryReport Machine::ColdRestart() {
+  Kill();
+  keeper_.Clear();
+  options_.instance[0] = ++instances_;
+  options_.generation = 0;
+  numbers_.clear();
   return Start(true);
 }
 
@@ -277,7 +285,36 @@ Result<layout::Answer> Machine::Put(uint64_t client, const TestObject& object) {
     args.bytes = std::as_bytes(std::span(object.bytes));
     args.id = store_->NextId();
   }
-  return volume().Put(NextRequest(client), args);
+  if (!object.durable) return volume().Put(NextRequest(client), args);
+  args.durable = true;
+  std::vector<uint64_t> parts;
+  for (const ObjectId id : object.members) parts.push_back(id.value());
+  for (const ObjectId id : object.blobs) parts.push_back(id.value());
+  VY_ASSIGN_OR_RETURN(Store::DurableNeeds needs, store_->NeedsOf(volume(), parts));
+  needs.room += Mirror::FileLengthOf(descriptor.size(), args.bytes.size());
+  if (object.large) {
+    store_->NoteSize(*args.extent, args.own_size);
+    needs.extents.push_back(args.extent->blob);
+  }
+  VY_RETURN_IF_ERROR(Secure(needs));
+  return AwaitDisk(volume().Put(NextRequest(client), args));
+}
+
+Status Machine::Secure(const Store::DurableNeeds& needs) {
+  VY_ASSIGN_OR_RETURN(const Store::RoomPromise room, store_->PromiseRoom(needs.room));
+  Status secured = Status::Internal("no answer");
+  store_->Secure(needs.extents, [&](Status s) { secured = std::move(s); });
+  Run();
+  return secured;
+}
+
+Result<layout::Answer> Machine::AwaitDisk(Result<layout::Answer> answer) {
+  if (!answer.ok()) return answer;
+  Status done = Status::Internal("no answer");
+  store_->mirror()->WhenDone([&](Status s) { done = std::move(s); });
+  Run();
+  if (!done.ok()) return done;
+  return answer;
 }
 
 Result<layout::Answer> Machine::PutBlob(uint64_t client, const std::string& bytes,

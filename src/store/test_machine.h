@@ -45,6 +45,7 @@ class FakeKeeper {
   [[nodiscard]] std::vector<HeldMemory> HandOver() const;
   [[nodiscard]] const std::map<Key, HeldMemory>& items() const { return items_; }
   [[nodiscard]] size_t Count(HeldKind kind) const;
+  void Clear() { items_.clear(); }
   HeldMemory* Find(HeldKind kind, uint64_t a, uint64_t b);
   void Put(const HeldItem& item, os::UniqueFd fd);
   void Remove(HeldKind kind, uint64_t a, uint64_t b);
@@ -70,6 +71,7 @@ struct TestObject {
   ObjectId stream;  // takes it as its next chunk
   std::optional<os::TimePoint> name_ends;
   std::optional<std::chrono::nanoseconds> linger;
+  bool durable = false;
 };
 
 class Machine {
@@ -103,6 +105,9 @@ class Machine {
   static os::UniqueFd EndedProcess();
 
   // ---- what a client does
+  /// What is durable is on the disk when these return OK.
+  Status Secure(const Store::DurableNeeds& needs);
+  Result<layout::Answer> AwaitDisk(Result<layout::Answer> answer);
   Result<layout::Answer> Put(uint64_t client, const TestObject& object);
   /// Reserves an extent and waits for it.
   Result<Extent*> Reserve(uint64_t client, uint64_t size, Volume* volume = nullptr);
@@ -117,6 +122,8 @@ class Machine {
   // ---- faults
   /// The engine is killed; the next one takes over.
   RecoveryReport Restart();
+  /// Everything dies, the keeper too, and another instance begins in the same folder. No client is left.
+  RecoveryReport ColdRestart();
   /// Only the first half: nobody serves. Then Restart.
   void Kill();
   /// The next engine begins to take over, and is killed before it serves.
@@ -134,6 +141,7 @@ class Machine {
   std::optional<layout::RecordCopy> Lookup(uint64_t key,
                                            const std::function<bool(const layout::RecordCopy&)>&);
 
+  static inline uint64_t instances_ = 0;
   StoreOptions options_;
   Events events_;
   FakeKeeper keeper_;

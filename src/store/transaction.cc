@@ -52,6 +52,7 @@ Status Transaction::Commit(layout::Ledger ledger, ClientTable* clients, const Cl
   ledger.Clear();
   os::CrashPoint("commit.cleared");
   for (const layout::IntentChange& c : changes_) {
+    if (!moves_) volume_.NoteDurable(c);
     if (c.was != 0) volume_.arenas().Free(Ref(c.was));
   }
   return {};

@@ -23,7 +23,10 @@ class Volume;
 
 class Transaction {
  public:
-  explicit Transaction(Volume& volume) : volume_(volume) {}
+  /// kMoves: records change their places, and nothing else.
+  enum class Purpose : uint8_t { kChanges, kMoves };
+  explicit Transaction(Volume& volume, Purpose purpose = Purpose::kChanges)
+      : volume_(volume), moves_(purpose == Purpose::kMoves) {}
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -42,6 +45,7 @@ class Transaction {
 
  private:
   Volume& volume_;
+  const bool moves_;
   std::vector<layout::Ref> staged_;
   std::vector<layout::IntentChange> changes_;
   size_t links_ = 0;

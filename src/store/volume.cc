@@ -193,6 +193,8 @@ bool Volume::AdoptName(std::string_view name, Ref ref) {
 }
 
 void Volume::DeriveReferences() {
+  parents_.clear();
+  for (auto& [id, entry] : entries_) entry.parents = 0;
   for (const auto& [id, entry] : entries_) AddEdges(id, entry);
 }
 
@@ -204,7 +206,7 @@ bool Volume::MoveSome(size_t records) {
     const RecordFields fields = layout::FieldsOf(record);
     const auto head = layout::HeadOf(record);
     const std::string_view name(reinterpret_cast<const char*>(head.data()), head.size());
-    Transaction tx(*this);
+    Transaction tx(*this, Transaction::Purpose::kMoves);
     auto fresh = tx.Stage(fields, head, layout::BytesOf(record));
     if (!fresh.ok()) return false;  // no room now; another time
     tx.Change(fields.id, ref, *fresh);

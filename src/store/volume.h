@@ -59,6 +59,8 @@ struct Stream {
   layout::StreamState state;
 };
 
+inline constexpr uint64_t kDefaultVolume = 1;
+
 /// Bytes of a name.
 inline constexpr size_t kMaxName = 4096;
 
@@ -93,6 +95,8 @@ struct PutArgs {
   std::optional<std::chrono::nanoseconds> linger;
   ObjectId stream;  // takes it as its next chunk
   ObjectId id;      // chosen by the store
+  /// With all that it refers to. REQUIRES: Volume::CheckDurable, and the extents are secured (Store::Secure).
+  bool durable = false;
 };
 
 /// What the store does for its volumes.
@@ -106,6 +110,9 @@ class VolumeHost {
   virtual void FreeExtent(ObjectId blob) = 0;
   /// The name exists now, or points elsewhere.
   virtual void NameChanged(Volume& volume, const std::string& name) = 0;
+  /// A durable record has come, gone, or been replaced: the disk is to be told. The volume is in the midst of it.
+  virtual void DurableEntryChanged(Volume& volume, ObjectId id, bool is_durable_now) = 0;
+  virtual void DurableNameChanged(Volume& volume, std::string_view name) = 0;
   /// Something came, went or was read; or the stream is gone.
   virtual void StreamChanged(Volume& volume, ObjectId stream) = 0;
 };
@@ -128,6 +135,8 @@ class Volume {
     std::optional<os::TimePoint> ends;
     /// It lives with the client that asks, and so much longer.
     std::optional<std::chrono::nanoseconds> linger;
+    /// As PutArgs::durable, with the object.
+    bool durable = false;
   };
   Result<layout::Answer> PutName(const Request& request, std::string_view name, ObjectId id,
                                  const Naming& naming);
@@ -144,6 +153,26 @@ class Volume {
                                 bool force);
   Result<layout::Answer> SetLabels(const Request& request, ObjectId id,
                                    const std::vector<Label>& labels);
+
+  // ---- what outlives the machine's power (volume_durable.cc); docs/design/021-durability.md
+
+  /// So is what is put here without a word of it.
+  [[nodiscard]] bool durable() const { return catalog_->header().durable == 1; }
+  /// Whether something could be durable here: kInvalid where it is to live with a client or goes into a stream,
+  /// kFailedPrecondition in a volume that has no place to come back to.
+  [[nodiscard]] Status CheckDurable(bool lives_with_client, bool to_stream) const;
+  /// Of these, and of all that they refer to, what is not durable yet. kNotFound; kLimitExceeded: too many at once.
+  [[nodiscard]] Result<std::vector<uint64_t>> NotDurable(std::span<const uint64_t> ids) const;
+  /// Answers with how many became so. REQUIRES: as PutArgs::durable.
+  Result<layout::Answer> MakeDurable(const Request& request, std::span<const uint64_t> ids);
+  [[nodiscard]] bool IsDurable(layout::Ref ref) const {
+    return (layout::FieldsOf(arenas_.At(ref)).flags & layout::kFlagDurable) != 0;
+  }
+  /// Of a commit; see VolumeHost.
+  void NoteDurable(const layout::IntentChange& change);
+  /// Takes over what lay on the disk, before anybody is served. kOutOfMemory.
+  Status RestoreRecord(layout::RecordFields fields, std::span<const std::byte> head,
+                       std::span<const std::byte> bytes);
 
   // ---- streams (volume_streams.cc). Each belongs to an object, and goes with it.
 
@@ -292,8 +321,13 @@ class Volume {
   /// One change of a stream: `next` takes the place of its state, and what it let go of goes.
   Result<layout::Answer> ChangeStream(const Request& request, ObjectId id, layout::StreamState next,
                                       const layout::Answer& answer, const Pushed& pushed);
-  /// The same record, of an object that goes with the last that refers to it.
-  Result<layout::Ref> StageOwned(Transaction& tx, const Entry& entry) const;
+  /// The same record, with more flags.
+  Result<layout::Ref> StageFlagged(Transaction& tx, const Entry& entry, uint8_t flags) const;
+  using Restaged = std::vector<std::pair<uint64_t, layout::Ref>>;
+  /// Of all that is not durable of these and what they refer to; those of `ids` get `flags` besides.
+  Result<Restaged> StageDurable(Transaction& tx, std::span<const uint64_t> ids,
+                                uint8_t flags = 0) const;
+  void TakeRestaged(const Restaged& restaged);
   /// What goes when the stream lets go of these chunks.
   [[nodiscard]] Removal PlanPassing(ObjectId stream, std::vector<uint64_t> passed) const;
   /// Pairs of parents_ or names_of_ that begin with the id.

@@ -117,7 +117,8 @@ Result<Ref> Volume::StageName(Transaction& tx, std::string_view name, ObjectId i
                               const Request& request) const {
   RecordFields fields;
   fields.kind = RecordKind::kName;
-  fields.flags = naming.owns ? layout::kFlagOwned : 0;
+  fields.flags = static_cast<uint8_t>((naming.owns ? layout::kFlagOwned : 0) |
+                                      (naming.durable ? layout::kFlagDurable : 0));
   fields.id = NameKeyOf(name);
   fields.value = id.value();
   fields.version = (old ? old->version : 0) + 1;
@@ -160,6 +161,7 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
     name = kHiddenName + args.id.ToString();
   }
   const bool to_stream = !args.stream.is_null();
+  if (args.durable) VY_RETURN_IF_ERROR(CheckDurable(args.linger.has_value(), to_stream));
   if (to_stream) {
     if (!name.empty()) {
       return Status::Invalid("a chunk of a stream is put without a name or a time to live");
@@ -186,11 +188,12 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   RecordFields fields;
   fields.value = args.own_size;
   fields.creator = CreatorWord(request);
+  fields.flags = args.durable ? layout::kFlagDurable : 0;
   Ref object_ref;
   Ref blob_ref;
   if (in_extent || !is_object) {
     RecordFields f = fields;
-    f.flags = !is_object && owned ? layout::kFlagOwned : 0;
+    if (!is_object && owned) f.flags |= layout::kFlagOwned;
     VY_ASSIGN_OR_RETURN(blob_ref,
                         StageBlob(tx, f, blob, in_extent ? args.extent : nullptr, args.bytes));
   }
@@ -204,17 +207,26 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   if (is_object) {
     RecordFields f = fields;
     f.kind = RecordKind::kObject;
-    f.flags = static_cast<uint8_t>((in_extent ? layout::kFlagExtent : 0) |
-                                   (owned ? layout::kFlagOwned : 0));
+    if (in_extent) f.flags |= layout::kFlagExtent;
+    if (owned) f.flags |= layout::kFlagOwned;
     f.id = id.value();
     VY_ASSIGN_OR_RETURN(object_ref, tx.Stage(f, head, args.bytes));
     tx.Change(id.value(), Ref(), object_ref);
+  }
+  Restaged restaged;
+  if (args.durable && is_object) {
+    std::vector<uint64_t> parts;
+    for (const uint64_t part : ReferredTo(*flatbuffers::GetRoot<fb::Descriptor>(head.data()))) {
+      if (entries_.contains(part)) parts.push_back(part);  // else it comes along
+    }
+    VY_ASSIGN_OR_RETURN(restaged, StageDurable(tx, parts));
   }
   Removal removal;
   Ref name_ref;
   Answer answer{request.number, id.value(), 0, 0};
   if (!name.empty()) {
-    const Naming naming{.owns = true, .ends = args.name_ends, .linger = args.linger};
+    const Naming naming{
+        .owns = true, .ends = args.name_ends, .linger = args.linger, .durable = args.durable};
     VY_ASSIGN_OR_RETURN(name_ref, StageName(tx, name, id, old_name, naming, request));
     answer.value = old_name ? old_name->version + 1 : 1;
     if (old_name != nullptr) {
@@ -236,6 +248,7 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   os::CrashPoint("put.staged");
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
 
+  TakeRestaged(restaged);
   if (!blob_ref.is_null()) AddEntry(blob, blob_ref, !is_object && owned);
   for (size_t i = 0; i < also.size(); ++i) {
     AddEntry(args.also[i].extent->blob, also[i], false);
@@ -267,13 +280,15 @@ void Volume::TakeReservation(Extent& extent, uint64_t size) {
   }
   extent.state = ExtentState::kSealed;
   extent.owner = 0;
+  // A file that was written for a put that came to nothing has another length.
+  if (extent.size != size) extent.on_disk = extent.secured = false;
   extent.size = size;
 }
 
-Result<Ref> Volume::StageOwned(Transaction& tx, const Entry& entry) const {
+Result<Ref> Volume::StageFlagged(Transaction& tx, const Entry& entry, uint8_t flags) const {
   const std::byte* record = Record(entry);
   RecordFields fields = layout::FieldsOf(record);
-  fields.flags |= layout::kFlagOwned;
+  fields.flags |= flags;
   VY_ASSIGN_OR_RETURN(const Ref ref,
                       tx.Stage(fields, layout::HeadOf(record), layout::BytesOf(record)));
   tx.Change(fields.id, entry.ref, ref);
@@ -295,8 +310,17 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
   Transaction tx(*this);
   VY_ASSIGN_OR_RETURN(const Ref ref, StageName(tx, name, id, old, naming, request));
   Ref owned;
-  if (naming.owns && !entry->second.owned) {
-    VY_ASSIGN_OR_RETURN(owned, StageOwned(tx, entry->second));
+  const bool becomes_owned = naming.owns && !entry->second.owned;
+  Restaged restaged;
+  if (naming.durable) {
+    VY_RETURN_IF_ERROR(CheckDurable(naming.linger.has_value(), false));
+    VY_ASSIGN_OR_RETURN(restaged, StageDurable(tx, std::span(&entry->first, 1),
+                                               becomes_owned ? layout::kFlagOwned : 0));
+  }
+  const bool is_restaged =
+      std::ranges::find(restaged, entry->first, &Restaged::value_type::first) != restaged.end();
+  if (becomes_owned && !is_restaged) {
+    VY_ASSIGN_OR_RETURN(owned, StageFlagged(tx, entry->second, layout::kFlagOwned));
   }
   Removal removal;
   if (old != nullptr && old->id != id.value()) {
@@ -305,10 +329,9 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
   }
   const Answer answer{request.number, id.value(), old ? old->version + 1 : 1, 0};
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
-  if (!owned.is_null()) {
-    entry->second.ref = owned;
-    entry->second.owned = 1;
-  }
+  TakeRestaged(restaged);
+  if (!owned.is_null()) entry->second.ref = owned;
+  if (becomes_owned) entry->second.owned = 1;
   LinkName(name, {ref, id.value(), answer.value, naming.ends, ClientOf(request, naming.linger)},
            naming.linger.value_or(0ns));
   FinishRemoval(std::move(removal));

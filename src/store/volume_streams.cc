@@ -70,7 +70,7 @@ Result<Answer> Volume::ChangeStream(const Request& request, ObjectId id, StreamS
   StageRemoval(tx, removal, {});
   Ref owned_ref;
   if (pushed.owned != nullptr) {
-    VY_ASSIGN_OR_RETURN(owned_ref, StageOwned(tx, *pushed.owned));
+    VY_ASSIGN_OR_RETURN(owned_ref, StageFlagged(tx, *pushed.owned, layout::kFlagOwned));
   }
   VY_RETURN_IF_ERROR(tx.Commit(host_.ledger(), &host_.clients(), request.client, answer));
   os::CrashPoint("stream.committed");
@@ -173,6 +173,12 @@ Result<Answer> Volume::PushChunk(const Request& request, ObjectId id, ObjectId c
   if (entry == entries_.end() || chunk == id) {
     return Status::NotFound(
         fmt::format("no object {} in volume '{}' for a chunk", chunk.ToString(), name_));
+  }
+  if (owns && IsDurable(entry->second.ref)) {
+    return Status::Invalid(
+        fmt::format("{} is durable, and what belongs to a stream is not; push it without giving it "
+                    "to the stream",
+                    chunk.ToString()));
   }
   StreamState next = streams_.at(id.value()).state;
   const Pushed pushed{.link = next.queued(chunk.value()) ? 0 : chunk.value(),

@@ -85,9 +85,15 @@ constexpr const char* kSpillingNames[] = {
     "evict.written",        "evict.before_drops",  "evict.between_drops",
     "evict.keeper_dropped", "load.made",           "load.filled",
     "load.sealed",          "load.between_holds",  "load.held"};
-// What needs a damaged disk, durable files, or a first start: src/spill tries these.
-constexpr const char* kElsewhere[] = {"spill.synced", "spill.kept", "spill.set_aside",
-                                      "spill.identity_written", "spill.identity_named"};
+// Those of what is durable. DurableEngineKilledAt tries them.
+constexpr const char* kDurableNames[] = {
+    "secure.written",       "spill.synced_again",     "secure.synced",       "reply.awaits_disk",
+    "mirror.begun",         "mirror.volumes_written", "spill.synced",        "spill.kept",
+    "mirror.entry_written", "mirror.entries_written", "mirror.name_written", "mirror.names_written",
+    "mirror.removed"};
+// What needs a damaged disk, or a first start: src/spill tries these.
+constexpr const char* kElsewhere[] = {"spill.set_aside", "spill.identity_written",
+                                      "spill.identity_named"};
 
 std::vector<Place> AllPlaces() {
   std::vector<Place> places;
@@ -198,6 +204,70 @@ std::vector<Place> SpillingPlaces() {
 INSTANTIATE_TEST_SUITE_P(EveryPlace, SpillingEngineKilledAt, ::testing::ValuesIn(SpillingPlaces()),
                          NameOf);
 
+class DurableEngineKilledAt : public ::testing::TestWithParam<Place> {};
+
+// The client goes on as if nothing had happened; after that everything dies.
+TEST_P(DurableEngineKilledAt, WhatWasAcknowledgedIsThereWhenEverythingHasDied) {
+  const Place place = GetParam();
+  const TempFolder disk;
+  TestDaemon daemon(
+      {.flags = {"--spill_path", disk.path()},
+       .environment = {{"VINEYARD_CRASH_AT", fmt::format("{}:{}", place.name, place.times)},
+                       {"VINEYARD_CRASH_GENERATION", std::to_string(place.generation)}}});
+  const auto put = [](Client& client, uint64_t seed, size_t size, std::string name) {
+    const std::vector<std::byte> bytes = Pattern(seed, size);
+    ObjectBuilder builder("test");
+    builder.AddBuffer(bytes);
+    return client.Put(builder, {.name = std::move(name), .durability = Durability::kDisk});
+  };
+  {
+    Client client = daemon.Connect();
+    for (uint64_t round = 0; round < 2; ++round) {
+      ASSERT_OK(put(client, 1, kLarge, "a"));
+      ASSERT_OK(put(client, 2, 100, "b"));
+      ASSERT_OK(client.CreateVolume("v", daemon.folder() + "/v",
+                                    VolumeOptions{.durability = Durability::kDisk}));
+      ASSERT_OK(put(client, 3 + round, kLarge, "a"));
+      ASSERT_OK(client.DropName("b"));
+      ASSERT_OK(client.RemoveVolume("v"));
+      if (round == 0 && place.generation == 2) daemon.KillEngine();
+    }
+    auto status = client.GetStatus();
+    ASSERT_OK(status);
+    EXPECT_EQ(status->generation, static_cast<uint64_t>(place.generation) + 1)
+        << "it did not die there";
+    EXPECT_EQ(client.GetName("a")->version, 4u);
+  }
+  EXPECT_EQ(daemon.log().find("set aside"), std::string::npos) << daemon.log();
+  daemon.KillKeeper();
+  daemon.Start();
+  Client client = daemon.Connect();
+  EXPECT_TRUE(HoldsPattern(client.Get("a"), 4, kLarge));
+  EXPECT_EQ(client.GetName("a")->version, 4u);
+  EXPECT_CODE(kNotFound, client.GetName("b"));
+  EXPECT_EQ(client.ListVolumes()->size(), 1u);
+  auto status = client.GetStatus();
+  ASSERT_OK(status);
+  EXPECT_EQ(status->set_aside, 0u);
+  EXPECT_EQ(status->objects, 1u);
+  ASSERT_OK(client.DropName("a"));
+  EXPECT_TRUE(Eventually([&] { return client.GetStatus()->disk_bytes == 0; }));
+  EXPECT_EQ(daemon.Stop(), 0);
+}
+
+std::vector<Place> DurablePlaces() {
+  std::vector<Place> places;
+  for (const char* name : kDurableNames) {
+    places.push_back({name, 1, 1});
+    places.push_back({name, 2, 1});
+    places.push_back({name, 1, 2});
+  }
+  return places;
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryPlace, DurableEngineKilledAt, ::testing::ValuesIn(DurablePlaces()),
+                         NameOf);
+
 TEST(EngineDeath, EveryPlaceInTheSourceIsTried) {
   std::set<std::string> in_source;
   const std::regex call(R"re(CrashPoint\("([a-z_.]+)"\))re");
@@ -214,6 +284,7 @@ TEST(EngineDeath, EveryPlaceInTheSourceIsTried) {
   }
   std::set<std::string> tried(std::begin(kNames), std::end(kNames));
   tried.insert(std::begin(kSpillingNames), std::end(kSpillingNames));
+  tried.insert(std::begin(kDurableNames), std::end(kDurableNames));
   tried.insert(std::begin(kElsewhere), std::end(kElsewhere));
   EXPECT_EQ(in_source, tried);
 }

@@ -13,6 +13,7 @@
 #include "os/mapping.h"
 #include "os/memfd.h"
 #include "spill/format.h"
+#include "store/durable_format.h"
 #include "wire/codec.h"
 #include "wire/test_object.h"
 
@@ -87,6 +88,45 @@ void AddSpillFiles(Corpus& corpus) {
   add(1, identity);
 }
 
+void AddDurableFiles(Corpus& corpus) {
+  using namespace store;
+  const std::string_view name = "a name";
+  const auto descriptor = wire::EncodeDescriptor(wire::ExampleObject());
+  const auto* d = flatbuffers::GetRoot<fb::Descriptor>(descriptor.data());
+  const std::vector<layout::ChunkEntry> chunks{{2 << 20}, {4096}};
+  const std::span<const std::byte> text = std::as_bytes(std::span(name));
+  const uint64_t blob = ObjectId(7).own_blob().value();
+  using layout::RecordKind;
+  const uint8_t durable = layout::kFlagDurable;
+  const uint8_t in_extent = durable | layout::kFlagExtent;
+  for (const DurableRecord& record :
+       {DurableRecord{
+            .fields = {.kind = RecordKind::kName, .flags = durable, .value = 7, .version = 1},
+            .head = text,
+            .ends_ns = 5},
+        DurableRecord{.fields = {.kind = RecordKind::kObject,
+                                 .flags = durable,
+                                 .id = d->stamp()->id(),
+                                 .value = text.size()},
+                      .head = descriptor,
+                      .bytes = text},
+        DurableRecord{.fields = {.kind = RecordKind::kBlob,
+                                 .flags = durable,
+                                 .id = blob,
+                                 .value = text.size()},
+                      .bytes = text,
+                      .needs_referrer = true},
+        DurableRecord{
+            .fields = {.kind = RecordKind::kBlob, .flags = in_extent, .id = blob, .value = 9},
+            .head = std::as_bytes(std::span(chunks)),
+            .file_instance = 3}}) {
+    corpus.Add("durable_fuzz", EncodeDurableRecord(record));
+  }
+  DurableVolume volume{.name = "data", .quota = 2, .guaranteed = 1, .hash_seed = 3, .sockets = {}};
+  volume.sockets[0] = {.path = "/run/a", .mode = 0600, .owner = 1, .group = 2};
+  corpus.Add("durable_fuzz", EncodeDurableVolume(volume));
+}
+
 void AddStreams(Corpus& corpus) {
   layout::StreamState state;
   const auto add = [&] { corpus.Add("stream_fuzz", layout::EncodeStream(state)); };
@@ -149,6 +189,7 @@ void AddMemory(Corpus& corpus) {
   AddLedgers(corpus);
   AddStreams(corpus);
   AddSpillFiles(corpus);
+  AddDurableFiles(corpus);
   AddChanges(corpus);
   AddCatalogChanges(corpus);
   AddRingSteps(corpus);

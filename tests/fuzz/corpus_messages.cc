@@ -83,7 +83,7 @@ void Messages::AddObjects() {
   Request(RequestBody::Put, [&](Builder& b) {
     const std::vector<fb::Token> siblings{token_};
     return fb::CreatePutDirect(b, 1, fb::PutKind::Object, 96, 5, 7, 5, "n", true, 2, 1000, &ids_, 9,
-                               500, &siblings, true, 1000);
+                               500, &siblings, true, 1000, true);
   });
   Request(RequestBody::Reserve, [](Builder& b) { return fb::CreateReserve(b, 1 << 20, 1000); });
   Request(RequestBody::Abort, [](Builder& b) { return fb::CreateAbort(b, 7); });
@@ -111,7 +111,7 @@ void Messages::AddObjects() {
 
 void Messages::AddLists() {
   Request(RequestBody::PutName, [](Builder& b) {
-    return fb::CreatePutNameDirect(b, 2, "name", 7, true, 1, true, 500, true, 1000);
+    return fb::CreatePutNameDirect(b, 2, "name", 7, true, 1, true, 500, true, 1000, true);
   });
   Request(RequestBody::DropName,
           [](Builder& b) { return fb::CreateDropNameDirect(b, 3, "name", true, 1); });
@@ -121,7 +121,9 @@ void Messages::AddLists() {
   Request(RequestBody::ListObjects,
           [](Builder& b) { return fb::CreateListObjectsDirect(b, "*", true, 7, 10); });
   Request(RequestBody::CreateVolume, [](Builder& b) {
-    return fb::CreateCreateVolumeDirect(b, 6, "volume", 1 << 20, true, 1 << 19, 1000);
+    const std::vector<fb::SocketFile> rights{{0600, 1, 2}, {0660, 3, 4}};
+    return fb::CreateCreateVolumeDirect(b, 6, "volume", 1 << 20, true, 1 << 19, 1000, true,
+                                        &rights);
   });
   Request(RequestBody::ListVolumes, [](Builder& b) { return fb::CreateListVolumes(b); });
   Request(RequestBody::RemoveVolume,
@@ -158,7 +160,7 @@ void Messages::AddInstance() {
 void Messages::AddReplies() {
   Reply(ReplyBody::Welcome, [&](Builder& b) {
     return fb::CreateWelcomeDirect(b, 1, "default", 1, "uuid", 1, "1.0", 3, 256, 1024, 64, &ids_,
-                                   true);
+                                   true, true);
   });
   Reply(ReplyBody::Done, [](Builder& b) { return fb::CreateDone(b, 1, 2); });
   Reply(ReplyBody::Reserved, [&](Builder& b) {
@@ -167,7 +169,7 @@ void Messages::AddReplies() {
   Reply(ReplyBody::Got, [&](Builder& b) {
     const std::vector<flatbuffers::Offset<fb::Extent>> extents{
         fb::CreateExtentDirect(b, 1, 4096, &ids_)};
-    return fb::CreateGotDirect(b, &extents, 1, 2, 3, 4, 5);
+    return fb::CreateGotDirect(b, &extents, 1, 2, 3, 4, 5, true);
   });
   Reply(ReplyBody::CatalogParts, [&](Builder& b) {
     const std::vector<fb::ArenaSize> arenas{{1, 4096}};
@@ -175,7 +177,7 @@ void Messages::AddReplies() {
   });
   Reply(ReplyBody::StatusInfo, [](Builder& b) {
     return fb::CreateStatusInfoDirect(b, "local", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, true, 14,
-                                      15, 16, 17, 18, 19, 20, 21, true, 22);
+                                      15, 16, 17, 18, 19, 20, 21, true, 22, 23, 24, 25);
   });
   Reply(ReplyBody::StreamInfo, [](Builder& b) {
     const std::vector<fb::StreamReader> readers{{1, 2, 3}};
@@ -183,19 +185,19 @@ void Messages::AddReplies() {
                                       "why");
   });
   Reply(ReplyBody::RingOpened, [](Builder& b) { return fb::CreateRingOpened(b); });
-  Reply(ReplyBody::Places, [](Builder& b) { return fb::CreatePlaces(b, 1, 2, true, true); });
+  Reply(ReplyBody::Places, [](Builder& b) { return fb::CreatePlaces(b, 1, 2, true, true, true); });
 }
 
 void Messages::AddListReplies() {
   Reply(ReplyBody::Names, [](Builder& b) {
     const std::vector<flatbuffers::Offset<fb::NameEntry>> names{
-        fb::CreateNameEntryDirect(b, "n", 1, 2, 3, 4, 5)};
+        fb::CreateNameEntryDirect(b, "n", 1, 2, 3, 4, 5, true)};
     return fb::CreateNamesDirect(b, &names, true);
   });
   Reply(ReplyBody::Objects, [](Builder& b) { return fb::CreateObjects(b, 1, 2, true); });
   Reply(ReplyBody::Volumes, [](Builder& b) {
     const std::vector<flatbuffers::Offset<fb::VolumeEntry>> volumes{
-        fb::CreateVolumeEntryDirect(b, "default", "socket", 1, 2, 3, 4, 5, "readers", 6, 7)};
+        fb::CreateVolumeEntryDirect(b, "default", "socket", 1, 2, 3, 4, 5, "readers", 6, 7, true)};
     return fb::CreateVolumesDirect(b, &volumes);
   });
 }
