@@ -58,10 +58,18 @@ nb::tuple ToParts(const Object& object) {
                         std::move(members), object.id());
 }
 
+Durability ToDurability(const std::optional<std::string>& text) {
+  if (!text || *text == "memory") return Durability::kMemory;
+  if (*text == "disk") return Durability::kDisk;
+  Check(Status::Invalid("durability='" + *text + "' is none; say 'memory' or 'disk'"));
+  return Durability::kMemory;
+}
+
 ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::handle buffers,
              nb::handle members, nb::handle labels, Seconds timeout,
              std::optional<std::string> name, Version if_version, Seconds ttl, Seconds linger,
-             std::optional<bool> copy, nb::handle progress) {
+             std::optional<bool> copy, nb::handle progress,
+             const std::optional<std::string>& durability) {
   std::vector<BufferView> views;
   const ObjectBuilder builder =
       MakeBuilder({std::move(type_name), std::move(metadata), buffers, members, labels}, views);
@@ -73,6 +81,7 @@ ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::ha
   options.ttl = ToTimeout(ttl);
   options.linger = ToTimeout(linger);
   options.copying = ToCopying(copy);
+  options.durability = ToDurability(durability);
   return Unwrap(Unlocked([&] { return self.client->Put(builder, options); }));
 }
 
@@ -182,7 +191,7 @@ void BindObjects(nb::class_<PyClient>& c) {
         nb::arg("timeout") = nb::none(), nb::arg("name") = nb::none(),
         nb::arg("if_version") = nb::none(), nb::arg("ttl") = nb::none(),
         nb::arg("linger") = nb::none(), nb::arg("copy") = nb::none(),
-        nb::arg("progress") = nb::none())
+        nb::arg("progress") = nb::none(), nb::arg("durability") = nb::none())
       .def("get", &Get, nb::arg("key"), nb::arg("wait") = false, nb::arg("timeout") = nb::none())
       .def("put_many", &PutMany, nb::arg("parts"), nb::arg("timeout") = nb::none())
       .def("get_many", &GetMany, nb::arg("ids"), nb::arg("timeout") = nb::none())
@@ -247,6 +256,13 @@ void BindPlaces(nb::class_<PyClient>& c) {
           [](PyClient& self, const std::vector<ObjectId>& ids, Seconds timeout) {
             CallOptions options{ToTimeout(timeout)};
             Check(Unlocked([&] { return self.client->Evict(ids, options); }));
+          },
+          nb::arg("ids"), nb::arg("timeout") = nb::none())
+      .def(
+          "make_durable",
+          [](PyClient& self, const std::vector<ObjectId>& ids, Seconds timeout) {
+            CallOptions options{ToTimeout(timeout)};
+            Check(Unlocked([&] { return self.client->MakeDurable(ids, options); }));
           },
           nb::arg("ids"), nb::arg("timeout") = nb::none())
       .def(
@@ -316,13 +332,14 @@ void BindNames(nb::class_<PyClient>& c) {
   c.def(
        "put_name",
        [](PyClient& self, std::string name, ObjectId id, Version if_version, bool owns, Seconds ttl,
-          Seconds linger, Seconds timeout) {
-         NameOptions options{ToTimeout(timeout), if_version, owns, ToTimeout(ttl),
-                             ToTimeout(linger)};
+          Seconds linger, Seconds timeout, const std::optional<std::string>& durability) {
+         NameOptions options{ToTimeout(timeout), if_version,        owns,
+                             ToTimeout(ttl),     ToTimeout(linger), ToDurability(durability)};
          return Unwrap(Unlocked([&] { return self.client->PutName(name, id, options); }));
        },
        nb::arg("name"), nb::arg("id"), nb::arg("if_version") = nb::none(), nb::arg("owns") = false,
-       nb::arg("ttl") = nb::none(), nb::arg("linger") = nb::none(), nb::arg("timeout") = nb::none())
+       nb::arg("ttl") = nb::none(), nb::arg("linger") = nb::none(), nb::arg("timeout") = nb::none(),
+       nb::arg("durability") = nb::none())
       .def("get_name", &GetName, nb::arg("name"), nb::arg("wait") = false,
            nb::arg("timeout") = nb::none())
       .def(
@@ -393,19 +410,21 @@ void BindInstance(nb::class_<PyClient>& c) {
           "create_volume",
           [](PyClient& self, std::string name, std::string directory, uint64_t quota,
              Seconds timeout, std::string read_only_socket, uint32_t mode, uint32_t read_only_mode,
-             uint64_t guaranteed) {
+             uint64_t guaranteed, const std::optional<std::string>& durability) {
             CallOptions options{ToTimeout(timeout)};
             const VolumeOptions volume{quota,
                                        guaranteed,
                                        {.mode = mode, .owner = {}, .group = {}},
                                        read_only_socket,
-                                       {.mode = read_only_mode, .owner = {}, .group = {}}};
+                                       {.mode = read_only_mode, .owner = {}, .group = {}},
+                                       ToDurability(durability)};
             return Unwrap(Unlocked(
                 [&] { return self.client->CreateVolume(name, directory, volume, options); }));
           },
           nb::arg("name"), nb::arg("directory"), nb::arg("quota") = 0,
           nb::arg("timeout") = nb::none(), nb::arg("read_only_socket") = "", nb::arg("mode") = 0660,
-          nb::arg("read_only_mode") = 0660, nb::arg("guaranteed") = 0)
+          nb::arg("read_only_mode") = 0660, nb::arg("guaranteed") = 0,
+          nb::arg("durability") = nb::none())
       .def(
           "list_volumes",
           [](PyClient& self, Seconds timeout) {

@@ -67,6 +67,7 @@ void BindInfos(nb::module_& m) {
                      return std::chrono::duration<double>(*self.linger).count();
                    })
       .def_ro("client_pid", &NameInfo::client_pid)
+      .def_ro("durable", &NameInfo::durable)
       .def("__repr__", [](const NameInfo& self) {
         return "NameInfo(name=" + Quoted(self.name) + ", id=" + self.id.ToString() +
                ", version=" + std::to_string(self.version) + ")";
@@ -84,6 +85,7 @@ void BindInfos(nb::module_& m) {
       .def_ro("objects", &VolumeInfo::objects)
       .def_ro("names", &VolumeInfo::names)
       .def_ro("connections", &VolumeInfo::connections)
+      .def_ro("durable", &VolumeInfo::durable)
       .def("__repr__", [](const VolumeInfo& self) {
         return "VolumeInfo(name=" + Quoted(self.name) + ", socket=" + Quoted(self.socket) +
                ", quota=" + std::to_string(self.quota) +
@@ -96,6 +98,7 @@ void BindInfos(nb::module_& m) {
       .def_ro("spilled_bytes", &Places::spilled_bytes)
       .def_ro("in_use", &Places::in_use)
       .def_ro("pinned", &Places::pinned)
+      .def_ro("durable", &Places::durable)
       .def("__repr__", [](const Places& self) {
         return "Places(memory_bytes=" + std::to_string(self.memory_bytes) +
                ", spilled_bytes=" + std::to_string(self.spilled_bytes) +
@@ -135,6 +138,9 @@ void BindInfos(nb::module_& m) {
       .def_ro("damaged", &InstanceStatus::damaged)
       .def_ro("memory_guaranteed", &InstanceStatus::memory_guaranteed)
       .def_ro("memory_kept", &InstanceStatus::memory_kept)
+      .def_ro("not_on_disk", &InstanceStatus::not_on_disk)
+      .def_ro("set_aside", &InstanceStatus::set_aside)
+      .def_ro("not_restored", &InstanceStatus::not_restored)
       .def_ro("waiting", &InstanceStatus::waiting)
       .def_ro("deferred_requests", &InstanceStatus::waiting)
       .def("__repr__", [](const InstanceStatus& self) {

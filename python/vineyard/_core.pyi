@@ -184,6 +184,8 @@ class NameInfo:
     @property
     def client_pid(self) -> int:
         """Process of that client; 0: there is none."""
+    @property
+    def durable(self) -> bool: ...
 
 class StreamWriter:
     def put(
@@ -256,6 +258,8 @@ class VolumeInfo:
     def names(self) -> int: ...
     @property
     def connections(self) -> int: ...
+    @property
+    def durable(self) -> bool: ...
 
 class InstanceStatus:
     """What an instance says of itself and of the volume asked about. Memory is in bytes."""
@@ -331,6 +335,15 @@ class InstanceStatus:
     def memory_kept(self) -> int:
         """Free, and kept for other volumes, to which it is guaranteed."""
     @property
+    def not_on_disk(self) -> int:
+        """Durable records whose files are not yet what they should be."""
+    @property
+    def set_aside(self) -> int:
+        """Files of durable records that were found damaged when the engine began."""
+    @property
+    def not_restored(self) -> int:
+        """Those that it left on the disk: there was no memory, or they have another format."""
+    @property
     def waiting(self) -> int: ...
     @property
     def deferred_requests(self) -> int: ...
@@ -346,6 +359,8 @@ class Places:
     def in_use(self) -> bool: ...
     @property
     def pinned(self) -> bool: ...
+    @property
+    def durable(self) -> bool: ...
 
 class Client:
     """A connection to one volume. Any thread may use it; a call that waits holds up no other."""
@@ -367,6 +382,7 @@ class Client:
         linger: float | None = None,
         copy: bool | None = None,
         progress: Callable[[int, int], object] | None = None,
+        durability: str | None = None,
     ) -> ObjectID:
         """`progress` is called with the bytes copied, and of how many; what it raises ends the put."""
     def get(
@@ -418,6 +434,7 @@ class Client:
     ) -> None: ...
     def unpin(self, ids: builtins.list[ObjectID], timeout: float | None = None) -> None: ...
     def evict(self, ids: builtins.list[ObjectID], timeout: float | None = None) -> None: ...
+    def make_durable(self, ids: builtins.list[ObjectID], timeout: float | None = None) -> None: ...
     def places(self, id: ObjectID, timeout: float | None = None) -> Places: ...
     def make_allocator(self, threshold: int, limit: int) -> Allocator:
         """`limit` 0: half of what the volume may hold."""
@@ -439,6 +456,7 @@ class Client:
         ttl: float | None = None,
         linger: float | None = None,
         timeout: float | None = None,
+        durability: str | None = None,
     ) -> int: ...
     def get_name(self, name: str, wait: bool = False, timeout: float | None = None) -> NameInfo: ...
     def drop_name(
@@ -470,6 +488,7 @@ class Client:
         mode: int = 0o660,
         read_only_mode: int = 0o660,
         guaranteed: int = 0,
+        durability: str | None = None,
     ) -> VolumeInfo: ...
     def list_volumes(self, timeout: float | None = None) -> builtins.list[VolumeInfo]: ...
     def remove_volume(self, name: str, timeout: float | None = None) -> None: ...

@@ -120,6 +120,7 @@ class Client(
         ttl: float | None = None,
         linger: float | None = None,
         copy: bool | None = None,
+        durability: str = "memory",
         timeout: float | None = None,
         progress: Progress | None = None,
         **kwargs: Any,
@@ -152,6 +153,10 @@ class Client(
             got before. By default it is not; but where arrays of `empty` were mostly written to
             after they were put, some puts of such arrays copy, which costs less then. False: only
             what must be; True: everything. See `explain`.
+        durability : {"memory", "disk"}
+            "disk": the object, with its name and all that it refers to, outlives the instance and a
+            loss of power; the put returns when it is on the disk. The instance needs
+            ``--spill_path``. In a volume that was made durable everything is so.
         timeout : float, optional
             Seconds to wait, for memory above all.
         progress : callable, optional
@@ -176,6 +181,8 @@ class Client(
             It does not fit: never, or not by the deadline.
         ConflictException
             `name` had another version.
+        NotImplementedException
+            durability="disk", and the instance has no disk.
         """
         if name is not None:
             name = to_name(name)
@@ -183,8 +190,9 @@ class Client(
             raise InvalidException(f"if_version={if_version} is of a name, and there is no name")
         options = NO_OPTIONS
         timed = ttl is not None or linger is not None
-        if timed or name is not None or copy is not None or progress is not None:
-            options = PutOptions(name, if_version, ttl, linger, copy, progress)
+        told = copy is not None or progress is not None or durability != "memory"
+        if timed or name is not None or told:
+            options = PutOptions(name, if_version, ttl, linger, copy, progress, durability)
         if builder is not None or contexts.customised or kwargs:
             built = self._put_by_builder(value, builder, timeout, options, kwargs)
             if built is not None:
@@ -259,7 +267,12 @@ class Client(
             return self._create(made, Deadline(timeout, self._core), options)
         ref = to_id(made)
         if name is not None:
-            self._core.put_name(name, ref, if_version, ref in core.made, ttl, linger, timeout)
+            owns = ref in core.made
+            self._core.put_name(
+                name, ref, if_version, owns, ttl, linger, timeout, options.durability
+            )
+        elif options.durability == "disk":
+            self._core.make_durable([ref], timeout)
         return ref
 
     def _with_core(self, core: _core.Client) -> Client:

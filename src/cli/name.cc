@@ -15,6 +15,7 @@ nlohmann::json NameJson(const NameInfo& info) {
   nlohmann::json json = {
       {"name", info.name}, {"id", info.id.ToString()}, {"version", info.version}};
   if (info.ttl) json["ttl_ms"] = info.ttl->count();
+  if (info.durable) json["durable"] = true;
   if (info.linger) {
     json["linger_ms"] = info.linger->count();
     json["client_pid"] = info.client_pid;
@@ -89,6 +90,7 @@ struct PutArguments {
   std::string name;
   std::string id;
   std::string ttl;
+  std::string durability = "memory";
 };
 
 Status Put(Session& session, const PutArguments& arguments) {
@@ -98,11 +100,15 @@ Status Put(Session& session, const PutArguments& arguments) {
     VY_ASSIGN_OR_RETURN(const auto ttl, ParseDuration(arguments.ttl));
     options.ttl = std::chrono::ceil<Timeout>(ttl);
   }
+  VY_ASSIGN_OR_RETURN(options.durability, ParseDurability(arguments.durability));
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
   VY_ASSIGN_OR_RETURN(const uint64_t version, client.PutName(arguments.name, id, options));
   if (session.wants_json()) {
-    session.PrintJson(
-        NameJson({.name = arguments.name, .id = id, .version = version, .ttl = options.ttl}));
+    session.PrintJson(NameJson({.name = arguments.name,
+                                .id = id,
+                                .version = version,
+                                .ttl = options.ttl,
+                                .durable = options.durability == Durability::kDisk}));
   } else {
     Session::Say(
         fmt::format("'{}' points to {}, version {}", arguments.name, id.ToString(), version));
@@ -160,7 +166,8 @@ void AddPut(CLI::App& name, Session& session) {
        .description = "Points a name at an object, whatever it pointed to before.\n"
                       "The name only refers: an object that was stored under no name does not go "
                       "with it.",
-       .json = R"({"name", "id", "version"}, and "ttl_ms" with --ttl)",
+       .json =
+           R"({"name", "id", "version"}, and "ttl_ms" with --ttl, "durable" with --durability disk)",
        .example = R"ex(give an object a second name, for an hour
   vineyardctl name put best-weights "$(vineyardctl name get weights)" --ttl 1h)ex"});
   PutArguments& arguments = RunWhenChosen(put, session, Put);
@@ -168,6 +175,9 @@ void AddPut(CLI::App& name, Session& session) {
   put.add_option("ID", arguments.id, "as 'vineyardctl object ls' shows it")->required();
   put.add_option("--ttl", arguments.ttl, "the name is dropped after this time: 90s, 10m, 1h")
       ->type_name("DURATION");
+  put.add_option("--durability", arguments.durability,
+                 "memory, or disk: the name and its object outlive the instance")
+      ->type_name("memory|disk");
 }
 
 void AddRm(CLI::App& name, Session& session) {

@@ -66,6 +66,12 @@ Result<Timeout> ParseTimeout(std::string_view option, std::string_view text) {
   return std::chrono::ceil<Timeout>(*duration);
 }
 
+Result<Durability> ParseDurability(std::string_view text) {
+  if (text == "memory") return Durability::kMemory;
+  if (text == "disk") return Durability::kDisk;
+  return Status::Invalid(fmt::format("--durability: '{}' is none; say memory or disk", text));
+}
+
 Result<size_t> ParseLimit(const std::string& text) {
   size_t limit = 0;
   const char* end = text.data() + text.size();

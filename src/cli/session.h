@@ -60,6 +60,8 @@ std::string JsonText(const nlohmann::json& document);
 Result<Timeout> ParseTimeout(std::string_view option, std::string_view text);
 /// "100" of --limit; SIZE_MAX for 0, which means all.
 Result<size_t> ParseLimit(const std::string& text);
+/// "memory" or "disk".
+Result<Durability> ParseDurability(std::string_view text);
 Result<ObjectId> ParseId(std::string_view text);
 
 /// 0 ok, 1 failed, 2 usage, 3 not found, 4 unreachable.

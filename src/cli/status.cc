@@ -41,7 +41,10 @@ nlohmann::json StatusJson(const InstanceStatus& status, const std::string& socke
           {"evictions", status.evictions},
           {"damaged", status.damaged},
           {"memory_guaranteed", status.memory_guaranteed},
-          {"memory_kept", status.memory_kept}};
+          {"memory_kept", status.memory_kept},
+          {"not_on_disk", status.not_on_disk},
+          {"set_aside", status.set_aside},
+          {"not_restored", status.not_restored}};
 }
 
 std::string StatusText(const InstanceStatus& status, const std::string& socket) {
@@ -88,6 +91,14 @@ std::string StatusText(const InstanceStatus& status, const std::string& socket) 
                 Count(status.damaged, "blob") + " could not be brought back: see the log");
     }
   }
+  if (status.not_on_disk > 0) {
+    sheet.Add("not on disk", Count(status.not_on_disk, "durable record") + ", not yet");
+  }
+  if (status.set_aside + status.not_restored > 0) {
+    sheet.Add("not back",
+              fmt::format("{} set aside, {} left on the disk: see the log",
+                          Count(status.set_aside, "damaged file"), status.not_restored));
+  }
   sheet.Add("objects", fmt::to_string(status.objects));
   sheet.Add("blobs", fmt::to_string(status.blobs));
   sheet.Add("names", fmt::to_string(status.names));
@@ -124,7 +135,7 @@ void AddStatus(CLI::App& root, Session& session) {
   "memory_limit", "memory_held", "memory_lingering", "memory_overhead", "memory_ready",
   "instance_limit", "objects", "blobs", "names", "leases", "connections", "waiting",
   "spilled_bytes", "spilled_blobs", "disk_bytes", "loads", "evictions", "damaged",
-  "memory_guaranteed", "memory_kept"}, sizes in bytes)",
+  "memory_guaranteed", "memory_kept", "not_on_disk", "set_aside", "not_restored"}, sizes in bytes)",
        .example = R"(wait until an instance answers, then see how much is free
   vineyardctl status --socket /tmp/vineyard.sock --wait 10s
   vineyardctl status -o json | jq '.memory_limit - .memory_usage')"});

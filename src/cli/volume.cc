@@ -29,7 +29,8 @@ nlohmann::json VolumeJson(const VolumeInfo& info) {
           {"memory_held", info.memory_held},
           {"objects", info.objects},
           {"names", info.names},
-          {"connections", info.connections}};
+          {"connections", info.connections},
+          {"durable", info.durable}};
 }
 
 std::vector<std::string> VolumeCells(const VolumeInfo& info) {
@@ -66,6 +67,7 @@ struct CreateArguments {
   SocketArguments socket;
   std::string read_only_socket;
   SocketArguments read_only;
+  std::string durability = "memory";
 };
 
 Result<uint32_t> ParseNumber(std::string_view text, int base, const char* what) {
@@ -108,6 +110,7 @@ Result<VolumeOptions> ParseVolume(const CreateArguments& arguments) {
   if (!rights.ok()) return rights.status().WithContext("--read-only-mode, --read-only-owner");
   volume.read_only_rights = *rights;
   volume.read_only_socket = arguments.read_only_socket;
+  VY_ASSIGN_OR_RETURN(volume.durability, ParseDurability(arguments.durability));
   return volume;
 }
 
@@ -205,7 +208,7 @@ void AddCreate(CLI::App& volume, Session& session) {
                       "Programs write below it with vineyard.csi, or connect to its socket.",
        .json =
            R"({"name", "directory", "socket", "read_only_socket", "quota", "guaranteed", "memory_usage",
-  "memory_held", "objects", "names", "connections"}, quota in bytes, 0 where only the instance's
+  "memory_held", "objects", "names", "connections", "durable"}, quota in bytes, 0 where only the instance's
   size bounds it)",
        .example = R"ex(a volume of 4 GiB, and a value in it
   data=$(vineyardctl volume create data --size 4Gi)
@@ -237,6 +240,10 @@ void AddCreate(CLI::App& volume, Session& session) {
       .add_option("--read-only-socket", arguments.read_only_socket,
                   "a second socket: who comes through it reads, and changes nothing")
       ->type_name("PATH");
+  create
+      .add_option("--durability", arguments.durability,
+                  "memory, or disk: the volume and all that is put there outlive the instance")
+      ->type_name("memory|disk");
   add_rights(arguments.read_only, "--read-only-mode", "--read-only-owner", "the second socket");
 }
 
@@ -247,7 +254,7 @@ void AddLs(CLI::App& volume, Session& session) {
        .description = "Lists the volumes of the instance.",
        .json =
            R"({"volumes": [{"name", "socket", "read_only_socket", "quota", "guaranteed", "memory_usage",
-  "memory_held", "objects", "names", "connections"}, ...]}, quota in bytes, 0 where only the
+  "memory_held", "objects", "names", "connections", "durable"}, ...]}, quota in bytes, 0 where only the
   instance's size bounds it)",
        .example = R"(the volumes, and where the socket of one is
   vineyardctl volume ls

@@ -22,6 +22,7 @@ class NameCalls(Calls):
         if_version: int | None = None,
         ttl: float | None = None,
         linger: float | None = None,
+        durability: str = "memory",
         timeout: float | None = None,
     ) -> int:
         """Points a name at an object; the name does not become its owner.
@@ -34,6 +35,9 @@ class NameCalls(Calls):
             Seconds after which the name is dropped; None: it stays.
         linger : float, optional
             The name lives with this client, and so many seconds longer, as in `put`.
+        durability : {"memory", "disk"}
+            "disk": the name outlives the instance, as in `put`, and the object becomes so too. Each
+            call says anew how durable the name is.
 
         Returns
         -------
@@ -41,7 +45,7 @@ class NameCalls(Calls):
             The version of the name: 1 for its first object, then 2, ...
         """
         return self._core.put_name(
-            to_name(name), to_id(object_id), if_version, False, ttl, linger, timeout
+            to_name(name), to_id(object_id), if_version, False, ttl, linger, timeout, durability
         )
 
     def get_name(self, name: str, wait: bool = False, *, timeout: float | None = None) -> ObjectID:

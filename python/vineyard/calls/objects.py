@@ -14,7 +14,13 @@ from vineyard.calls.deadlines import Deadline
 from vineyard.calls.refs import Calls, Ref, check_text, to_id
 from vineyard.calls.sharing import NO_OPTIONS, PutOptions, note, store
 from vineyard.codecs.tree import loads
-from vineyard.errors import InvalidException, ObjectNotExistsException, TypeErrorException
+from vineyard.errors import (
+    FailedPreconditionException,
+    InvalidException,
+    NotImplementedException,
+    ObjectNotExistsException,
+    TypeErrorException,
+)
 from vineyard.objects import BLOBS_KEY, Object, ObjectMeta
 
 
@@ -230,10 +236,16 @@ class ObjectCalls(Calls):
         return self._core.put(typename, metadata, buffers, members, None, deadline.left())
 
     def persist(self, object_id: Ref, *, timeout: float | None = None) -> None:
-        """Succeeds for every object that exists: one instance has nobody to publish it to."""
+        """Makes an object durable where that can be, as ``put(..., durability="disk")`` does.
+
+        Where it can't, as the instance has no ``--spill_path`` or the volume is not durable, it succeeds
+        for every object that exists: one instance has nobody to publish it to. `make_durable` raises there.
+        """
         ref = to_id(object_id)
         if not self._core.exists(ref, timeout):
             raise ObjectNotExistsException(f"no object {ref!r}")
+        with contextlib.suppress(NotImplementedException, FailedPreconditionException):
+            self._core.make_durable([ref], timeout)
 
     def label(
         self,

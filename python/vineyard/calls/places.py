@@ -61,6 +61,28 @@ class PlaceCalls(Calls):
         """
         self._core.evict(_ids(object_ids), timeout)
 
+    def make_durable(
+        self, object_ids: Ref | Sequence[Ref], *, timeout: float | None = None
+    ) -> None:
+        """Has objects, with all that they refer to, outlive the instance and a loss of power.
+
+        Returns when they are on the disk. Names stay as they are: see `put_name`.
+
+        Raises
+        ------
+        NotImplementedException
+            The instance was started without ``--spill_path``.
+        FailedPreconditionException
+            The volume is not durable itself.
+        NotEnoughMemoryException
+            The disk is full.
+        """
+        self._core.make_durable(_ids(object_ids), timeout)
+
+    def is_durable(self, object_id: Ref, *, timeout: float | None = None) -> bool:
+        """Whether the object outlives the instance, with all that it refers to."""
+        return self._core.places(to_id(object_id), timeout).durable
+
     def is_spilled(self, object_id: Ref, *, timeout: float | None = None) -> bool:
         """Whether some of the object is on the disk only."""
         return self._core.places(to_id(object_id), timeout).spilled_bytes > 0

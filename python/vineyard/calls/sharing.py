@@ -148,6 +148,7 @@ class PutOptions(NamedTuple):
     linger: float | None = None
     copy: bool | None = None
     progress: Progress | None = None
+    durability: str | None = None
 
 
 NO_OPTIONS = PutOptions()
