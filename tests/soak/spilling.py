@@ -298,6 +298,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--deadline", type=float, default=60.0, help="of each call, in seconds")
     parser.add_argument("--spill-path", type=Path, default=None, help="by default below TMPDIR")
+    parser.add_argument("--vineyardd", default=None, help="another program than this checkout's")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--fio", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--fio-seconds", type=float, default=6.0, help="of each measurement")
@@ -312,7 +313,12 @@ def main() -> int:
     print(f"soak: seed {options.seed}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="vineyard-soak-", dir=options.spill_path))
     arguments = [f"--spill_path={folder}"]
-    instance = Instance.start(size=options.size, exit_with=os.getpid(), arguments=arguments)
+    instance = Instance.start(
+        size=options.size,
+        exit_with=os.getpid(),
+        arguments=arguments,
+        program=options.vineyardd,
+    )
     soak = None
     try:
         soak = Soak(options, instance, folder)
