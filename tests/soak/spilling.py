@@ -15,12 +15,11 @@ not answer any more, contents that differ, or anything left in the end. How fast
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
-import selectors
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -40,8 +39,6 @@ from soak.run import Failure, check_disk, engine_of
 
 MIB = 1 << 20
 GIB = 1 << 30
-#: Seconds for which a client may be silent beyond what it was asked for, in deadlines.
-PATIENCE = 3
 
 
 class Client:
@@ -59,13 +56,14 @@ class Client:
         self.own: list[list[Any]] = []
 
     def tell(self, order: dict[str, Any]) -> None:
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended, as its answer will say
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
         line = self.process.stdout.readline()
         if not line:
-            raise Failure(f"a client ended with {self.process.wait()}")
+            raise Failure(f"a client ended with {self.process.wait()}; what it was at may be above")
         answer = json.loads(line)
         self.own = answer.pop("own")
         return answer
@@ -73,7 +71,8 @@ class Client:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.stdout.close()
 
 
@@ -117,7 +116,7 @@ class Soak:
         each = self.options.working_set // len(self.clients)
         room = self.client.status.memory_limit // len(self.clients)
         print(f"{'':8}{'GiB/s:':>10}{'put':>8}{'got':>8}{'written':>9}{'read':>8}  fio", flush=True)
-        self.order(Figures(), 0, do="put", bytes=room)
+        self.order(Figures(), do="put", bytes=room)
         self.phase("put", "write", lambda figures: self.put(figures, max(each - room, room)))
         self.phase("get", "read", lambda figures: self.get(figures, each))
         self.phase("mixed", "randrw", lambda figures: self.mix(figures, each))
@@ -127,21 +126,21 @@ class Soak:
     # ---- phases
 
     def put(self, figures: Figures, each: int) -> None:
-        self.order(figures, 0, do="put", bytes=each)
+        self.order(figures, do="put", bytes=each)
 
     def get(self, figures: Figures, each: int) -> None:
         objects = [one for client in self.clients for one in client.own]
-        self.order(figures, 0, do="get", bytes=each, objects=objects)
+        self.order(figures, do="get", bytes=each, objects=objects)
 
     def mix(self, figures: Figures, each: int) -> None:
         """A half of what there is stays for all; what a client has besides comes and goes."""
         shared = [one for client in self.clients for one in client.own[::2]]
-        self.order(Figures(), 0, do="share", objects=shared)
+        self.order(Figures(), do="share", objects=shared)
         self.shared = shared
         shown = self.seconds
         while (left := self.options.seconds - self.seconds) > 0:
             seconds = min(left, 10.0)
-            self.order(figures, seconds, do="mix", seconds=seconds, keep=each // 2)
+            self.order(figures, do="mix", seconds=seconds, keep=each // 2)
             if self.seconds - shown > 60:
                 shown = self.seconds
                 print(
@@ -167,12 +166,12 @@ class Soak:
 
     # ---- orders
 
-    def order(self, figures: Figures, lasting: float, /, **order: Any) -> None:
+    def order(self, figures: Figures, **order: Any) -> None:
         """Have all clients do it, and wait; what they did is added to the figures."""
         disk, begin = self.moved(), time.monotonic()
         for client in self.clients:
             client.tell(order)
-        self.take_answers(figures, lasting)
+        self.take_answers(figures)
         took = time.monotonic() - begin
         self.seconds += took
         figures.seconds += took
@@ -180,8 +179,9 @@ class Soak:
         figures.read += read - disk[0]
         figures.written += written - disk[1]
 
-    def take_answers(self, figures: Figures, seconds: float) -> None:
-        for answer in self.answers(seconds + PATIENCE * self.options.deadline):
+    def take_answers(self, figures: Figures) -> None:
+        for client in self.clients:
+            answer = client.answer()
             figures.add(answer)
             self.calls += sum(map(len, answer["took"].values()))
             self.late += answer["late"]
@@ -190,29 +190,6 @@ class Soak:
                 print(f"soak: {error}", file=sys.stderr, flush=True)
         if self.errors >= 100:
             raise Failure("too many errors to go on")
-
-    def answers(self, silence: float) -> list[dict[str, Any]]:
-        """Of all clients. `silence`: seconds after which none of them will say anything any more."""
-        found = []
-        with selectors.DefaultSelector() as selector:
-            for client in self.clients:
-                selector.register(client.process.stdout, selectors.EVENT_READ, client)
-            while selector.get_map():
-                ready = selector.select(silence)
-                if not ready:
-                    self.give_up([key.data for key in selector.get_map().values()])
-                for key, _ in ready:
-                    selector.unregister(key.fileobj)
-                    found.append(key.data.answer())
-        return found
-
-    def give_up(self, silent: list[Client]) -> None:
-        for client in silent:
-            client.process.send_signal(signal.SIGUSR1)
-        time.sleep(1)
-        raise Failure(
-            f"{len(silent)} clients do not answer any more; what they were doing is above"
-        )
 
     def moved(self) -> tuple[int, int]:
         """Bytes that the engine has read from the disk and written to it."""
@@ -229,12 +206,12 @@ class Soak:
         for number, client in enumerate(self.clients):
             everybodys = self.shared[number :: len(self.clients)]
             client.tell({"do": "check", "objects": client.own + everybodys})
-        self.take_answers(Figures(), 0)
+        self.take_answers(Figures())
 
     def finish(self) -> None:
         for client in self.clients:
             client.tell({"do": "delete", "objects": client.own})
-        self.take_answers(Figures(), 0)
+        self.take_answers(Figures())
         for client in self.clients:
             client.close()
         self.client.clear()

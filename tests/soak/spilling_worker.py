@@ -9,14 +9,14 @@ there are is of interest.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import math
 import random
-import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,16 @@ class Pattern:
             raise Difference(f"page {wrong} of seed {seed} is another")
         if whole and not np.array_equal(value, self.fill(words, seed)):
             raise Difference(f"an object of seed {seed} differs within its pages")
+
+
+@contextlib.contextmanager
+def watched(deadline: float) -> Iterator[None]:
+    """Where it lasts much longer than it may, this process ends, and says what it was at."""
+    faulthandler.dump_traceback_later(3 * deadline, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 class Tally:
@@ -175,7 +185,8 @@ class Worker:
     def _call(self, what: str, call: Callable[[], Any]) -> Any:
         begin = time.monotonic()
         try:
-            return call()
+            with watched(self.deadline):
+                return call()
         except (vineyard.VineyardException, OSError) as error:
             self.tally.errors.append(f"{what}: {type(error).__name__}: {error}")
             return None
@@ -186,8 +197,6 @@ class Worker:
 
 
 def main() -> None:
-    # Where the driver misses an answer, it asks by this signal what is being done.
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
     socket, seed, deadline, smallest, largest = sys.argv[1:]
     worker = Worker(socket, int(seed), float(deadline), (int(smallest), int(largest)))
     for line in sys.stdin:

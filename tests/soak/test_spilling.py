@@ -2,6 +2,7 @@
 # Copyright The Vineyard Authors.
 """Clients that work on more than the memory holds, for some seconds: that it runs, and finds what is wrong."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,19 @@ def test_what_is_refused_is_an_error(tmp_path):
     )
     assert done.returncode == 1
     assert "never fits" in done.stderr
+
+
+def test_a_call_that_does_not_end_is_told_of():
+    program = "import time\nfrom soak.spilling_worker import watched\nwith watched(0.05):\n    time.sleep(600)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(RUN.parents[1]), *sys.path])},
+    )
+    assert done.returncode == 1
+    assert "Timeout" in done.stderr
 
 
 @pytest.mark.parametrize("at", [0, 512, 1000], ids=["first", "page", "within"])
