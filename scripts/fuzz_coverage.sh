@@ -17,7 +17,8 @@ decoders=(src/wire/codec.cc src/wire/frame.cc src/layout/record.cc src/layout/in
   src/layout/ledger.cc src/layout/ring.cc src/layout/ring.h src/layout/stream_state.cc
   src/client/catalog_reader.cc src/store/recovery.cc src/spill/format.cc
   src/daemon/config.cc src/daemon/flags.cc src/daemon/settings.cc src/base/size.cc src/base/duration.cc src/base/glob.cc
-  src/types/tree.cc src/types/arrow_type_json.cc src/types/arrow_json.cc src/types/arrow_check.cc
+  src/types/tree.cc src/types/utf8.cc
+  src/types/arrow_type.cc src/types/arrow_type_json.cc src/types/arrow_json.cc src/types/arrow_check.cc
   src/types/table_json.cc src/types/tensor_reader.cc src/types/pandas_values.cc src/types/pandas_columns.cc)
 
 cmake -Wno-dev --log-level=WARNING -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=Debug \

@@ -50,11 +50,14 @@ struct Folder {
 // One instance with a bit of everything, as its engine's end leaves it.
 class Left {
  public:
-  explicit Left(bool with_disk) {
-    if (with_disk) folder_.emplace();
+  explicit Left(uint8_t how) {
+    if (how == kWithDisk) folder_.emplace();
     Machine machine(Options(), folder_ ? folder_->path.string() : "");
     instance_ = machine.instance();
     Fill(machine);
+    while (how == kGrowing && machine.volume().catalog().segments().empty()) {
+      VY_CHECK(machine.PutBlob(client_, "one of many").ok());
+    }
     for (const auto& [id, entry] : machine.volume().entries()) records_.push_back({id, entry.ref});
     const uint64_t seed = machine.volume().catalog().header().hash_seed;
     for (const auto& [name, entry] : machine.volume().names()) {
@@ -349,13 +352,17 @@ extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** /*argv*/) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vineyard;
   using namespace vineyard::store;
-  static const Left plain(false);
-  static const Left with_disk(true);
+  static const Left plain(0);
+  static const Left with_disk(kWithDisk);
+  static const Left growing(kGrowing);
   if (size == 0) return 0;
   std::vector<Change> changes(std::min<size_t>((size - 1) / sizeof(Change), 64));
   if (!changes.empty()) std::memcpy(changes.data(), data + 1, changes.size() * sizeof(Change));
   const size_t before = OpenDescriptors();
-  TakeOver((data[0] & kWithDisk) != 0 ? with_disk : plain, (data[0] & kAfterFault) != 0, changes);
+  const Left& left = (data[0] & kWithDisk) != 0  ? with_disk
+                     : (data[0] & kGrowing) != 0 ? growing
+                                                 : plain;
+  TakeOver(left, (data[0] & kAfterFault) != 0, changes);
   VY_CHECK(OpenDescriptors() == before);
   return 0;
 }

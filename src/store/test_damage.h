@@ -38,5 +38,7 @@ static_assert(sizeof(Change) == 8, "is read from the input");
 /// The first byte of an input.
 inline constexpr uint8_t kWithDisk = 1;    // some extents are on a disk, or on it too
 inline constexpr uint8_t kAfterFault = 2;  // the engine before ended by one
+inline constexpr uint8_t kGrowing =
+    4;  // the entries were on their way to a larger index; without a disk
 
 }  // namespace vineyard::store

@@ -118,6 +118,17 @@ void AddFixed(Corpus& corpus) {
                            R"("length_":1)", {}));
 }
 
+// Characters of each length, and what comes near them: shorter forms, surrogates, what lies beyond the last.
+void AddCharacters(Corpus& corpus) {
+  for (const char* text : {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xe2\x82", "\xe2\x82x",
+                           "\xf0\x9f\x98x", "\xc0\x80", "\xe0\x80\x80", "\xf0\x80\x80\x80",
+                           "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\x80"}) {
+    const std::string bytes = std::string(40, 'x') + text;
+    AddValue(corpus, ArrayOf(R"("u")", R"("length_":1,"buffers_":[null,0,1])",
+                             {Bytes<int32_t>(0, bytes.size()), bytes}));
+  }
+}
+
 void AddStrings(Corpus& corpus, const std::string& format, const std::string& offsets) {
   for (const std::string bytes : {"abc", "\xc3\xa9!", "a\xff\xfe"}) {
     AddWithDamage(corpus, ArrayOf("\"" + format + "\"", R"("length_":2,"buffers_":[null,0,1])",
@@ -281,6 +292,7 @@ void AddTables(Corpus& corpus) {
 
 void AddArrow(Corpus& corpus) {
   AddFixed(corpus);
+  AddCharacters(corpus);
   for (const char* format : {"u", "z"}) AddStrings(corpus, format, Bytes<int32_t>(0, 1, 3));
   for (const char* format : {"U", "Z"}) AddStrings(corpus, format, Bytes<int64_t>(0, 1, 3));
   for (const char* format : {"vu", "vz"}) AddViews(corpus, format);

@@ -192,6 +192,13 @@ void AddDamage(Corpus& corpus) {
     corpus.Add("recovery_fuzz", input);
   };
   for (const int how : {0, int{store::kWithDisk}, int{store::kAfterFault}}) add({}, how);
+  add({}, store::kGrowing);
+  for (uint8_t what = 0; what < 8; ++what) {
+    add({{what, Damage::kGone, 0, 0}}, store::kGrowing);
+    for (const uint32_t size : {0U, 100U, 4096U}) {
+      add({{what, Damage::kCopied, 0, size}}, store::kGrowing);
+    }
+  }
   const uint32_t values[] = {0, 5, ~uint32_t{0}};
   for (uint8_t what = 0; what < 24; ++what) {
     for (const int disk : {0, int{store::kWithDisk}}) {
@@ -225,7 +232,9 @@ void AddDamage(Corpus& corpus) {
     for (const uint32_t value : values) {
       for (uint8_t what = 0; what < 8; ++what) add({{what, Damage::kWord, at, value}});
       add({{0, Damage::kClientRow, at, value}}, value % 4);
-      add({{0, Damage::kWord, 6, 88}, {0, Damage::kIntent, at, value}});
+      for (uint8_t what = 4; what < 7; ++what) {  // a ledger among them: the length of its intent
+        add({{what, Damage::kWord, 6, 88}, {0, Damage::kIntent, at, value}});
+      }
     }
   }
   // The engine before ended by a fault, in a request of each client.
