@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint64_t kOfClient = 6;
 constexpr uint64_t kOfSilent = 3;
+constexpr uint64_t kOfVolume = 4;  // sockets, and segments of its index
 // Clients that a socket may have at most, although others came before it was there.
 constexpr uint64_t kFew = 4;
 constexpr uint64_t kMostSilent = 64;
@@ -57,15 +58,20 @@ uint64_t DescriptorShares::FilesOfEach(size_t volumes) const {
   return EvenPart(most_with_memory_, volumes);
 }
 
+uint64_t DescriptorShares::Others(const Tables& tables) {
+  return tables.clients * kOfClient + tables.silent * kOfSilent + tables.volumes * kOfVolume +
+         tables.arenas;
+}
+
 Status DescriptorShares::MayMake(const Files& now) const {
   const uint64_t kept = now.wanted <= now.rest ? 0 : now.kept;
-  if (now.open + now.promised + now.wanted + kept <= most_with_memory_) return {};
+  if (now.used + now.wanted + kept <= most_with_memory_) return {};
   return Status::LimitExceeded(fmt::format(
-      "this takes {} memory {}, and {} descriptors are open or promised, and {} kept for other "
+      "this takes {} memory {}, and {} descriptors are in use, and {} kept for other "
       "volumes, of the {} that may be (of {}, see `ulimit -n`, the rest is for connections); "
       "delete objects, or start the instance with a higher limit",
-      now.wanted, now.wanted == 1 ? "file" : "files", now.open + now.promised, now.kept,
-      most_with_memory_, limit_));
+      now.wanted, now.wanted == 1 ? "file" : "files", now.used, now.kept, most_with_memory_,
+      limit_));
 }
 
 size_t DescriptorShares::MostSilent(size_t sockets_with_any) const {

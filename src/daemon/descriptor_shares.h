@@ -16,8 +16,13 @@
 //  * those that have connected and not said who they are count apart: a socket has a few dozen, and one more
 //    ends the one that has been silent longest;
 //  * chunks are made as long as a quarter of the limit, and some for the instance itself, stays free. Half of those that
-//    may be are promised in even parts to all volumes; the rest is for who comes first. Files count from when they
-//    are about to be made, not while their maker waits for memory.
+//    may be are promised in even parts to all volumes; the rest is for who comes first, and for chunks that are made
+//    ready for nobody yet. Files count from when they are about to be made, not while their maker waits for memory,
+//    until they are known to be closed.
+//
+// All of it is reckoned from what the engine's tables say. The kernel tells only the lowest descriptor that is
+// free, which is far below how many are open where many were closed, and says it while others threads close and open
+// some: what had been kept for one volume was given to another by that.
 //
 // Who comes too late gets kLimitExceeded, and all others notice nothing.
 //
@@ -51,11 +56,19 @@ class DescriptorShares {
   [[nodiscard]] uint64_t FilesOfEach(size_t volumes) const;
   struct Files {
     uint64_t wanted = 0;
-    uint64_t rest = 0;      // what the volume has not of what it is promised
-    uint64_t kept = 0;      // the same of all other volumes
-    uint64_t promised = 0;  // others that are about to be made
-    uint64_t open = 0;      // see os::LowestFreeDescriptor
+    uint64_t rest = 0;  // what the volume has not of what it is promised
+    uint64_t kept = 0;  // the same of all other volumes
+    uint64_t used = 0;  // memory files that there are, and Others
   };
+  struct Tables {
+    uint64_t clients = 0;
+    uint64_t silent = 0;  // connections that have not said who they are
+    uint64_t volumes = 0;
+    uint64_t arenas = 0;
+  };
+  /// Descriptors of what is not a chunk, the instance's own few apart.
+  [[nodiscard]] static uint64_t Others(const Tables& tables);
+
   /// Whether so many memory files may be made. Where clients have so many descriptors that there is less than all
   /// rests together, each volume may have of it what lies within its own.
   [[nodiscard]] Status MayMake(const Files& now) const;

@@ -107,16 +107,16 @@ TEST(DescriptorShares, MemoryLeavesAQuarterForConnections) {
     EXPECT_LE(shares.most_with_memory(), limit - limit / 4) << limit;
     EXPECT_GE(shares.most_with_memory(), limit / 3) << limit;
     const uint64_t most = shares.most_with_memory();
-    EXPECT_OK(shares.MayMake({.wanted = 1, .open = most - 1}));
-    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 1, .open = most}));
-    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 1, .promised = 1, .open = most - 1}));
-    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 1, .kept = 1, .open = most - 1}));
-    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 2, .open = most - 1}));
-    EXPECT_OK(shares.MayMake({.wanted = 2, .rest = 2, .kept = 9, .open = most - 2}));
+    EXPECT_OK(shares.MayMake({.wanted = 1, .used = most - 1}));
+    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 1, .used = most}));
+    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 2, .kept = 0, .used = most - 1}));
+    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 1, .kept = 1, .used = most - 1}));
+    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 2, .used = most - 1}));
+    EXPECT_OK(shares.MayMake({.wanted = 2, .rest = 2, .kept = 9, .used = most - 2}));
     EXPECT_CODE(kLimitExceeded,
-                shares.MayMake({.wanted = 2, .rest = 1, .kept = 9, .open = most - 2}));
-    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 2, .rest = 2, .open = most - 1}));
-    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 1, .open = limit}));
+                shares.MayMake({.wanted = 2, .rest = 1, .kept = 9, .used = most - 2}));
+    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 2, .rest = 2, .used = most - 1}));
+    EXPECT_CODE(kLimitExceeded, shares.MayMake({.wanted = 1, .used = limit}));
     EXPECT_LE(shares.FilesOfEach(3) * 3, most / 2 + 3);
     EXPECT_GE(shares.FilesOfEach(3), 1U);
   }
@@ -139,7 +139,7 @@ TEST(DescriptorShares, ARefusalSaysWhatThereIsAndWhatToDo) {
   EXPECT_NE(refused.message().find("80 clients"), std::string_view::npos) << refused.message();
   EXPECT_NE(refused.message().find("ulimit -n"), std::string_view::npos) << refused.message();
   EXPECT_NE(refused.message().find("7 that are kept"), std::string_view::npos) << refused.message();
-  const Status full = shares.MayMake({.wanted = 3, .kept = 5, .promised = 10, .open = 900});
+  const Status full = shares.MayMake({.wanted = 3, .kept = 5, .used = 910});
   ASSERT_EQ(full.code(), StatusCode::kLimitExceeded);
   EXPECT_NE(full.message().find("3 memory files"), std::string_view::npos) << full.message();
   EXPECT_NE(full.message().find("5 kept"), std::string_view::npos) << full.message();

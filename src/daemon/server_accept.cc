@@ -138,18 +138,23 @@ Status Server::MayServe(const Connection& connection) {
   return may;
 }
 
+// What is made ready is nobody's yet, so nothing is kept for it: it comes after all that is promised to volumes.
 Status Server::MayMakeFiles(store::Holder who, uint64_t files) const {
   const uint64_t each = shares_.FilesOfEach(store_.volumes().size());
+  const bool is_ready_made = who == store::Holder{};
   uint64_t kept = 0;
+  DescriptorShares::Tables tables{.clients = store_.clients().all().size(),
+                                  .silent = silent_.size(),
+                                  .volumes = store_.volumes().size()};
   for (const auto& [id, volume] : store_.volumes()) {
     const store::Holder other = volume->holder();
     if (other != who) kept += Rest(each, store_.budget().HeldBy(other).files);
+    tables.arenas += volume->arenas().count();
   }
   return shares_.MayMake({.wanted = files,
-                          .rest = Rest(each, store_.budget().HeldBy(who).files),
+                          .rest = is_ready_made ? 0 : Rest(each, store_.budget().HeldBy(who).files),
                           .kept = kept,
-                          .promised = store_.files_promised(),
-                          .open = os::LowestFreeDescriptor()});
+                          .used = store_.memory_files() + DescriptorShares::Others(tables)});
 }
 
 void Server::LogDropped(Connection& connection, std::string_view why) {

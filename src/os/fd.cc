@@ -57,11 +57,6 @@ uint64_t FdLimit() {
   return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
-uint64_t LowestFreeDescriptor() {
-  const UniqueFd next(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
-  return next.valid() ? static_cast<uint64_t>(next.get()) : FdLimit();
-}
-
 uint64_t RaiseFdLimit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;

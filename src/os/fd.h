@@ -59,8 +59,5 @@ uint64_t FdLimit();
 /// is doubled when one more is opened, which in a process with threads waits for an RCU grace period each time
 /// (fs/file.c, expand_fdtable): 10 ms or so. `any`: one that is open.
 void MakeRoomForFds(uint64_t count, const UniqueFd& any);
-/// The number that the next descriptor gets: all below it are in use. The limit when there are no more. As the kernel
-/// gives the lowest number, it is below n as long as fewer than n are open. REQUIRES: stderr is open.
-uint64_t LowestFreeDescriptor();
 
 }  // namespace vineyard::os

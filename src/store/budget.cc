@@ -22,8 +22,10 @@ void Budget::ChangeShare(Holder who, Change change) {
   const auto it = shares_.try_emplace(who).first;
   Share& share = it->second;
   kept_ -= share.rest();
+  files_ -= share.held.files;
   change(share);
   kept_ += share.rest();
+  files_ += share.held.files;
   const Amount& held = share.held;
   if (held.bytes == 0 && held.files == 0 && share.guaranteed == 0 && share.queue.empty()) {
     shares_.erase(it);

@@ -59,6 +59,8 @@ class Budget {
 
   [[nodiscard]] uint64_t limit() const { return limit_; }
   [[nodiscard]] uint64_t held() const { return held_; }
+  /// Memory files of all holders: those about to be made among them, and those about to be closed.
+  [[nodiscard]] uint64_t files() const { return files_; }
   [[nodiscard]] uint64_t spare() const { return spare_; }
   /// To be had, if not at once, nor by everybody: spare memory is among it, and what is kept for somebody.
   [[nodiscard]] uint64_t free() const { return held_ >= limit_ ? 0 : limit_ - held_; }
@@ -163,6 +165,7 @@ class Budget {
 
   uint64_t limit_;
   uint64_t held_ = 0;
+  uint64_t files_ = 0;
   uint64_t spare_ = 0;
   uint64_t guaranteed_ = 0;         // to all
   uint64_t kept_ = 0;               // the rests of all

@@ -64,9 +64,6 @@ inline Holder HolderOf(const Extent& extent) { return Holder{extent.volume}; }
 /// What it takes from the budget while it is in memory.
 inline Amount AmountOf(const Extent& extent) { return {extent.pages, extent.chunks.size()}; }
 
-/// As long as it lives memory files are about to be made. See Store::PromiseFiles.
-using FilePromise = std::shared_ptr<void>;
-
 /// A record names it, wherever it lies.
 inline bool IsStored(const Extent& extent) {
   return IsInMemory(extent) || extent.state == ExtentState::kSpilled ||

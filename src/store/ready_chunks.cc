@@ -119,6 +119,12 @@ ReadyChunks::Taken ReadyChunks::TakeAll() {
   return taken;
 }
 
+uint64_t ReadyChunks::files() const {
+  uint64_t files = making_files_ + closing_files_;
+  for (const auto& [size, c] : classes_) files += c.ready.size();
+  return files;
+}
+
 void ReadyChunks::Keep(Chunk chunk) {
   std::vector<Chunk>& ready = classes_[chunk.size].ready;
   ready.push_back(std::move(chunk));
@@ -152,11 +158,14 @@ void ReadyChunks::Close(std::vector<Chunk> chunks) {
     chunks.clear();
     return budget_.DropSpare(bytes);
   }
+  const uint64_t files = chunks.size();
   closing_ += bytes;
+  closing_files_ += files;
   auto shared = std::make_shared<std::vector<Chunk>>(std::move(chunks));
   pool_([shared] { shared->clear(); },
-        [this, bytes] {
+        [this, bytes, files] {
           closing_ -= bytes;
+          closing_files_ -= files;
           budget_.DropSpare(bytes);
           budget_.Pump();
         });
@@ -219,13 +228,10 @@ void ReadyChunks::Refill() {
   std::vector<uint64_t> sizes = Next();
   const uint64_t bytes = Sum(sizes);
   if (bytes == 0) return;
-  if (may_make_) {
-    auto promise = may_make_(sizes.size());
-    if (!promise.ok()) return;  // descriptors are short
-    promise_ = std::move(*promise);
-  }
-  if (!budget_.TryAddSpare(bytes)) return promise_.reset();
+  if (may_make_ && !may_make_(sizes.size()).ok()) return;  // descriptors are short
+  if (!budget_.TryAddSpare(bytes)) return;
   making_ = true;
+  making_files_ = sizes.size();
   if (keep_all_ || bytes <= affordable_) return Make(std::move(sizes), bytes);
   // Never more than half of what the machine's other programs have left.
   auto available = std::make_shared<uint64_t>(0);
@@ -254,7 +260,7 @@ void ReadyChunks::Make(std::vector<uint64_t> sizes, uint64_t bytes) {
 
 void ReadyChunks::Made(Result<std::vector<Chunk>> made, uint64_t bytes) {
   making_ = false;
-  promise_.reset();
+  making_files_ = 0;
   if (made.status().Is(StatusCode::kUnavailable) && toucher_ != nullptr) {
     log::Warning("pages are touched by the engine's own threads from now on",
                  {{"why", made.status().message()}});

@@ -33,7 +33,7 @@ class ReadyChunks {
   ReadyChunks(Budget& budget, RunOnPool pool, std::shared_ptr<os::PageToucher> toucher);
   ~ReadyChunks();
   /// Asked before files are made; OK where it was never set.
-  void SetMayMake(std::function<Result<FilePromise>(uint64_t files)> may_make) {
+  void SetMayMake(std::function<Status(uint64_t files)> may_make) {
     may_make_ = std::move(may_make);
   }
   ReadyChunks(const ReadyChunks&) = delete;
@@ -57,6 +57,9 @@ class ReadyChunks {
   void NoteDemand(uint64_t size, os::TimePoint now);
   /// Makes what is missing, if nothing is being made. To be called when memory was taken or given back.
   void Refill();
+
+  /// Memory files: ready, about to be, and about to be closed.
+  [[nodiscard]] uint64_t files() const;
 
   [[nodiscard]] std::optional<os::TimePoint> NextTick() const { return next_tick_; }
   /// Forgets demand that is long past, and closes what was made for it.
@@ -92,13 +95,14 @@ class ReadyChunks {
   std::map<uint64_t, Class> classes_;  // by size
   uint64_t held_peak_ = 0;             // the most that was held in this window
   uint64_t held_peak_before_ = 0;
-  uint64_t closing_ = 0;
+  uint64_t closing_ = 0;  // bytes
+  uint64_t closing_files_ = 0;
   uint64_t ticks_ = 0;
   std::optional<os::TimePoint> next_tick_;
   bool keep_all_ = false;
-  std::function<Result<FilePromise>(uint64_t files)> may_make_;
-  FilePromise promise_;  // while they are being made
+  std::function<Status(uint64_t files)> may_make_;
   bool making_ = false;
+  uint64_t making_files_ = 0;
   bool refused_ = false;     // the machine had no memory: not before the next tick
   uint64_t affordable_ = 0;  // of what the machine had available when it was last asked
 };

@@ -30,8 +30,9 @@ uint64_t SegmentOf(const HeldItem& catalog) { return catalog.b & 0xffffffff; }
 
 /// What one volume's old catalog says, while it is being taken over.
 struct Recovery::OldVolume {
+  using Entry = std::pair<uint64_t, uint64_t>;  // key, ref
   OldCatalog catalog;
-  std::set<std::pair<uint64_t, uint64_t>> entries;  // key, ref
+  std::vector<Entry> entries;  // in their order, each once
   Volume* fresh = nullptr;
 };
 
@@ -225,7 +226,7 @@ void Recovery::CollectEntries(OldVolume& old) {
     const size_t count = (bytes.size() - offset) / sizeof(layout::Bucket);
     layout::ForEachEntry({buckets, count}, [&](uint64_t key, Ref ref) {
       // Without bits that have no meaning, or one place would be two.
-      old.entries.emplace(key, Ref(ref.kind(), ref.arena(), ref.offset()).value());
+      old.entries.emplace_back(key, Ref(ref.kind(), ref.arena(), ref.offset()).value());
     });
   };
   for (const uint64_t number : old.catalog.segments) {
@@ -248,6 +249,13 @@ void Recovery::CollectEntries(OldVolume& old) {
                            old.catalog.spec.name, number));
     }
   }
+  SortEntries(old);
+}
+
+// While an index grows, an entry may stand in two of its segments.
+void Recovery::SortEntries(OldVolume& old) {
+  std::ranges::sort(old.entries);
+  old.entries.erase(std::ranges::unique(old.entries).begin(), old.entries.end());
 }
 
 bool Recovery::EndsByIntent(uint64_t volume) const {
@@ -258,11 +266,17 @@ bool Recovery::EndsByIntent(uint64_t volume) const {
 
 void Recovery::FinishIntent(OldVolume& old) {
   if (!intent_) return;
+  std::set<OldVolume::Entry> gone;
+  std::set<OldVolume::Entry> made;
   for (const layout::IntentChange& c : intent_->changes) {
     if (c.volume != old.catalog.spec.volume) continue;
-    old.entries.erase({c.key, c.was});
-    if (c.now != 0) old.entries.emplace(c.key, c.now);
+    gone.emplace(c.key, c.was);
+    made.erase({c.key, c.was});  // by a change before
+    if (c.now != 0) made.emplace(c.key, c.now);
   }
+  std::erase_if(old.entries, [&](const OldVolume::Entry& e) { return gone.contains(e); });
+  old.entries.insert(old.entries.end(), made.begin(), made.end());
+  SortEntries(old);
 }
 
 bool Recovery::CheckRecord(OldVolume& old, uint64_t key, Ref ref) {

@@ -59,6 +59,7 @@ class Recovery {
   Status AdoptVolume(uint64_t id);
   void AdoptStream(Volume& volume, ObjectId id, layout::Ref place);
   void CollectEntries(OldVolume& old);
+  static void SortEntries(OldVolume& old);
   [[nodiscard]] bool EndsByIntent(uint64_t volume) const;
   void FinishIntent(OldVolume& old);
   bool CheckRecord(OldVolume& old, uint64_t key, layout::Ref ref);

@@ -74,7 +74,7 @@ class Spiller {
     std::function<uint64_t()> freeing;  // bytes that are free soon, whatever happens here
     std::function<void(std::unique_ptr<Extent>)> give_back;  // memory of a deleted extent
     std::function<void(bool)> announce;                      // whether memory is short
-    std::function<Result<FilePromise>(Holder who, uint64_t files)> promise_files;  // see Store
+    std::function<Status(Holder who, uint64_t files)> may_make_files;  // see Store
     std::function<std::string(uint64_t asked)> explain;
     std::function<void()> rearm;  // NextLook may be sooner than it was
   };

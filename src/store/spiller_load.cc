@@ -79,10 +79,8 @@ Status Spiller::CanLoad(std::span<const uint64_t> blobs) const {
 void Spiller::Ask(uint64_t ticket, Extent& extent) {
   extent.asked_by = ticket;
   SpillRequest& request = *requests_.Find(ticket);
-  const Amount amount = AmountOf(extent);
   request.who = HolderOf(extent);
-  request.asks.bytes += amount.bytes;
-  request.asks.files += amount.files;
+  request.asks.bytes += extent.pages;  // its files are counted when they are made
 }
 
 // For what it asks for now. It may be let in from within.
@@ -167,8 +165,9 @@ void Spiller::BeginLoad(Extent& extent) {
 }
 
 void Spiller::MakeMemory(const std::shared_ptr<LoadJob>& job) {
-  auto promise = around_.promise_files(Holder{job->key.volume}, job->chunks.size());
-  job->status = promise.status();
+  const Holder who{job->key.volume};
+  job->status = around_.may_make_files(who, job->chunks.size());
+  around_.budget.Take(who, {.files = job->chunks.size()});
   around_.pool(
       [job] {
         if (job->status.ok()) job->status = MakeMissing(job->chunks);
@@ -180,7 +179,7 @@ void Spiller::MakeMemory(const std::shared_ptr<LoadJob>& job) {
         job->status = mapped.status();
         if (mapped.ok()) job->destination = std::move(*mapped);
       },
-      [this, job, promised = promise.ok() ? *promise : nullptr] { Fill(job); });
+      [this, job] { Fill(job); });
 }
 
 void Spiller::Fill(const std::shared_ptr<LoadJob>& job) {

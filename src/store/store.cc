@@ -26,7 +26,7 @@ uint64_t FirstIdOfNow() {
 Store::Store(const StoreOptions& options, MemoryKeeper& keeper, RunOnPool pool)
     : options_(options), keeper_(keeper), pool_(std::move(pool)), budget_(options.limit),
       ready_(budget_, pool_, options.toucher) {
-  ready_.SetMayMake([this](uint64_t files) { return PromiseFiles(Holder{}, files); });
+  ready_.SetMayMake([this](uint64_t files) { return MayMakeFiles(Holder{}, files); });
 }
 
 Store::~Store() {
@@ -72,7 +72,7 @@ void Store::StartSpilling() {
           [this](bool is_short) {
             for (const auto& [id, volume] : volumes_) volume->catalog().AnnounceShortage(is_short);
           },
-      .promise_files = [this](Holder who, uint64_t files) { return PromiseFiles(who, files); },
+      .may_make_files = [this](Holder who, uint64_t files) { return MayMakeFiles(who, files); },
       .explain = [this](uint64_t asked) { return ExplainMemory(Holder{}, asked); },
       .rearm =
           [this] {

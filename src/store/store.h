@@ -155,10 +155,10 @@ class Store final : public VolumeHost {
   std::function<void(Volume&, ObjectId)> on_stream;
   /// NextDeadline may be sooner than it was.
   std::function<void()> on_deadline;
-  /// Whether so many memory files may be made for a volume now. Null: always.
+  /// Whether so many memory files more may be made for a volume now; for Holder{}: to be ready. Null: always.
   std::function<Status(Holder who, uint64_t files)> may_make_files;
-  /// Files that are about to be made: nobody sees them open yet.
-  [[nodiscard]] uint64_t files_promised() const { return *files_promised_; }
+  /// Of objects, deleted or not, and ready: that are open, or about to be.
+  [[nodiscard]] uint64_t memory_files() const { return budget_.files() + ready_.files(); }
 
   ObjectId NextId();
 
@@ -199,8 +199,7 @@ class Store final : public VolumeHost {
   /// REQUIRES: the pages have been taken from the budget.
   void MakeGranted(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size, uint64_t pages,
                    const std::function<void(Result<Extent*>)>& ready);
-  /// Of `files` that are about to be made: it lives until they are, or will not be. What may_make_files says.
-  Result<FilePromise> PromiseFiles(Holder who, uint64_t files);
+  [[nodiscard]] Status MayMakeFiles(Holder who, uint64_t files) const;
   /// An extent on its way: what is at hand of it, and who wants it.
   struct Making {
     uint64_t ticket = 0;
@@ -208,14 +207,13 @@ class Store final : public VolumeHost {
     ObjectId blob;
     std::function<void(Result<Extent*>)> ready;
     std::vector<Chunk> chunks;  // those without a file are to be made
-    FilePromise promise;
     ReadyChunks::Taken sacrificed;
     Status status;
   };
   void ReserveSmall(Volume& volume, uint64_t client, uint64_t size,
                     const std::function<void(Result<Extent*>)>& ready);
   void Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
-            std::vector<Chunk> chunks, FilePromise promise,
+            std::vector<Chunk> chunks,
             std::function<void(Result<Extent*>)> ready);
   void MakeMissing(std::shared_ptr<Making> making);
   void HandOver(Making& making);
@@ -240,7 +238,6 @@ class Store final : public VolumeHost {
   std::unordered_map<uint64_t, std::unique_ptr<Extent>> extents_;    // by blob
   std::unordered_map<uint64_t, std::unique_ptr<Extent>> lingering_;  // by blob
   uint64_t lingering_bytes_ = 0;
-  std::shared_ptr<uint64_t> files_promised_ = std::make_shared<uint64_t>(0);
   uint64_t freeing_bytes_ = 0;                                      // still held, and soon free
   std::unordered_map<uint64_t, std::shared_ptr<Waiting>> waiting_;  // by ticket
   std::list<QuotaWaiter> quota_waiters_;

@@ -79,11 +79,10 @@ void Store::Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t siz
   uint64_t pages = 0;
   for (const Chunk& chunk : taken.chunks) pages += chunk.size;
   const Amount amount{pages, taken.chunks.size()};
-  auto promise = PromiseFiles(who, MissingFiles(taken.chunks));
-  if (!promise.ok()) {
+  if (Status may = MayMakeFiles(who, MissingFiles(taken.chunks)); !may.ok()) {
     ready_.Return(std::move(taken.chunks));
     waiting_.erase(ticket);
-    return ready(promise.status());
+    return ready(std::move(may));
   }
   const std::shared_ptr<Waiting> waiting = waiting_.at(ticket);
   bool admitted = budget_.TryTake(who, amount, taken.ready);
@@ -92,10 +91,9 @@ void Store::Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t siz
     admitted = budget_.TryTake(who, amount, taken.ready);
   }
   if (admitted) {
-    return Make(ticket, volume, client, size, std::move(taken.chunks), std::move(*promise),
-                std::move(ready));
+    return Make(ticket, volume, client, size, std::move(taken.chunks), std::move(ready));
   }
-  // Files are promised to those whose turn it is, not to all who wait.
+  // Files are counted for those whose turn it is, not for all who wait.
   ready_.Return(std::move(taken.chunks));
   waiting->volume = volume.id();
   waiting->promised = pages;
@@ -119,23 +117,21 @@ void Store::Admit(uint64_t ticket, Volume& volume, uint64_t client, uint64_t siz
 void Store::MakeGranted(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
                         uint64_t pages, const std::function<void(Result<Extent*>)>& ready) {
   ReadyChunks::Taken taken = ready_.Take(size);
-  auto promise = PromiseFiles(volume.holder(), MissingFiles(taken.chunks));
-  if (!promise.ok()) {
+  Status may = MayMakeFiles(volume.holder(), MissingFiles(taken.chunks));
+  if (!may.ok()) {
     ready_.Return(std::move(taken.chunks));
     waiting_.erase(ticket);
     budget_.Give(volume.holder(), {pages});
-    return ready(promise.status());
+    return ready(std::move(may));
   }
   // What is at hand was granted a second time.
   budget_.DropSpare(taken.ready);
   budget_.Take(volume.holder(), {.files = taken.chunks.size()});
-  Make(ticket, volume, client, size, std::move(taken.chunks), std::move(*promise), ready);
+  Make(ticket, volume, client, size, std::move(taken.chunks), ready);
 }
 
-Result<FilePromise> Store::PromiseFiles(Holder who, uint64_t files) {
-  if (may_make_files && files > 0) VY_RETURN_IF_ERROR(may_make_files(who, files));
-  *files_promised_ += files;
-  return FilePromise(nullptr, [all = files_promised_, files](void*) { *all -= files; });
+Status Store::MayMakeFiles(Holder who, uint64_t files) const {
+  return may_make_files && files > 0 ? may_make_files(who, files) : Status();
 }
 
 void Store::Unpromise(Waiting& waiting) {

@@ -18,8 +18,7 @@ namespace vineyard::store {
 
 // REQUIRES: the pages have been taken from the budget.
 void Store::Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size,
-                 std::vector<Chunk> chunks, FilePromise promise,
-                 std::function<void(Result<Extent*>)> ready) {
+                 std::vector<Chunk> chunks, std::function<void(Result<Extent*>)> ready) {
   auto extent = std::make_unique<Extent>();
   extent->blob = NextId().own_blob();
   extent->volume = volume.id();
@@ -35,7 +34,6 @@ void Store::Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size
   making->blob = extent->blob;
   making->ready = std::move(ready);
   making->chunks = std::move(chunks);
-  making->promise = std::move(promise);
   extents_[extent->blob.value()] = std::move(extent);
   const auto present = [](const Chunk& chunk) { return chunk.fd.valid(); };
   if (std::ranges::all_of(making->chunks, present)) {
@@ -66,7 +64,6 @@ void Store::MakeMissing(std::shared_ptr<Making> making) {
 void Store::HandOver(Making& making) {
   const auto waiting = waiting_.extract(making.ticket);
   const bool cancelled = waiting.empty() || waiting.mapped()->cancelled;
-  making.promise.reset();
   Extent& e = *extents_.at(making.blob.value());
   ClientState* c = clients_->Find(making.client);
   e.state = ExtentState::kReserved;
