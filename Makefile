@@ -25,6 +25,8 @@ QUICK ?=
 OPERATIONS ?=
 KILLS ?= 1000
 SOAK_ARGS ?=
+# How long soak-spill's clients work.
+SECONDS ?= 1800
 # How long each fuzzer runs, and which; empty: all.
 FUZZ_SECONDS ?= 60
 FUZZERS ?=
@@ -51,6 +53,8 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make soak     random operations by 8 processes, engines and clients killed meanwhile, against models
                 [OPERATIONS=5000000] [KILLS=1000] [SOAK_ARGS="--spill --seed 7"]
   make soak-python  the same from Python, and slower  [OPERATIONS=300000] [SOAK_ARGS="--size 64Mi"]
+  make soak-spill   8 clients on four times the memory, and what fio does on the same disk meanwhile
+                [SECONDS=1800] [SOAK_ARGS="--size 1Gi --working-set 4Gi --spill-path DIR"]
   make test-torch   what needs torch, which the first run installs below build/ (gigabytes)
 
   make check    what a change must also pass: format, layers, lint, types, thread safety
@@ -120,7 +124,7 @@ test-allocator: build
 test-oldest: build
 	@scripts/test_oldest.sh $(VENV)/python $(PYTEST_ARGS)
 
-.PHONY: soak soak-python
+.PHONY: soak soak-python soak-spill
 soak:
 	@scripts/setup.sh build test
 	@$(CMAKE) --preset release -DVINEYARD_TESTS=ON >/dev/null
@@ -129,6 +133,10 @@ soak:
 
 soak-python: build
 	@$(VENV)/python tests/soak/run.py --operations $(or $(OPERATIONS),300000) $(SOAK_ARGS)
+
+soak-spill: build
+	@scripts/setup.sh disk
+	@$(VENV)/python tests/soak/spilling.py --seconds $(SECONDS) $(SOAK_ARGS)
 
 .PHONY: test-mutants
 test-mutants: build

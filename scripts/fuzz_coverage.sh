@@ -3,8 +3,8 @@
 # Copyright The Vineyard Authors.
 #
 # How many lines of what decodes bytes from elsewhere the fuzzers' inputs reach: builds the fuzzers with
-# clang's coverage, runs them over their first inputs and what a fuzz build has learned, and prints a line
-# for each file. Fails below 95 % of all. SHOW=1 lists the lines that nothing reaches.
+# clang's coverage, runs them over their first inputs (tests/fuzz/make_corpus) and what a fuzz build has
+# learned, and prints a line for each file. Fails below 95 % of all. SHOW=1 lists the lines that nothing reaches.
 # Usage: fuzz_coverage.sh [FUZZ_BUILD [COVERAGE_BUILD]]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,7 +17,8 @@ decoders=(src/wire/codec.cc src/wire/frame.cc src/layout/record.cc src/layout/in
   src/layout/ledger.cc src/layout/ring.cc src/layout/ring.h src/layout/stream_state.cc
   src/client/catalog_reader.cc src/store/recovery.cc src/spill/format.cc
   src/daemon/config.cc src/daemon/flags.cc src/daemon/settings.cc src/base/size.cc src/base/duration.cc src/base/glob.cc
-  src/types/tree.cc src/types/arrow_type_json.cc src/types/arrow_json.cc src/types/arrow_check.cc
+  src/types/tree.cc src/types/utf8.cc
+  src/types/arrow_type.cc src/types/arrow_type_json.cc src/types/arrow_json.cc src/types/arrow_check.cc
   src/types/table_json.cc src/types/tensor_reader.cc src/types/pandas_values.cc src/types/pandas_columns.cc)
 
 cmake -Wno-dev --log-level=WARNING -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=Debug \
@@ -25,16 +26,17 @@ cmake -Wno-dev --log-level=WARNING -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=
   -DVINEYARD_SANITIZER=address \
   -DCMAKE_CXX_FLAGS="-O1 -fprofile-instr-generate -fcoverage-mapping" >/dev/null
 mapfile -t fuzzers < <(ninja -C "$build" -t targets all | sed -nE 's!^fuzzers/([a-z_]+):.*!\1!p' | sort -u)
-cmake --build "$build" -j "${JOBS:-$(nproc)}" --target make_corpus "${fuzzers[@]}" >/dev/null
+cmake --build "$build" -j "${JOBS:-$(nproc)}" --target make_corpus "${fuzzers[@]}" >"$build/build.log" ||
+  { grep -A 10 FAILED "$build/build.log" >&2 && exit 1; }
 
-rm -rf "$build/profiles"
+# Made anew: none is left of a make_corpus that wrote others.
+rm -rf "$build/profiles" "$build/corpus"
 mkdir -p "$build/profiles"
+LLVM_PROFILE_FILE=/dev/null "$build/bin/make_corpus" "$build/corpus" >/dev/null
 objects=()
 for fuzzer in "${fuzzers[@]}"; do
   inputs=("$build/corpus/$fuzzer")
-  for more in "$learned/$fuzzer" "tests/fuzz/corpus/$fuzzer"; do
-    [[ -d $more ]] && inputs+=("$more")
-  done
+  [[ -d $learned/$fuzzer ]] && inputs+=("$learned/$fuzzer")
   LLVM_PROFILE_FILE="$build/profiles/$fuzzer.profraw" \
     "$build/fuzzers/$fuzzer" -runs=0 "${inputs[@]}" >"$build/$fuzzer.log" 2>&1 ||
     { tail -n 40 "$build/$fuzzer.log" && exit 1; }

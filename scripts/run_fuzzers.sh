@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
 #
-# Runs each fuzzer of a build for SECONDS, AT_ONCE of them at a time (2), starting from its corpus in
-# tests/fuzz/corpus/NAME. What it learns goes to BUILD/corpus/NAME, a finding to BUILD/findings/. Ends with
-# a line for each. FUZZERS="a_fuzz b_fuzz" runs these alone.
+# Runs each fuzzer of a build for SECONDS, AT_ONCE of them at a time (2), starting from what is in
+# BUILD/corpus/NAME: what the build has put there (tests/fuzz/make_corpus), and what earlier runs have
+# learned. What it learns goes there too, a finding to BUILD/findings/. Ends with a line for each.
+# FUZZERS="a_fuzz b_fuzz" runs these alone.
 # Usage: run_fuzzers.sh BUILD SECONDS [AT_ONCE]
 set -euo pipefail
 
 build="$1"
 seconds="$2"
 at_once="${3:-2}"
-root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 
@@ -27,12 +27,11 @@ if ((${#names[@]} == 0)); then
 fi
 
 run() {
-  local name="$1" learned="$build/corpus/$1" seeds=()
+  local name="$1" learned="$build/corpus/$1"
   mkdir -p "$learned" "$build/findings"
   rm -f "$build/$name.failed"
-  [[ -d $root/tests/fuzz/corpus/$name ]] && seeds=("$root/tests/fuzz/corpus/$name")
   "$build/fuzzers/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-    -print_final_stats=1 -artifact_prefix="$build/findings/$name-" "$learned" "${seeds[@]}" \
+    -print_final_stats=1 -artifact_prefix="$build/findings/$name-" "$learned" \
     >"$build/$name.log" 2>&1 || touch "$build/$name.failed"
 }
 

@@ -5,6 +5,7 @@
 // before and behind the first NUL.
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/duration.h"
@@ -31,5 +32,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view subject = text.substr(std::min(end + 1, text.size()));
   GlobMatch(pattern, subject);
   VY_CHECK(GlobMatch("*", subject));
+  // Each of its characters, whatever it means in a pattern, stands for itself behind a backslash.
+  std::string itself;
+  for (const char c : subject) {
+    if ((c & 0xC0) != 0x80) itself += '\\';
+    itself += c;
+  }
+  VY_CHECK(GlobMatch(itself, subject));
   return 0;
 }

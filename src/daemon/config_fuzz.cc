@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 //
-// What an instance is told: the input is lines; those that begin with "-" are arguments, "VINEYARD_X=y" is the
-// environment, all others are the file. What is accepted prints as a file that means the same.
+// What an instance is told: the input is lines; those that begin with "-", and what stands behind a "+", are
+// arguments, "VINEYARD_X=y" is the environment, "USER" and "CGROUP" where it runs, all others are the file. What
+// is accepted prints as a file that means the same.
 #include <map>
 #include <string>
 #include <string_view>
@@ -28,9 +29,11 @@ Told Split(std::string_view text) {
     const size_t equals = line.find('=');
     if (line.starts_with('-')) {
       told.args.push_back(line);
+    } else if (line.starts_with('+')) {
+      told.args.push_back(line.substr(1));
     } else if (line.starts_with("VINEYARD_") && equals != std::string::npos) {
       told.environment[line.substr(0, equals)] = line.substr(equals + 1);
-    } else if (line == "HOME" || line == "XDG_RUNTIME_DIR") {
+    } else if (line == "HOME" || line == "XDG_RUNTIME_DIR" || line == "USER" || line == "CGROUP") {
       told.environment[line] = "/folder";
     } else {
       told.file += line + "\n";
@@ -52,8 +55,9 @@ Environment EnvironmentOf(const Told& told) {
   };
   if (!told.environment.contains("XDG_RUNTIME_DIR")) {
     environment.memory = os::MemoryInfo{.machine_bytes = uint64_t{1} << 34, .cgroup_bytes = {}};
+    if (told.environment.contains("CGROUP")) environment.memory->cgroup_bytes = uint64_t{1} << 33;
   }
-  environment.is_root = !told.environment.contains("HOME");
+  environment.is_root = !told.environment.contains("HOME") && !told.environment.contains("USER");
   environment.working_directory = "/folder";
   return environment;
 }

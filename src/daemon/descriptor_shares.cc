@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint64_t kOfClient = 6;
 constexpr uint64_t kOfSilent = 3;
-constexpr uint64_t kOfVolume = 4;  // sockets, and segments of its index
+constexpr uint64_t kOfSocket = 2;  // itself, and what watches it
 // Clients that a socket may have at most, although others came before it was there.
 constexpr uint64_t kFew = 4;
 constexpr uint64_t kMostSilent = 64;
@@ -59,8 +59,8 @@ uint64_t DescriptorShares::FilesOfEach(size_t volumes) const {
 }
 
 uint64_t DescriptorShares::Others(const Tables& tables) {
-  return tables.clients * kOfClient + tables.silent * kOfSilent + tables.volumes * kOfVolume +
-         tables.arenas;
+  return tables.clients * kOfClient + tables.silent * kOfSilent + tables.sockets * kOfSocket +
+         tables.memory;
 }
 
 Status DescriptorShares::MayMake(const Files& now) const {

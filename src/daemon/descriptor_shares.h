@@ -62,9 +62,9 @@ class DescriptorShares {
   };
   struct Tables {
     uint64_t clients = 0;
-    uint64_t silent = 0;  // connections that have not said who they are
-    uint64_t volumes = 0;
-    uint64_t arenas = 0;
+    uint64_t silent = 0;   // connections that have not said who they are
+    uint64_t sockets = 0;  // that are listened to
+    uint64_t memory = 0;   // catalogs and arenas
   };
   /// Descriptors of what is not a chunk, the instance's own few apart.
   [[nodiscard]] static uint64_t Others(const Tables& tables);

@@ -145,11 +145,12 @@ Status Server::MayMakeFiles(store::Holder who, uint64_t files) const {
   uint64_t kept = 0;
   DescriptorShares::Tables tables{.clients = store_.clients().all().size(),
                                   .silent = silent_.size(),
-                                  .volumes = store_.volumes().size()};
+                                  .sockets = listeners_.size(),
+                                  .memory = store_.volumes().size()};
   for (const auto& [id, volume] : store_.volumes()) {
     const store::Holder other = volume->holder();
     if (other != who) kept += Rest(each, store_.budget().HeldBy(other).files);
-    tables.arenas += volume->arenas().count();
+    tables.memory += volume->arenas().count();
   }
   return shares_.MayMake({.wanted = files,
                           .rest = is_ready_made ? 0 : Rest(each, store_.budget().HeldBy(who).files),

@@ -46,6 +46,17 @@ Status MapParts(std::byte* at, std::span<const FilePart> parts, int protection, 
   return {};
 }
 
+Status PopulateRange(std::byte* begin, uint64_t length, int populate) {
+  while (::madvise(begin, length, populate) != 0) {
+    if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno == EFAULT || errno == ENOMEM || errno == EHWPOISON) {
+      return Status::OutOfMemory("the machine (or this control group) has no pages left");
+    }
+    return ErrnoStatus("cannot make pages present");
+  }
+  return {};
+}
+
 }  // namespace
 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
@@ -128,15 +139,14 @@ void Mapping::FillWithZeroPages() {
 }
 
 Status Mapping::Populate(Access access, uint64_t offset, uint64_t length) {
-  const int advice = access == Access::kRead ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;
-  while (::madvise(data_ + offset, length, advice) != 0) {
-    if (errno == EINTR || errno == EAGAIN) continue;
-    if (errno == EFAULT || errno == ENOMEM || errno == EHWPOISON) {
-      return Status::OutOfMemory("the machine (or this control group) has no pages left");
-    }
-    return ErrnoStatus("cannot make pages present");
-  }
-  return {};
+  return PopulateRange(data_ + offset, length,
+                       access == Access::kRead ? MADV_POPULATE_READ : MADV_POPULATE_WRITE);
+}
+
+Status MakePresent(std::span<std::byte> range) {
+  const auto first = reinterpret_cast<uintptr_t>(range.data());
+  const uint64_t before = first % PageSize();
+  return PopulateRange(range.data() - before, before + range.size(), MADV_POPULATE_WRITE);
 }
 
 }  // namespace vineyard::os

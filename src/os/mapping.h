@@ -74,4 +74,7 @@ class Mapping {
   uint64_t reserved_size_ = 0;
 };
 
+/// The same of a range that is mapped shared and writable, or a part of it: of all pages that it touches.
+Status MakePresent(std::span<std::byte> range);
+
 }  // namespace vineyard::os

@@ -65,7 +65,7 @@ class Job {
 class Crew {
  public:
   struct Options {
-    unsigned threads = 4;  // at least 2: one more than what reading may take
+    unsigned threads = 8;  // at least 2: one more than what reading may take
   };
   /// kOutOfMemory or kLimitExceeded when there is no memory for a buffer, or no thread.
   static Result<std::unique_ptr<Crew>> Start(Options options);

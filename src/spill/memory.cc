@@ -2,6 +2,8 @@
 // Copyright The Vineyard Authors.
 #include "spill/memory.h"
 
+#include <string>
+
 #include <fmt/format.h>
 
 namespace vineyard::spill {
@@ -31,6 +33,18 @@ Result<Source> MapSource(std::span<const os::FilePart> files, uint64_t size) {
 
 Result<Destination> MapDestination(std::span<const os::FilePart> files, uint64_t size) {
   return Map<std::byte>(files, size, os::Access::kReadWrite);
+}
+
+Status MapIfLater(Source& source) {
+  if (source.mapped_later == 0) return {};
+  auto mapped = MapSource(source.files, source.mapped_later);
+  // "Out of memory" of a write would speak of the disk; here it is mappings of which this process has too many.
+  if (mapped.status().Is(StatusCode::kOutOfMemory)) {
+    return Status::LimitExceeded(std::string(mapped.status().message()));
+  }
+  VY_RETURN_IF_ERROR(mapped.status());
+  source = std::move(*mapped);
+  return {};
 }
 
 }  // namespace vineyard::spill

@@ -100,6 +100,7 @@ Status OpenedFile::ReadBlock(uint64_t block, uint64_t offset, const Destination&
   const uint64_t padded = PaddedBlockLength(head_.size, block);
   const uint64_t begin = std::max(offset, block_begin);
   const uint64_t end = std::min(offset + into.size(), block_begin + length);
+  VY_RETURN_IF_ERROR(Prepare(into, begin - offset, end - begin));
   const bool whole = begin == block_begin && end == block_begin + length && length == padded;
   if (whole) {
     const std::span<std::byte> there = into.InOnePart(begin - offset, length);

@@ -2,6 +2,8 @@
 // Copyright The Vineyard Authors.
 #include "spill/transfers.h"
 
+#include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "os/disk_fault.h"
@@ -117,6 +119,49 @@ TEST_F(TransfersTest, PartsMayLieAnywhere) {
   EXPECT_TRUE(back == bytes);
 }
 
+TEST_F(TransfersTest, WhatIsToBeFilledIsPreparedFirst) {
+  const uint64_t size = 3 * kBlock + 100;
+  const Bytes bytes = RandomBytes(size, 1);
+  ASSERT_OK(WriteNow({.key = KeyOf(1), .source = SourceOf(bytes)}));
+  // Of its own kind of byte, so that what was prepared too late would be seen.
+  Bytes back(size, std::byte{1});
+  std::atomic<uint64_t> prepared = 0;
+  const auto prepare = [&](std::span<std::byte> piece) {
+    std::ranges::fill(piece, std::byte{2});
+    prepared += piece.size();
+    return Status();
+  };
+  const Destination whole{.spans = {std::span(back)}, .prepare = prepare};
+  ASSERT_OK(ReadNow({.key = KeyOf(1), .destination = whole}));
+  EXPECT_EQ(prepared, size);
+  EXPECT_TRUE(back == bytes);
+  // Only the range, where that is not of whole blocks.
+  prepared = 0;
+  const Destination part{.spans = {std::span(back).first(kBlock + 7)}, .prepare = prepare};
+  ASSERT_OK(ReadNow({.key = KeyOf(1), .offset = kBlock - 3, .destination = part}));
+  EXPECT_EQ(prepared, kBlock + 7);
+  EXPECT_TRUE(std::ranges::equal(part.spans[0], std::span(bytes).subspan(kBlock - 3, kBlock + 7)));
+}
+
+TEST_F(TransfersTest, WhatCanNotBePreparedIsNotRead) {
+  ASSERT_OK(WriteNow({.key = KeyOf(1), .source = SourceOf(RandomBytes(3 * kBlock, 1))}));
+  Bytes back(3 * kBlock);
+  const Destination destination{.spans = {std::span(back)}, .prepare = [](std::span<std::byte>) {
+                                  return Status::OutOfMemory("no pages");
+                                }};
+  EXPECT_CODE(kOutOfMemory, ReadNow({.key = KeyOf(1), .destination = destination}));
+  EXPECT_TRUE(back == Bytes(3 * kBlock));
+  EXPECT_EQ(place().figures().damaged_files, 0U) << "the file is not at fault";
+}
+
+TEST_F(TransfersTest, FilesThatCanNotBeMappedAreNoFullDisk) {
+  const os::UniqueFd file = os::CreateMemfd("transfers_test", 8192).value();
+  const std::vector<os::FilePart> files = {{file.get(), 8192}};
+  EXPECT_CODE(kInvalid, WriteNow({.key = KeyOf(1), .source = SourceOfFiles(files, kBlock)}));
+  EXPECT_EQ(place().figures().files, 0U);
+  EXPECT_EQ(place().figures().making_bytes, 0U);
+}
+
 TEST_F(TransfersTest, SealedMemoryFilesGoToDiskAndComeBackIntoNewOnes) {
   const uint64_t sizes[] = {4 * kBlock, 2 * kBlock, 8192};
   const uint64_t size = 6 * kBlock + 5000;  // the last file is not used to its end
@@ -136,8 +181,7 @@ TEST_F(TransfersTest, SealedMemoryFilesGoToDiskAndComeBackIntoNewOnes) {
     std::ranges::copy(bytes, filling.spans[0].begin());
   }
   for (const auto& fd : old) ASSERT_OK(os::SealForever(fd));
-  ASSERT_OK_AND_ASSIGN(Source source, MapSource(old_files, size));
-  ASSERT_OK(WriteNow({.key = KeyOf(1), .source = std::move(source)}));
+  ASSERT_OK(WriteNow({.key = KeyOf(1), .source = SourceOfFiles(old_files, size)}));
   old.clear();
   std::vector<os::UniqueFd> fresh;
   const auto fresh_files = make(fresh);

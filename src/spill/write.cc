@@ -39,6 +39,7 @@ class Writing : public Job {
 };
 
 Result<uint64_t> Writing::Begin() {
+  VY_RETURN_IF_ERROR(MapIfLater(request_.source));
   const uint64_t size = request_.source.size();
   const uint64_t description = request_.description.size();
   if (description > kMostDescription || size > kMostData || request_.key.kind == 0) {

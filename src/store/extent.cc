@@ -55,6 +55,27 @@ Status MakeMissing(std::span<Chunk> chunks) {
   return {};
 }
 
+Status MakeFiles(std::span<Chunk> chunks) {
+  std::vector<Chunk> made;
+  for (const Chunk& chunk : chunks) {
+    if (chunk.fd.valid()) continue;
+    VY_ASSIGN_OR_RETURN(Chunk one, NewChunk(chunk.size));
+    made.push_back(std::move(one));
+  }
+  auto next = made.begin();
+  for (Chunk& chunk : chunks) {
+    if (!chunk.fd.valid()) chunk = std::move(*next++);
+  }
+  return {};
+}
+
+std::vector<os::FilePart> FilesOf(std::span<const Chunk> chunks) {
+  std::vector<os::FilePart> files;
+  files.reserve(chunks.size());
+  for (const Chunk& chunk : chunks) files.push_back({chunk.fd.get(), chunk.size});
+  return files;
+}
+
 Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes) {
   VY_RETURN_IF_ERROR(MayTouch(std::accumulate(sizes.begin(), sizes.end(), uint64_t{0})));
   std::vector<Chunk> chunks;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "os/fd.h"
+#include "os/mapping.h"
 #include "os/page_toucher.h"
 #include "store/budget.h"
 #include "vineyard/ids.h"
@@ -90,6 +91,10 @@ std::vector<uint64_t> PlanChunks(uint64_t size);
 Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes);
 /// Makes those that have a size and no file yet. Nothing is kept of them where that fails.
 Status MakeMissing(std::span<Chunk> chunks);
+/// Makes the files of those that have a size and none yet, and no pages. Nothing is kept of them where that fails.
+Status MakeFiles(std::span<Chunk> chunks);
+/// To be mapped, for as long as the chunks are there.
+std::vector<os::FilePart> FilesOf(std::span<const Chunk> chunks);
 /// As MakeChunks, without haste: `toucher` makes the pages present.
 Result<std::vector<Chunk>> MakeChunksApart(std::span<const uint64_t> sizes,
                                            os::PageToucher& toucher);

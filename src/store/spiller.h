@@ -8,8 +8,8 @@
 //
 //   evicting  write the file, which counts once it is whole -> ask the kernel again whether anybody has
 //             the memory -> have the keeper close it -> close it
-//   loading   take the memory from the budget -> make it -> fill it from the file -> seal it for good ->
-//             give it to the keeper -> serve. The file stays: evicting again is free.
+//   loading   take the memory from the budget -> make files -> make pages and fill them, block by block ->
+//             seal it for good -> give it to the keeper -> serve. The file stays: evicting again is free.
 //
 // It promises no byte of memory: who wants some waits in the budget (store/budget.h), loads among them. It looks
 // how much those who wait are short of, counts what is on its way to be free, and evicts the difference;
@@ -223,7 +223,7 @@ class Spiller {
   [[nodiscard]] bool MayWrite() const;
   Extent* NextVictim(uint64_t bytes, int& looks);
   void ChooseMore(uint64_t bytes);
-  Status Begin(Extent& extent);
+  void Begin(Extent& extent);
   void Written(uint64_t blob, const Status& status);
   void TellWritten(uint64_t blob);
   void Drop(Extent& extent);

@@ -89,7 +89,7 @@ void Spiller::EvictOne(uint64_t ticket, SpillRequest& request) {
   if (extent.state == ExtentState::kSpilled) return;
   if (extent.state == ExtentState::kSealed) {
     if (extent.on_disk) return Drop(extent);
-    if (Status begun = Begin(extent); !begun.ok()) return note(std::move(begun));
+    Begin(extent);
     asked_writes_.insert(blob);
   }
   requests_.Await(ticket, blob);

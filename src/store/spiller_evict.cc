@@ -80,9 +80,11 @@ void Spiller::Balance(os::TimePoint now) {
       Drop(*victim);
     } else if (victim == nullptr && n > 0 && looks == 0) {
       continue;
-    } else if (victim == nullptr || !Begin(*victim).ok()) {
+    } else if (victim == nullptr) {
       stuck_since_ = now;
       break;
+    } else {
+      Begin(*victim);
     }
   }
   const bool is_short = missing > 0 || draining_;
@@ -161,22 +163,14 @@ bool Spiller::MayWrite() const {
 
 // ---- one eviction
 
-Status Spiller::Begin(Extent& extent) {
-  std::vector<os::FilePart> parts;
-  parts.reserve(extent.chunks.size());
-  for (const Chunk& chunk : extent.chunks) parts.push_back({chunk.fd.get(), chunk.size});
-  auto source = spill::MapSource(parts, extent.size);
-  if (!source.ok()) {
-    NoteTrouble(source.status());
-    return source.status();
-  }
+// Its files stay open until it is written: whatever becomes of it, see TakeDeleted.
+void Spiller::Begin(Extent& extent) {
   extent.state = ExtentState::kSpilling;
   ++writing_;
   writing_bytes_ += extent.pages;
   around_.disk.Write(
-      KeyOf(extent), std::move(*source),
+      KeyOf(extent), spill::SourceOfFiles(FilesOf(extent.chunks), extent.size),
       [this, blob = extent.blob.value()](const Status& status) { Written(blob, status); });
-  return {};
 }
 
 void Spiller::Written(uint64_t blob, const Status& status) {

@@ -12,9 +12,33 @@
 #include "os/crash_point.h"
 #include "os/mapping.h"
 #include "os/memfd.h"
+#include "store/machine_memory.h"
 #include "store/spiller.h"
 
 namespace vineyard::store {
+
+namespace {
+
+Status MakePresent(std::span<std::byte> range) {
+  VY_RETURN_IF_ERROR(MayTouch(range.size()));
+  return os::MakePresent(range);
+}
+
+// Its pages are made piece by piece, each just before it is read: while one thread makes pages, others wait for the
+// disk. What lies beyond the data, at the end of the last chunk, nobody reads: it is made at once.
+Result<spill::Destination> ToFill(std::span<const Chunk> chunks, uint64_t size) {
+  VY_ASSIGN_OR_RETURN(os::Mapping mapping,
+                      os::Mapping::Open(FilesOf(chunks), os::Access::kReadWrite));
+  auto hold = std::make_shared<os::Mapping>(std::move(mapping));
+  if (hold->size() > size) VY_RETURN_IF_ERROR(MakePresent(hold->bytes().subspan(size)));
+  return spill::Destination{.spans = {hold->bytes().first(size)},
+                            .hold = hold,
+                            .files = {},
+                            .mapped_later = 0,
+                            .prepare = MakePresent};
+}
+
+}  // namespace
 
 // ---- who wants what, and stands in the line for it: Note [One place in the line]
 
@@ -170,12 +194,9 @@ void Spiller::MakeMemory(const std::shared_ptr<LoadJob>& job) {
   around_.budget.Take(who, {.files = job->chunks.size()});
   around_.pool(
       [job] {
-        if (job->status.ok()) job->status = MakeMissing(job->chunks);
+        if (job->status.ok()) job->status = MakeFiles(job->chunks);
         if (!job->status.ok()) return;
-        std::vector<os::FilePart> parts;
-        parts.reserve(job->chunks.size());
-        for (const Chunk& chunk : job->chunks) parts.push_back({chunk.fd.get(), chunk.size});
-        auto mapped = spill::MapDestination(parts, job->size);
+        auto mapped = ToFill(job->chunks, job->size);
         job->status = mapped.status();
         if (mapped.ok()) job->destination = std::move(*mapped);
       },

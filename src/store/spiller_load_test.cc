@@ -2,6 +2,8 @@
 // Copyright The Vineyard Authors.
 //
 // Who waits for what lies on the disk: what it gets, when, and who must not wait for whom.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <optional>
 #include <random>
@@ -33,6 +35,23 @@ TEST_F(SpillingTest, SeveralWhoAskAreOneRead) {
     EXPECT_OK(outcome.status);
   }
   EXPECT_EQ(machine_->disk().reads, 1);
+}
+
+// Though they are made piece by piece while it is read, and its last chunk is longer than its data.
+TEST_F(SpillingTest, WhatCameBackHasAllItsPages) {
+  const uint64_t size = 3 * kMi + 300'000;
+  const ObjectId blob = Put(1, size);
+  const uint64_t pages = extent(blob).pages;
+  ASSERT_GT(pages, size);
+  ASSERT_OK(Evict({blob}));
+  ASSERT_OK(Load({blob}));
+  uint64_t present = 0;
+  for (const Chunk& chunk : extent(blob).chunks) {
+    struct stat info{};
+    ASSERT_EQ(::fstat(chunk.fd.get(), &info), 0);
+    present += static_cast<uint64_t>(info.st_blocks) * 512;
+  }
+  EXPECT_GE(present, pages);
 }
 
 TEST_F(SpillingTest, ALoadMakesRoomForItself) {

@@ -91,6 +91,8 @@ class Machine {
   [[nodiscard]] uint64_t instance() const { return options_.instance[0]; }
   /// Of the next engine.
   void LimitDisk(uint64_t bytes) { spill_limit_ = bytes; }
+  /// The next engine is of the generation after this.
+  void SetGeneration(uint64_t generation) { options_.generation = generation; }
   /// Runs all that has been posted, and what that posts.
   void Run() { events_.Run(); }
   /// Runs one of these. False: there is none.

@@ -96,10 +96,8 @@ Result<Array> Array::Of(std::span<const std::string> texts) {
 
 Result<ObjectId> Array::Put(Client& client, const PutOptions& options) const {
   TreeWriter writer;
-  NewJson node = {{"codec", "arrow.array"}};
-  VY_ASSIGN_OR_RETURN(node["type_"], types::TypeJson(*type_));
-  node.update(types::ArrayJson(*type_, *data_, &writer));
-  return writer.Put(client, types::ArrayTypeName(*type_), std::move(node), options);
+  VY_ASSIGN_OR_RETURN(const NewJson node, types::NodeOf(*this, &writer));
+  return writer.Put(client, types::ArrayTypeName(*type_), node, options);
 }
 
 Status Array::Export(ArrowArray* array, ArrowSchema* schema) const {
@@ -202,10 +200,8 @@ Result<ChunkedArray> ChunkedArray::FromObject(const Object& object, Check check)
 
 Result<ObjectId> ChunkedArray::Put(Client& client, const PutOptions& options) const {
   TreeWriter writer;
-  NewJson node = {{"codec", "arrow.chunked"}};
-  VY_ASSIGN_OR_RETURN(node["type_"], types::TypeJson(*type_));
-  node["chunks_"] = types::ChunksJson(*this, &writer);
-  return writer.Put(client, "vineyard::ChunkedArray", std::move(node), options);
+  VY_ASSIGN_OR_RETURN(const NewJson node, types::NodeOf(*this, &writer));
+  return writer.Put(client, "vineyard::ChunkedArray", node, options);
 }
 
 Status ChunkedArray::Export(ArrowArrayStream* stream) const {

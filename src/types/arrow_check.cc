@@ -48,6 +48,7 @@ class Checker {
     }
     if (std::cmp_less(bits.size(), (data_.length + 7) / 8)) return Bad("has a short bitmap");
     if (contents_) data_.null_count = CountNulls(bits.bytes);
+    if (data_.null_count == 0) bits = Buffer();  // is stored without one
     return {};
   }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 //
-// Arrays, tables and schemas without a store: exported, imported, and refused. That they say the same to
+// Arrays, tables and schemas without a store: exported, imported, stored again, and refused. That they say the same to
 // pyarrow is shown in tests/interop/.
 #include <gtest/gtest.h>
 
 #include "base/testing.h"
-#include "types/test_objects.h"
+#include "types/test_storing.h"
 #include "types/test_walk.h"
 #include "types/utf8.h"
 #include "vineyard/table.h"
@@ -72,6 +72,38 @@ TEST(Array, BuffersThatAreNotAlignedAreCopied) {
   ASSERT_OK_AND_ASSIGN(const auto values, array.Values<int64_t>());
   EXPECT_EQ(reinterpret_cast<uintptr_t>(values.data()) % 8, 0U);
   EXPECT_EQ(values[1], 8);
+}
+
+// Readers take one without a count for damage.
+TEST(Array, ABitmapThatSaysNothingIsNotStoredAgain) {
+  for (const Check check : {Check::kContents, Check::kSizes}) {
+    const Object object =
+        ObjectOf(R"({"codec":"arrow.array","version":1,"type_":"c","length_":2,"null_count_":0,
+                     "buffers_":[0,1]})",
+                 {"\3", "ab"});
+    ASSERT_OK_AND_ASSIGN(const Array array, Array::FromObject(object, check));
+    ASSERT_OK_AND_ASSIGN(const StoredValue stored, StoredAs(array));
+    EXPECT_EQ(stored.buffers, std::vector{"ab"s});
+    const Object again = stored.object();
+    ASSERT_OK_AND_ASSIGN(const Array same, Array::FromObject(again));
+    EXPECT_EQ(same.null_count(), 0);
+    EXPECT_EQ(same.Values<int8_t>().value()[1], 'b');
+  }
+}
+
+TEST(Table, OfMoreColumnsThanMetadataMayNameIsFoundInABuffer) {
+  std::vector<Table::NamedColumn> columns;
+  for (int i = 0; i < 1000; ++i) {
+    columns.push_back({"column " + std::to_string(i), ChunkedArray(Array::Of(std::vector{i}))});
+  }
+  ASSERT_OK_AND_ASSIGN(const Table table, Table::Make(std::move(columns)));
+  ASSERT_OK_AND_ASSIGN(const StoredValue stored, StoredAs(table));
+  EXPECT_LT(stored.metadata.size(), 200U);
+  EXPECT_EQ(stored.buffers.size(), 1001U);
+  const Object object = stored.object();
+  ASSERT_OK_AND_ASSIGN(const Table same, Table::FromObject(object));
+  ASSERT_OK_AND_ASSIGN(const ChunkedArray column, same.column("column 700"));
+  EXPECT_EQ(column.chunks()[0].Values<int32_t>().value()[0], 700);
 }
 
 TEST(Array, WhatAConsumerMovesOutOutlivesTheRest) {

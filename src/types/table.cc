@@ -74,10 +74,8 @@ Result<Schema> Schema::FromObject(const Object& object) {
 }
 
 Result<ObjectId> Schema::Put(Client& client, const PutOptions& options) const {
-  TreeWriter writer;
-  NewJson node = {{"codec", "arrow.schema"}};
-  VY_ASSIGN_OR_RETURN(node["schema_"], types::SchemaJson(*data_));
-  return writer.Put(client, "vineyard::SchemaProxy", std::move(node), options);
+  VY_ASSIGN_OR_RETURN(const NewJson node, types::NodeOf(*this));
+  return TreeWriter().Put(client, "vineyard::SchemaProxy", node, options);
 }
 
 Status Schema::Export(ArrowSchema* schema) const {
@@ -183,13 +181,8 @@ Result<Table> Table::FromObject(const Object& object, Check check) {
 
 Result<ObjectId> Table::Put(Client& client, const PutOptions& options) const {
   TreeWriter writer;
-  NewJson node = {
-      {"codec", "arrow.table"}, {"num_rows_", rows_}, {"num_columns_", columns_.size()}};
-  VY_ASSIGN_OR_RETURN(node["schema_"], types::SchemaJson(*schema_.data()));
-  NewJson columns = NewJson::array();
-  for (const ChunkedArray& column : columns_) columns.push_back(types::ChunksJson(column, &writer));
-  node["columns_"] = std::move(columns);
-  return writer.Put(client, "vineyard::Table", std::move(node), options);
+  VY_ASSIGN_OR_RETURN(const NewJson node, types::NodeOf(*this, &writer));
+  return writer.Put(client, "vineyard::Table", node, options);
 }
 
 namespace {

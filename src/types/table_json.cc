@@ -4,12 +4,48 @@
 
 namespace vineyard::types {
 
+namespace {
+
 NewJson ChunksJson(const ChunkedArray& column, TreeWriter* writer) {
   NewJson chunks = NewJson::array();
   for (const Array& chunk : column.chunks()) {
     chunks.push_back(ArrayJson(*chunk.type(), *chunk.data(), writer));
   }
   return chunks;
+}
+
+}  // namespace
+
+Result<NewJson> NodeOf(const Array& array, TreeWriter* writer) {
+  NewJson node = {{"codec", "arrow.array"}};
+  VY_ASSIGN_OR_RETURN(node["type_"], TypeJson(*array.type()));
+  node.update(ArrayJson(*array.type(), *array.data(), writer));
+  return node;
+}
+
+Result<NewJson> NodeOf(const ChunkedArray& column, TreeWriter* writer) {
+  NewJson node = {{"codec", "arrow.chunked"}};
+  VY_ASSIGN_OR_RETURN(node["type_"], TypeJson(*column.type()));
+  node["chunks_"] = ChunksJson(column, writer);
+  return node;
+}
+
+Result<NewJson> NodeOf(const Schema& schema) {
+  NewJson node = {{"codec", "arrow.schema"}};
+  VY_ASSIGN_OR_RETURN(node["schema_"], SchemaJson(*schema.data()));
+  return node;
+}
+
+Result<NewJson> NodeOf(const Table& table, TreeWriter* writer) {
+  NewJson node = {
+      {"codec", "arrow.table"}, {"num_rows_", table.rows()}, {"num_columns_", table.columns()}};
+  VY_ASSIGN_OR_RETURN(node["schema_"], SchemaJson(*table.schema().data()));
+  NewJson columns = NewJson::array();
+  for (size_t i = 0; i < table.columns(); ++i) {
+    columns.push_back(ChunksJson(table.column(i), writer));
+  }
+  node["columns_"] = std::move(columns);
+  return node;
 }
 
 namespace {

@@ -145,7 +145,7 @@ Result<ObjectId> PutElements(Client& client, const ElementType& type,
   node["partition_index_"] = NewJson::array();
   node["buffer"] = writer.AddAlways(elements);
   node["shape_"] = shape;
-  return writer.Put(client, TypeNameOf(type), std::move(node), options);
+  return writer.Put(client, TypeNameOf(type), node, options);
 }
 
 // How the elements lie, and how to walk them in the order in which they are stored.

@@ -202,15 +202,24 @@ NewJson TreeWriter::AddAlways(const Buffer& buffer) {
   return it->second;
 }
 
-Result<ObjectId> TreeWriter::Put(Client& client, std::string type_name, NewJson root,
-                                 const PutOptions& options) {
-  const std::string codec = root["codec"];
-  NewJson whole = {{"codec", codec}, {"version", kTreeVersion}};
-  whole.update(root);
+TreeWriter::Text TreeWriter::TextOf(const NewJson& root) const {
   const auto text_of = [](const NewJson& json) {
     return json.dump(-1, ' ', /*ensure_ascii=*/true, NewJson::error_handler_t::replace);
   };
-  const std::string text = text_of(whole);
+  NewJson whole = {{"codec", root["codec"]}, {"version", kTreeVersion}};
+  whole.update(root);
+  std::string text = text_of(whole);
+  if (text.size() <= kMaxMetadata) return {std::move(text)};
+  return {text_of({{"codec", "tree"},
+                   {"version", kTreeVersion},
+                   {"of_", root["codec"]},
+                   {"buffer", buffers_.size()}}),
+          std::move(text)};
+}
+
+Result<ObjectId> TreeWriter::Put(Client& client, const std::string& type_name, const NewJson& root,
+                                 const PutOptions& options) {
+  const Text text = TextOf(root);
   const auto put = [&](const std::set<ObjectId>& shared) {
     ObjectBuilder builder(type_name);
     for (const Buffer& buffer : buffers_) {
@@ -220,14 +229,8 @@ Result<ObjectId> TreeWriter::Put(Client& client, std::string type_name, NewJson 
         builder.AddBuffer(buffer.bytes);
       }
     }
-    builder.SetMetadata(text);
-    if (text.size() > kMaxMetadata) {
-      builder.AddBuffer(std::as_bytes(std::span(text)));
-      builder.SetMetadata(text_of({{"codec", "tree"},
-                                   {"version", kTreeVersion},
-                                   {"of_", codec},
-                                   {"buffer", buffers_.size()}}));
-    }
+    if (text.buffer) builder.AddBuffer(std::as_bytes(std::span(*text.buffer)));
+    builder.SetMetadata(text.metadata);
     return client.Put(builder, options);
   };
   const std::set<ObjectId> shared = BlobsToShare(client, options.timeout);

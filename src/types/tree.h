@@ -94,8 +94,16 @@ class TreeWriter {
   NewJson Add(const Buffer& buffer);
   /// The same, but also an empty one has an index.
   NewJson AddAlways(const Buffer& buffer);
-  /// `root` without a version; what was added must still be there.
-  Result<ObjectId> Put(Client& client, std::string type_name, NewJson root,
+  [[nodiscard]] const std::vector<Buffer>& buffers() const { return buffers_; }
+  /// The metadata of a value whose root that is, without a version; where they lead to a buffer with the
+  /// whole text, that text too, as the one after buffers().
+  struct Text {
+    std::string metadata;
+    std::optional<std::string> buffer{};
+  };
+  [[nodiscard]] Text TextOf(const NewJson& root) const;
+  /// What was added must still be there.
+  Result<ObjectId> Put(Client& client, const std::string& type_name, const NewJson& root,
                        const PutOptions& options);
 
  private:

@@ -2,15 +2,15 @@
 // Copyright The Vineyard Authors.
 //
 // An object that somebody has put, read as every type of value there is. What is accepted must be safe
-// to be walked, and to be imported and exported again.
+// to be walked, imported and exported again, and stored again as the same value.
 //
-// Input: the metadata up to the first NUL; then buffers, each a length of 2 bytes and so many bytes.
+// Input: the metadata up to the first NUL; then buffers, each a length of 15 bits, a bit, and so many bytes.
+// Where the bit of one is set, none of them lies where anything is aligned.
 #include <algorithm>
-#include <cstring>
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "types/test_storing.h"
 #include "types/test_walk.h"
 #include "vineyard/vineyard.h"
 
@@ -23,22 +23,32 @@ uint64_t sink = 0;
 Object ObjectOf(const uint8_t* data, size_t size) {
   const uint8_t* end = data + size;
   const uint8_t* at = std::find(data, end, uint8_t{0});
-  ObjectInfo info;
-  info.type_name = "fuzz";
-  info.metadata.assign(data, at);
-  std::vector<Blob> blobs;
+  std::string metadata(data, at);
+  std::vector<std::string> buffers;
+  size_t shift = 0;
   at += at == end ? 0 : 1;
-  while (end - at >= 2 && blobs.size() < 64) {
-    const size_t wanted = at[0] + size_t{256} * at[1];
+  while (end - at >= 2 && buffers.size() < 64) {
+    const size_t wanted = at[0] + size_t{256} * (at[1] & 127U);
+    if (at[1] >= 128) shift = 1;
     at += 2;
     const size_t length = std::min(wanted, static_cast<size_t>(end - at));
-    // Exactly as much memory as is said to be there.
-    const std::shared_ptr<std::byte[]> bytes(new std::byte[length]);
-    if (length > 0) std::memcpy(bytes.get(), at, length);
-    blobs.emplace_back(ObjectId(7), 0, std::span(bytes.get(), length), bytes, nullptr);
+    buffers.emplace_back(at, at + length);
     at += length;
   }
-  return {std::move(info), std::move(blobs)};
+  // Of exactly as much memory as that.
+  return types::ObjectOf(std::move(metadata), buffers, shift);
+}
+
+// A value that was read can be put, and is read as what it was: putting that one stores the same bytes.
+template <typename Value>
+void StoreAgain(const Value& value) {
+  const auto first = types::StoredAs(value);
+  VY_CHECK(first.ok());
+  const Object object = first->object();
+  const Result<Value> again = Value::FromObject(object);
+  VY_CHECK(again.ok());
+  const auto second = types::StoredAs(*again);
+  VY_CHECK(second.ok() && *second == *first);
 }
 
 void WalkArray(const Array& array) {
@@ -90,13 +100,23 @@ void WalkTensor(const AnyTensor& tensor) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Object object = ObjectOf(data, size);
-  if (const auto array = Array::FromObject(object); array.ok()) WalkArray(*array);
-  if (const auto chunked = ChunkedArray::FromObject(object); chunked.ok()) WalkStream(*chunked);
-  if (const auto table = Table::FromObject(object); table.ok()) WalkStream(*table);
+  if (const auto array = Array::FromObject(object); array.ok()) {
+    WalkArray(*array);
+    StoreAgain(*array);
+  }
+  if (const auto chunked = ChunkedArray::FromObject(object); chunked.ok()) {
+    WalkStream(*chunked);
+    StoreAgain(*chunked);
+  }
+  if (const auto table = Table::FromObject(object); table.ok()) {
+    WalkStream(*table);
+    StoreAgain(*table);
+  }
   // No more is promised of these than that they are there.
   Array::FromObject(object, Check::kSizes).status().IgnoreError();
   Table::FromObject(object, Check::kSizes).status().IgnoreError();
   if (const auto schema = Schema::FromObject(object); schema.ok()) {
+    StoreAgain(*schema);
     ArrowSchema c_schema{};
     if (schema->Export(&c_schema).ok()) VY_CHECK(Schema::Import(&c_schema).ok());
   }

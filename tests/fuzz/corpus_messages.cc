@@ -218,6 +218,13 @@ Messages::Messages() {
   }
 }
 
+// A reply that says what it is, and is not.
+std::string WithoutBody() {
+  Builder b;
+  b.Finish(fb::CreateReply(b, 0, 0, ReplyBody::Done));
+  return Text(b);
+}
+
 std::string Failure(uint8_t code) {
   Builder b;
   b.Finish(fb::CreateReplyDirect(b, code, "why"));
@@ -234,6 +241,7 @@ void AddMessages(Corpus& corpus) {
   std::vector<std::string> messages = Messages().all();
   for (const int code : {0, 2, 18, 19, 255})
     messages.push_back(Failure(static_cast<uint8_t>(code)));
+  messages.push_back(WithoutBody());
   char piece = 0;
   std::string all("\x05\x01", 2);
   for (const std::string& message : messages) {
@@ -242,6 +250,16 @@ void AddMessages(Corpus& corpus) {
     piece = static_cast<char>(piece + 3);
   }
   corpus.Add("frame_fuzz", all);
+  // More than a reader usually has room for, between two that are small; the second time not whole.
+  const std::string small = Framed(0, 0, messages[0], text).substr(2);
+  for (const size_t bytes : {wire::FrameReader::kUsualSpace, size_t{200'000}}) {
+    const std::string large = Framed(0, 0, messages[1], std::string(bytes, 'p')).substr(2);
+    for (const char* pieces : {"\xff\xc8", "\x00\x00", "\x40\x09"}) {
+      const std::string cut(pieces, 2);
+      corpus.Add("frame_fuzz", cut + small + large + small);
+      corpus.Add("frame_fuzz", cut + large.substr(0, large.size() - 9));
+    }
+  }
   // Headers that promise what is not to be had: a version, a body, a payload.
   for (const size_t at : {size_t{0}, size_t{4}, size_t{8}, size_t{12}, size_t{16}, size_t{24}}) {
     std::string wrong = Framed(0, 0, messages[0], text);

@@ -1,113 +1,164 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
+#include "corpus_values.h"
+
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "corpus.h"
+#include "vineyard/status.h"
 
 namespace vineyard::fuzz {
 
 namespace {
 
-// Stored values: metadata, and buffers by their bytes.
-void AddArrow(Corpus& corpus) {
-  using namespace std::string_literals;
-  const auto add = [&corpus](std::string metadata, const std::vector<std::string>& buffers) {
-    std::string input = "{\"version\":1," + std::move(metadata) + "}" + '\0';
-    for (const std::string& buffer : buffers) {
-      input += static_cast<char>(buffer.size() % 256);
-      input += static_cast<char>(buffer.size() / 256);
-      input += buffer;
-    }
-    corpus.Add("types_fuzz", input);
-  };
-  const auto array = [&add](const std::string& type, const std::string& rest,
-                            const std::vector<std::string>& buffers) {
-    add(R"("codec":"arrow.array","type_":)" + type + "," + rest, buffers);
-  };
-  const std::string two = "\0\0\0\0\1\0\0\0\3\0\0\0"s;  // offsets of two items
-  const std::string child = R"({"name_":"","type_":"c"})";
-  const std::string bytes = R"({"length_":3,"buffers_":[null,1]})";
-  array(R"("g")", R"("length_":2,"null_count_":1,"buffers_":[0,1])", {"\1", std::string(16, 'x')});
-  array(R"("b")", R"("length_":9,"buffers_":[null,0])", {"ab"});
-  array(R"("u")", R"("length_":2,"buffers_":[null,0,1])", {two, "abc"});
-  array(R"("U")", R"("length_":1,"buffers_":[null,0,1])",
-        {std::string(8, '\0') + "\2\0\0\0\0\0\0\0"s, "\xc3\xa9"});
-  array(R"("vu")", R"("length_":1,"buffers_":[null,0,1])",
-        {"\xd\0\0\0xxxx\0\0\0\0\1\0\0\0"s, "axxxxxxxxxxxxxx"});
-  array(R"({"format_":"+l","children_":[)" + child + "]}",
-        R"("length_":2,"buffers_":[null,0],"children_":[)" + bytes + "]", {two, "abc"});
-  array(R"({"format_":"+vl","children_":[)" + child + "]}",
-        R"("length_":1,"buffers_":[null,0,2],"children_":[)" + bytes + "]",
-        {"\1\0\0\0"s, "abc", "\2\0\0\0"s});
-  array(R"({"format_":"+w:2","children_":[)" + child + "]}",
-        R"("length_":1,"buffers_":[null],"children_":[)" + bytes + "]", {"", "abc"});
-  array(R"({"format_":"+ud:5","children_":[)" + child + "]}",
-        R"("length_":1,"buffers_":[0,2],"children_":[)" + bytes + "]", {"\5", "abc", "\2\0\0\0"s});
-  array(R"({"format_":"+us:5","children_":[)" + child + "]}",
-        R"("length_":3,"buffers_":[0],"children_":[)" + bytes + "]", {"\5\5\5", "abc"});
-  array(
-      R"({"format_":"+r","children_":[{"name_":"run_ends","type_":"s","nullable_":false},)" +
-          child + "]}",
-      R"("length_":4,"buffers_":[],"children_":[{"length_":2,"buffers_":[null,0]},)" + bytes + "]",
-      {"\2\0\4\0"s, "abc"});
-  array(R"({"format_":"c","dictionary_":"u","ordered_":true})",
-        R"("length_":2,"buffers_":[null,2],"dictionary_":{"length_":2,"buffers_":[null,0,1]})",
-        {two, "abc", "\0\1"s});
-  array(R"({"extension_":"arrow.uuid","storage_":"w:16","serialized_":{"hex_":"ff"}})",
-        R"("length_":1,"buffers_":[null,0])", {std::string(16, 'u')});
-  const std::string schema =
-      R"("schema_":{"fields_":[{"name_":"a","type_":"c","metadata_":[["k","v"]]}]})";
-  add(R"("codec":"arrow.table","num_rows_":3,"columns_":[[)" + bytes + "]]," + schema, {"", "abc"});
-  add(R"("codec":"arrow.batch","num_rows_":3,"columns_":[)" + bytes + "]," + schema, {"", "abc"});
-  add(R"("codec":"arrow.schema",)" + schema, {});
-  add(R"("codec":"arrow.chunked","type_":"c","chunks_":[)" + bytes + "," + bytes + "]",
-      {"", "abc"});
-  const std::string tensor = R"("codec":"tensor","value_type_meta_":"|i1","buffer":0,)";
-  add(tensor + R"("order_":"C","shape_":[2,3])", {"abcdef"});
-  add(tensor + R"("order_":"K","shape_":[2,3,4],"axes_":[2,0,1],"repeated_":[2],"flipped_":[1])",
-      {"abcdef"});
-  add(R"("codec":"pandas.frame","shape_":[3,2],
-      "columns_":{"codec":"pandas.rangeindex","start_":0,"stop_":2,"step_":1,"name_":null},
-      "index_":{"codec":"pandas.index","values_":{"codec":"ref","id":0}},
-      "blocks_":[{"columns_":[0],"values_":{"id":0,)" +
-          tensor + R"("order_":"C","shape_":[3]}},
-      {"columns_":{"start_":1,"step_":1,"count_":1},"values_":{"codec":"pandas.masked","values_":{)" +
-          tensor + R"("order_":"C","shape_":[3]},"mask_":{"codec":"tensor","value_type_meta_":"|b1",
-      "buffer":1,"order_":"C","shape_":[3]}}}])",
-      {"abc", "\0\1\0"s});
+using Json = nlohmann::json;
+
+// As types_fuzz reads it. The top bit of a length: the buffer lies where nothing is aligned.
+std::string InputOf(const StoredValue& value, bool aligned) {
+  std::string input = value.metadata.dump() + '\0';
+  for (const std::string& buffer : value.buffers) {
+    VY_CHECK(buffer.size() < (1U << 15));
+    input += static_cast<char>(buffer.size() % 256);
+    input += static_cast<char>(buffer.size() / 256 + (aligned ? 0 : 128));
+    input += buffer;
+  }
+  return input;
 }
 
-// Series of pandas.
-void AddSeries(Corpus& corpus) {
-  const auto add = [&corpus](const std::string& values) {
-    std::string input = R"({"codec":"pandas.series","version":1,"values_":)" + values + "}" + '\0';
-    input += std::string("\x10\0", 2) + "\1" + std::string(15, '\0');
-    corpus.Add("types_fuzz", input + std::string("\3\0abc", 5));
+// All that lies below a node.
+void FindPlaces(const Json& node, const Json::json_pointer& at,
+                std::vector<Json::json_pointer>* places) {
+  if (!node.is_structured()) return;
+  for (const auto& [key, part] : node.items()) {
+    places->push_back(at / key);
+    FindPlaces(part, at / key, places);
+  }
+}
+
+// What may stand in the place of a node, and is not what its reader expects.
+std::vector<Json> OthersOf(const Json& node) {
+  std::vector<Json> others{node.is_object() ? Json(7) : Json::object()};
+  if (node.is_number_integer()) {
+    const auto number = node.get<int64_t>();
+    others.insert(others.end(), {number + 1, -1, int64_t{1} << 62, UINT64_MAX});
+  } else if (node.is_string()) {
+    others.insert(others.end(), {"?", "", node.get<std::string>() + std::string(50, 'x')});
+  } else if (node.is_array() && !node.empty()) {
+    Json longer = node;
+    longer.push_back(node.front());
+    others.push_back(std::move(longer));
+  } else if (node.is_boolean()) {
+    others.emplace_back(!node.get<bool>());
+  } else if (node.is_null()) {
+    others.emplace_back(0);
+  }
+  return others;
+}
+
+void AddTensors(Corpus& corpus) {
+  const auto tensor = [](const std::string& dtype, const std::string& rest, size_t bytes) {
+    return ValueOf(R"("codec":"tensor","value_type_meta_":")" + dtype + R"(","buffer":0,)" + rest,
+                   {std::string(bytes, '\1')});
   };
-  const std::string labels =
-      R"({"codec":"pandas.index","name_":null,"values_":{"codec":"tensor.object",
-      "size_":2,"shape_":[2],"order_":"C","items_":["a",null]}})";
-  add(R"({"codec":"pandas.categorical","ordered_":true,"codes_":{"codec":"tensor",
-      "value_type_meta_":"|i1","shape_":[16],"order_":"C","buffer":0},"categories_":{"codec":
-      "pandas.index","values_":{"codec":"pandas.string","values_":{"codec":"tensor.object",
-      "size_":2,"items_":["a","b"]}}}})");
-  add(R"({"codec":"pandas.datetime","zone_":{"codec":"zone","kind_":"pytz.offset","minutes_":90},
-      "values_":{"codec":"tensor","value_type_meta_":"<M8[ns]","shape_":[2],"order_":"C","buffer":0}})");
-  add(R"({"codec":"pandas.string","values_":{"codec":"tensor.object","size_":1,"packed_":{
-      "texts_":1,"lengths_":0}}})");
-  add(R"({"codec":"pandas.arrow","values_":{"codec":"arrow.chunked","type_":"s","chunks_":[
-      {"length_":8,"buffers_":[null,0]}]}})");
-  corpus.Add("types_fuzz",
-             R"({"codec":"pandas.frame","version":1,"shape_":[0,0],"blocks_":[],"columns_":)" +
-                 labels + R"(,"index_":)" + labels + "}");
+  for (const auto& [dtype, size] : std::vector<std::pair<std::string, size_t>>{
+           {"|b1", 1},  {"|i1", 1},     {"<u2", 2},       {">i4", 4},        {"<f2", 2},
+           {"<f4", 4},  {"<f8", 8},     {"<c8", 8},       {"<c16", 16},      {"|S3", 3},
+           {"<U2", 8},  {"<M8[ns]", 8}, {"<m8[25us]", 8}, {"<M8", 8},        {"<f16", 16},
+           {"<i3", 3},  {"<b2", 2},     {"<c4", 4},       {"|V4", 4},        {"<M4[ns]", 4},
+           {"<f8x", 8}, {"<fx", 8},     {"<z8", 8},       {"<U999999999", 8}}) {
+    AddValue(corpus, tensor(dtype, R"("order_":"C","shape_":[2])", 2 * size));
+  }
+  AddWithDamage(corpus, tensor("<i2", R"("order_":"F","shape_":[2,3],"partition_index_":[])", 12));
+  AddWithDamage(corpus, tensor("|i1",
+                               R"("order_":"K","shape_":[2,3,4],"axes_":[2,0,1],"repeated_":[2],
+                                  "flipped_":[1])",
+                               6));
+  AddValue(corpus, tensor("<f8", R"("order_":"C","shape_":[])", 8));
+  AddValue(corpus, tensor("<f8", R"("order_":"C","shape_":[0,3])", 0));
+  AddValue(corpus, tensor("<f8", R"("order_":"C","shape_":[4611686018427387904,4])", 8));
+  // More elements than can be counted, of which one is stored.
+  AddValue(corpus, tensor("|i1",
+                          R"("order_":"K","shape_":[4611686018427387904,4],"axes_":[0,1],
+                             "repeated_":[0,1],"flipped_":[])",
+                          1));
+  const auto typed = [](const std::string& dtype) {
+    return ValueOf(R"("codec":"tensor.typed","value_type_meta_":"?","buffer":0,"order_":"C",
+        "shape_":[2],"dtype_":{"codec":"dtype",)" +
+                       dtype + "}",
+                   {std::string(32, '\0')});
+  };
+  AddWithDamage(corpus, typed(R"("kind_":"plain","str_":"<f16","mantissa_":63)"));
+  AddValue(corpus, typed(R"("kind_":"plain","str_":"|V16")"));
+  AddValue(corpus, typed(R"("kind_":"struct","fields_":[])"));
+  AddValue(corpus, ValueOf(R"("codec":"tensor.object","size_":0,"items_":[])"));
+}
+
+// What all values have in common.
+void AddTrees(Corpus& corpus) {
+  for (const char* text : {"", "{", "[]", "7", "{}", R"({"typename":"composed"})", R"({"codec":7})",
+                           R"({"codec":"list","version":1,"items_":[]})"}) {
+    corpus.Add("types_fuzz", std::string_view(text));
+  }
+  const std::string schema = R"({"codec":"arrow.schema","version":1,"schema_":{"fields_":[]}})";
+  const auto tree = [](std::string text) {
+    return ValueOf(R"("codec":"tree","of_":"arrow.schema","buffer":0)", {std::move(text)});
+  };
+  AddWithDamage(corpus, tree(schema));
+  for (const char* text : {"", "{", "[]", R"({"codec":"tree","version":1,"buffer":0})",
+                           R"({"codec":"arrow.schema","version":2})", R"({"version":1})"}) {
+    AddValue(corpus, tree(text));
+  }
 }
 
 }  // namespace
 
+StoredValue ValueOf(const std::string& keys, std::vector<std::string> buffers) {
+  return {Json::parse(R"({"version":1,)" + keys + "}"), std::move(buffers)};
+}
+
+void AddValue(Corpus& corpus, const StoredValue& value) {
+  for (const bool aligned : {true, false}) corpus.Add("types_fuzz", InputOf(value, aligned));
+}
+
+void AddWithDamage(Corpus& corpus, const StoredValue& value) {
+  AddValue(corpus, value);
+  const auto add = [&](StoredValue damaged) { corpus.Add("types_fuzz", InputOf(damaged, true)); };
+  std::vector<Json::json_pointer> places;
+  FindPlaces(value.metadata, Json::json_pointer(), &places);
+  for (const Json::json_pointer& place : places) {
+    StoredValue without = value;
+    Json& parent = without.metadata[place.parent_pointer()];
+    if (parent.is_object())
+      parent.erase(place.back());
+    else
+      parent.erase(std::stoul(place.back()));
+    add(std::move(without));
+    for (const Json& other : OthersOf(value.metadata[place])) {
+      StoredValue changed = value;
+      changed.metadata[place] = other;
+      add(std::move(changed));
+    }
+  }
+  for (size_t i = 0; i < value.buffers.size(); ++i) {
+    const std::string& bytes = value.buffers[i];
+    for (const std::string& other :
+         {bytes.substr(0, bytes.size() / 2),
+          bytes.substr(0, bytes.size() - (bytes.empty() ? 0 : 1)), std::string(bytes.size(), '\0'),
+          std::string(bytes.size(), '\xff'), std::string(bytes.rbegin(), bytes.rend())}) {
+      StoredValue changed = value;
+      changed.buffers[i] = other;
+      add(std::move(changed));
+    }
+  }
+}
+
 void AddValues(Corpus& corpus) {
+  AddTrees(corpus);
+  AddTensors(corpus);
   AddArrow(corpus);
-  AddSeries(corpus);
+  AddPandas(corpus);
 }
 
 }  // namespace vineyard::fuzz
