@@ -119,11 +119,11 @@ TEST_F(DurableDamage, AFileOfAnotherFormatIsLeftAloneWithWhatNeedsIt) {
         spill::Place::Take({.path = folder_, .instance = "instance", .limits = {}}).value();
     const auto crew = spill::Crew::Start({.threads = 2}).value();
     std::promise<Status> told;
-    spill::Write(place, *crew,
-                 {.key = key,
-                  .source = {},
-                  .description = std::vector<std::byte>(100, std::byte{9}),
-                  .if_there = spill::IfThere::kReplace},
+    spill::WriteRequest request;
+    request.key = key;
+    request.description.assign(100, std::byte{9});
+    request.if_there = spill::IfThere::kReplace;
+    spill::Write(place, *crew, std::move(request),
                  [&told](Status status) { told.set_value(std::move(status)); });
     ASSERT_OK(told.get_future().get());
   }
