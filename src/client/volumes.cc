@@ -140,7 +140,7 @@ Result<VolumeInfo> Client::CreateVolume(std::string_view name, std::string_view 
             .Union();
       });
   create.fds = sockets.fds();
-  auto made = connection.Call(create, deadline);
+  auto made = connection.Call(create, client::WithGrace(deadline));
   // Refused, the sockets are ours and nobody serves them. Without an answer somebody may.
   if (made.ok() || IsWithoutAnswer(made.status())) sockets.Keep();
   VY_RETURN_IF_ERROR(made.status());
