@@ -208,8 +208,8 @@ void AddCreate(CLI::App& volume, Session& session) {
                       "Programs write below it with vineyard.csi, or connect to its socket.",
        .json =
            R"({"name", "directory", "socket", "read_only_socket", "quota", "guaranteed", "memory_usage",
-  "memory_held", "objects", "names", "connections", "durable"}, quota in bytes, 0 where only the instance's
-  size bounds it)",
+  "memory_held", "objects", "names", "connections", "durable"}, quota in bytes, 0 where only the
+  instance's size bounds it)",
        .example = R"ex(a volume of 4 GiB, and a value in it
   data=$(vineyardctl volume create data --size 4Gi)
   python3 -c "import vineyard.csi as csi, sys; csi.write(42, sys.argv[1] + '/answer')" "$data"
@@ -242,7 +242,7 @@ void AddCreate(CLI::App& volume, Session& session) {
       ->type_name("PATH");
   create
       .add_option("--durability", arguments.durability,
-                  "memory, or disk: the volume and all that is put there outlive the instance")
+                  "memory, or disk: it and all that is put there outlive the instance")
       ->type_name("memory|disk");
   add_rights(arguments.read_only, "--read-only-mode", "--read-only-owner", "the second socket");
 }
@@ -254,8 +254,8 @@ void AddLs(CLI::App& volume, Session& session) {
        .description = "Lists the volumes of the instance.",
        .json =
            R"({"volumes": [{"name", "socket", "read_only_socket", "quota", "guaranteed", "memory_usage",
-  "memory_held", "objects", "names", "connections", "durable"}, ...]}, quota in bytes, 0 where only the
-  instance's size bounds it)",
+  "memory_held", "objects", "names", "connections", "durable"}, ...]}, quota in bytes, 0 where only
+  the instance's size bounds it)",
        .example = R"(the volumes, and where the socket of one is
   vineyardctl volume ls
   vineyardctl volume ls -o json | jq -r '.volumes[] | select(.name == "data").socket')"});

@@ -38,6 +38,7 @@ constexpr Point kPoints[] = {{"spill.identity_written", 1},
                              {"spill.head_written", 2},
                              {"spill.synced", 1},
                              {"spill.synced", 2},
+                             {"spill.synced_again", 1},
                              {"spill.named", 1},
                              {"spill.named", 2},
                              {"spill.kept", 1},
@@ -94,14 +95,14 @@ TEST_P(SpillCrash, LeavesWholeFilesAndNothingElse) {
     Enter();
     const bool ok =
         place_ != nullptr && WriteNow(kNew, new_, Durability::kDisk).ok() && acknowledge() &&
-        (first_start ||
-         (WriteNow({.key = KeyOf(kReplaced),
-                    .source = SourceOf(new_),
-                    .durability = Durability::kDisk,
-                    .if_there = IfThere::kReplace})
-              .ok() &&
-          acknowledge() && place_->Remove(KeyOf(kRemoved), Durability::kDisk).ok() &&
-          acknowledge() && CheckNow(kDamaged).Is(StatusCode::kCorrupted) && acknowledge()));
+        (first_start || (WriteNow({.key = KeyOf(kReplaced),
+                                   .source = SourceOf(new_),
+                                   .durability = Durability::kDisk,
+                                   .if_there = IfThere::kReplace})
+                             .ok() &&
+                         acknowledge() && place_->Sync(KeyOf(kKept)).ok() &&
+                         place_->Remove(KeyOf(kRemoved), Durability::kDisk).ok() && acknowledge() &&
+                         CheckNow(kDamaged).Is(StatusCode::kCorrupted) && acknowledge()));
     if (!ok) ::_exit(9);
   });
   ASSERT_TRUE(died_) << "it did not die there";
