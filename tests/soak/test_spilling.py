@@ -34,10 +34,8 @@ def test_four_times_the_memory_without_an_error(tmp_path):
 
 
 def test_what_is_refused_is_an_error(tmp_path):
-    # One of two objects is larger than the memory.
-    done = spilling(
-        tmp_path, "--size=16Mi", "--working-set=64Mi", "--objects=4Mi-64Mi", "--seconds=1"
-    )
+    # Each object is larger than the memory.
+    done = spilling(tmp_path, "--size=16Mi", "--working-set=64Mi", "--objects=64Mi", "--seconds=1")
     assert done.returncode == 1
     assert "never fits" in done.stderr
 
