@@ -429,7 +429,7 @@ void Restoring::Finish() {
     }
   }
   store_.unrestored_ = {report_.set_aside, report_.left};
-  store_.SecureAgain(std::move(to_write));
+  store_.SecureAgain(to_write);
   if (cold_) store_.CheckInBackground(std::move(to_check));
 }
 
