@@ -74,6 +74,10 @@ bool IndexWriter::Apply(uint64_t key, Ref was, Ref now) {
   return true;
 }
 
+void IndexWriter::Prefetch(uint64_t key) const {
+  __builtin_prefetch(&current_.buckets[Mix64(key) & (current_.buckets.size() - 1)], 1);
+}
+
 bool IndexWriter::Reserve(size_t more) {
   if (current_.used + more <= Bound(current_.buckets)) return true;
   if (Grow(live_ + more)) return true;

@@ -109,6 +109,9 @@ class IndexWriter {
   /// carried out already, it changes nothing. False: there is no room for a new entry.
   bool Apply(uint64_t key, Ref was, Ref now);
 
+  /// `key` will be looked for soon: its bucket is fetched from memory meanwhile.
+  void Prefetch(uint64_t key) const;
+
   /// Makes room for `more` new entries, so that as many Apply calls succeed. False: no memory.
   bool Reserve(size_t more);
 

@@ -194,7 +194,8 @@ std::span<const std::byte> ArenaSet::Peek(Ref ref) const {
 
 void ArenaSet::CountLive(Ref ref, uint64_t size) {
   Arena& arena = arenas_.at(ref.arena());
-  arena.adopted_slots[ref.offset()] = size;
+  // Adopted in the order of their ids, which is mostly that of their places.
+  arena.adopted_slots.insert_or_assign(arena.adopted_slots.end(), ref.offset(), size);
   arena.live_bytes += size;
   live_ += size;
 }

@@ -193,8 +193,10 @@ bool Volume::AdoptName(std::string_view name, Ref ref) {
 }
 
 void Volume::DeriveReferences() {
-  parents_.clear();
-  for (auto& [id, entry] : entries_) entry.parents = 0;
+  if (!parents_.empty()) {
+    parents_.clear();
+    for (auto& [id, entry] : entries_) entry.parents = 0;
+  }
   for (const auto& [id, entry] : entries_) AddEdges(id, entry);
 }
 

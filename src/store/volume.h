@@ -226,6 +226,8 @@ class Volume {
   // ---- recovery (see recovery.cc)
   /// Takes over an entry that lies in an adopted arena. REQUIRES: checked.
   bool AdoptEntry(ObjectId id, layout::Ref ref);
+  /// The entry of this key is taken over soon.
+  void WillAdopt(uint64_t key) const { catalog_->index().Prefetch(key); }
   bool AdoptName(std::string_view name, layout::Ref ref);
   bool AdoptStream(ObjectId id, layout::Ref ref, layout::StreamState state);
   /// After all entries: who refers to whom.
