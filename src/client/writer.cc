@@ -38,8 +38,8 @@ Result<ReservedExtent> ReadReserved(Answer answer) {
   return extent;
 }
 
-Status FillAndSeal(ReservedExtent& extent, const OwnBytes& own, const CopyOptions& copying) {
-  ForkShield shield;
+Status FillAndSeal(ReservedExtent& extent, const OwnBytes& own, const CopyOptions& copying,
+                   ForkShield& shield) {
   VY_ASSIGN_OR_RETURN(const os::Mapping* mapping, shield.Map(extent.parts, &extent.fds));
   std::vector<CopyJob> jobs;
   jobs.reserve(own.pieces.size());
@@ -59,8 +59,10 @@ Status Report(const PreparedPut& put, uint64_t done) {
 Result<ObjectId> PutLarge(Connection& connection, const PreparedPut& put) {
   VY_RETURN_IF_ERROR(Report(put, 0));
   VY_ASSIGN_OR_RETURN(ReservedExtent extent, Reserve(connection, put.own.size, put.deadline));
-  const Status sealed =
-      FillAndSeal(extent, put.own, {put.options.progress, connection.options().interrupted});
+  // Holds the files until the answer has come: by that another engine knows that it is still wanted.
+  ForkShield shield;
+  const Status sealed = FillAndSeal(
+      extent, put.own, {put.options.progress, connection.options().interrupted}, shield);
   Result<ObjectId> id =
       sealed.ok() ? IdOf(connection.Call(put.Request(extent.blob), WithGrace(put.deadline)))
                   : sealed;

@@ -96,6 +96,7 @@ void Recovery::AdoptExtent(uint64_t blob, std::vector<HeldMemory*> items) {
   }
   raw->owner = owner;
   client->reservations.insert(blob);
+  store_.unclaimed_.insert(blob);
   ++report_.reservations;
 }
 

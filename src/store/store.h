@@ -168,8 +168,8 @@ class Store final : public VolumeHost {
   [[nodiscard]] std::optional<os::TimePoint> NextDeadline() const;
   /// Ends waits whose time is up, and looks whether lingering extents are free now.
   void Tick(os::TimePoint now);
-  /// True when Tick should come soon again: something lingers and somebody may want its memory.
-  [[nodiscard]] bool HasLingering() const { return !lingering_.empty(); }
+  /// True when Tick should come soon again: somebody may want memory that lingers, or is nobody's.
+  [[nodiscard]] bool HasLingering() const { return !lingering_.empty() || !unclaimed_.empty(); }
   /// Moves a few records out of arenas that are to be emptied; false: nothing left.
   bool MoveSome();
 
@@ -278,6 +278,8 @@ class Store final : public VolumeHost {
   void Retire(std::unique_ptr<Extent> extent);
   void Close(std::unique_ptr<Extent> extent);
   void CheckLingering();
+  /// Of what an engine before left, and its client has not claimed yet: what nobody holds.
+  void FreeUnclaimed();
 
   StoreOptions options_;
   MemoryKeeper& keeper_;
@@ -294,6 +296,9 @@ class Store final : public VolumeHost {
   std::unordered_map<uint64_t, std::unique_ptr<Extent>> extents_;    // by blob
   std::unordered_map<uint64_t, std::unique_ptr<Extent>> lingering_;  // by blob
   uint64_t lingering_bytes_ = 0;
+  // Reserved by clients of an engine before: or published and deleted, and its memory not given back when that
+  // engine ended. A client that says nothing would keep it for ever. Blobs.
+  std::unordered_set<uint64_t> unclaimed_;
   uint64_t freeing_bytes_ = 0;                                      // still held, and soon free
   std::unordered_map<uint64_t, std::shared_ptr<Waiting>> waiting_;  // by ticket
   std::list<QuotaWaiter> quota_waiters_;

@@ -207,7 +207,23 @@ void Store::Close(std::unique_ptr<Extent> extent) {
   }
 }
 
+// A client holds the files of what it reserves until it has been told that it is published, or given it up.
+void Store::FreeUnclaimed() {
+  std::vector<ObjectId> free;
+  std::erase_if(unclaimed_, [&](uint64_t blob) {
+    const Extent* extent = FindExtent(ObjectId(blob));
+    if (extent == nullptr || extent->state != ExtentState::kReserved) return true;
+    const ClientState* owner = clients_->Find(extent->owner);
+    if (owner == nullptr || owner->claimed) return true;
+    if (IsHeldElsewhere(*extent)) return false;
+    free.push_back(extent->blob);
+    return true;
+  });
+  for (const ObjectId blob : free) FreeExtent(blob);
+}
+
 void Store::CheckLingering() {
+  FreeUnclaimed();
   std::vector<uint64_t> free;
   for (const auto& [blob, extent] : lingering_) {
     if (extent->state == ExtentState::kLingering && !IsHeldElsewhere(*extent)) free.push_back(blob);

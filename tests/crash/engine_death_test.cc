@@ -59,6 +59,41 @@ TEST(EngineDeath, AWriterKeepsWhatItReservedAndGoesOn) {
   EXPECT_TRUE(IsPattern(again->bytes(), 1));
 }
 
+// Another engine can't tell it from a reservation of the client's, who is alive, and says nothing any more.
+TEST(EngineDeath, WhatWasBeingFreedIsFreedHoweverSilentItsWriterIs) {
+  TestDaemon daemon({.environment = {{"VINEYARD_CRASH_AT", "free.begin:1"}}});
+  Client deleter = daemon.Connect();
+  const Figures start = FiguresOf(deleter);
+  Client writer = daemon.Connect();
+  auto id = PutPattern(writer, 1, kLarge, "");
+  ASSERT_OK(id);
+  ASSERT_OK(deleter.Delete({*id}));
+  Figures now;
+  EXPECT_TRUE(Eventually([&] { return (now = FiguresOf(deleter)) == start; })) << now;
+  EXPECT_EQ(deleter.GetStatus()->generation, 2U) << "it did not die there";
+  ASSERT_OK(writer.GetStatus());
+}
+
+// As above, and somebody reads it still: it is freed once it is not read.
+TEST(EngineDeath, WhatWasBeingFreedLastsForItsReaders) {
+  TestDaemon daemon({.environment = {{"VINEYARD_CRASH_AT", "free.begin:1"}}});
+  Client deleter = daemon.Connect();
+  const Figures start = FiguresOf(deleter);
+  Client writer = daemon.Connect();
+  auto id = PutPattern(writer, 1, kLarge, "");
+  ASSERT_OK(id);
+  {
+    auto object = deleter.Get(*id);
+    ASSERT_OK(object);
+    ASSERT_OK(deleter.Delete({*id}));
+    EXPECT_GE(FiguresOf(deleter).usage, kLarge);
+    EXPECT_TRUE(HoldsPattern(object, 1, kLarge));
+  }
+  Figures now;
+  EXPECT_TRUE(Eventually([&] { return (now = FiguresOf(deleter)) == start; })) << now;
+  ASSERT_OK(writer.GetStatus());
+}
+
 TEST(EngineDeath, AWaitForANameGoesOn) {
   TestDaemon daemon;
   Client client = daemon.Connect();
