@@ -5,6 +5,7 @@
 * `objects`: descriptions, composition, deleting, listing, labels
 * `names`
 * `blobs`
+* `building`: puts that builders take part in
 * `places`: in memory, or on the disk
 * `elsewhere`: what means nothing on one instance, and what needs several
 """
