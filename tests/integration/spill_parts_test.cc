@@ -133,6 +133,27 @@ TEST_F(SpilledParts, AnObjectThatNeverFitsIsRefusedAtOnceAndReadPartByPart) {
   }
 }
 
+TEST_F(SpilledParts, ALoadThatIsNotWaitedForBringsThemBackMeanwhile) {
+  Client client = daemon_.Connect();
+  const ObjectId whole = PutParts(client, 0, 2, 4 * kMi);
+  const LoadOptions ahead{.wait = false};
+  ASSERT_OK(client.Load(std::vector{whole}, ahead));
+  EXPECT_TRUE(Eventually([&] { return client.GetPlaces(whole)->spilled_bytes == 0; }));
+  EXPECT_FALSE(client.GetPlaces(whole)->pinned || client.GetPlaces(whole)->in_use);
+  ExpectParts(client.Get(whole), 0, 2);
+  // Of what can't be brought back nobody hears here; the get says it.
+  EXPECT_OK(client.Load(std::vector{ObjectId(12345)}, ahead));
+  EXPECT_CODE(kInvalid, client.Load(std::vector{whole}, {.pin = true, .wait = false}));
+  // A client that goes leaves none who waits.
+  {
+    Client other = daemon_.Connect();
+    ASSERT_OK(client.Evict(std::vector{whole}));
+    ASSERT_OK(other.Load(std::vector{whole}, ahead));
+  }
+  EXPECT_TRUE(Eventually([&] { return client.GetStatus()->waiting == 0; }));
+  ExpectParts(client.Get(whole), 0, 2);
+}
+
 TEST_F(SpilledParts, PlacesOfManyPartsAreFoundOutInTurns) {
   Client client = daemon_.Connect();
   const ObjectId whole = PutParts(client, 0, 90, 300'000);
