@@ -17,6 +17,7 @@ from vineyard.calls.many import ManyCalls
 from vineyard.calls.memory import MemoryCalls
 from vineyard.calls.names import NameCalls
 from vineyard.calls.objects import ObjectCalls
+from vineyard.calls.parts import PartCalls, held_together
 from vineyard.calls.places import PlaceCalls
 from vineyard.calls.refs import Ref, to_id, to_name
 from vineyard.calls.sharing import NO_OPTIONS, PutOptions, note, store
@@ -52,6 +53,7 @@ class Client(
     ObjectCalls,
     NameCalls,
     BlobCalls,
+    PartCalls,
     MemoryCalls,
     PlaceCalls,
     StreamCalls,
@@ -312,19 +314,21 @@ class Client(
                     typename, metadata, own, pickle=self._pickle, writable=access is not _READ
                 )
             deadline = Deadline(timeout, self._core, began)
-            return decode(
-                typename,
-                metadata,
-                own,
-                pickle=self._pickle,
-                writable=access is not _READ,
-                member=lambda member: self._member(members, member, access, deadline),
-            )
+            with held_together():
+                return decode(
+                    typename,
+                    metadata,
+                    own,
+                    pickle=self._pickle,
+                    writable=access is not _READ,
+                    member=lambda member: self._member(members, member, access, deadline),
+                )
         except NotEncoded:
             deadline = Deadline(timeout, self._core, began)
             info = self._core.get_info(ref, False, deadline.left())
             obj = Object(ObjectMeta.from_info(info, self))
-            return composed_value(obj, deadline, **access._asdict())
+            with held_together():
+                return composed_value(obj, deadline, **access._asdict())
 
     def _member(
         self, members: dict[str, ObjectID], key: str, access: _Access, deadline: Deadline

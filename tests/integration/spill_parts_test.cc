@@ -122,7 +122,7 @@ TEST_F(SpilledParts, AnObjectThatNeverFitsIsRefusedAtOnceAndReadPartByPart) {
   EXPECT_CODE(kOutOfMemory, refused);
   EXPECT_THAT(refused.message(), HasSubstr(whole.ToString() + " has 100 MiB in 5 blobs"));
   EXPECT_THAT(refused.message(), HasSubstr("the limit is 64 MiB"));
-  EXPECT_THAT(refused.message(), HasSubstr("get its blobs one after another"));
+  EXPECT_THAT(refused.message(), HasSubstr("read it part by part: client.iter_parts"));
   EXPECT_CODE(kOutOfMemory, client.Load(std::vector{whole}, {.timeout = std::chrono::hours(1)}));
   const auto info = client.Get(whole, {.map_buffers = false});
   ASSERT_OK(info);
