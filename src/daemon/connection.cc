@@ -114,7 +114,7 @@ bool Connection::Rests(const Arrival& arrival) {
 }
 
 void Connection::OnReadable() {
-  server_.NoteActivity();
+  server_.NoteActivity(volume());
   for (int i = 0; i < kReceivesInARow && !Rests(by_socket_); ++i) {
     const std::span<std::byte> space = reader_.Space();
     if (space.empty()) {

@@ -62,7 +62,7 @@ bool Connection::PollRing() {
   const bool had_some = !ring_->reader.Empty();  // left when answers piled up
   if (*available > 0) {
     ring_->in_use = true;
-    server_.NoteActivity();
+    server_.NoteActivity(volume());
     const std::span<std::byte> space = ring_->reader.Space();
     if (space.empty()) {
       server_.LogDropped(*this, "there is no memory for its request");

@@ -78,7 +78,7 @@ class Server {
   void NoteFrameWaits();
   /// The line is written once a second at most.
   void LogDropped(Connection& connection, std::string_view why);
-  void NoteActivity() { store_.NoteActivity(); }
+  void NoteActivity(uint64_t volume) { store_.NoteActivity(volume); }
   void WatchRing(const std::shared_ptr<Connection>& connection) { rings_.Add(connection); }
 
   /// Ends a client whose process has ended.

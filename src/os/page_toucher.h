@@ -40,8 +40,8 @@ class PageToucher {
   void Stop();
   /// From any thread: others are at work, and should not meet it. It pauses for some milliseconds, but
   /// not for ever: see Note [Out of the way].
-  void NoteActivity() {
-    activity_->store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+  void NoteActivity(TimePoint now) {
+    activity_->store(now.time_since_epoch().count(), std::memory_order_relaxed);
   }
 
   [[nodiscard]] pid_t pid() const { return child_; }

@@ -65,7 +65,7 @@ TEST(PageToucher, GoesOnThoughActivityNeverEnds) {
   ASSERT_OK_AND_ASSIGN(const UniqueFd file, CreateMemfd("touched", 24 * kMi));
   std::jthread active([&](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
-      toucher->NoteActivity();
+      toucher->NoteActivity(Clock::now());
       std::this_thread::yield();
     }
   });

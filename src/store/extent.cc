@@ -42,12 +42,12 @@ std::vector<uint64_t> PlanChunks(uint64_t size) {
   return sizes;
 }
 
-Status MakeMissing(std::span<Chunk> chunks) {
+Status MakeMissing(std::span<Chunk> chunks, const OthersAreAbout& others_are_about) {
   std::vector<uint64_t> sizes;
   for (const Chunk& chunk : chunks) {
     if (!chunk.fd.valid()) sizes.push_back(chunk.size);
   }
-  VY_ASSIGN_OR_RETURN(std::vector<Chunk> made, MakeChunks(sizes));
+  VY_ASSIGN_OR_RETURN(std::vector<Chunk> made, MakeChunks(sizes, others_are_about));
   auto next = made.begin();
   for (Chunk& chunk : chunks) {
     if (!chunk.fd.valid()) chunk = std::move(*next++);
@@ -76,7 +76,8 @@ std::vector<os::FilePart> FilesOf(std::span<const Chunk> chunks) {
   return files;
 }
 
-Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes) {
+Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes,
+                                      const OthersAreAbout& others_are_about) {
   VY_RETURN_IF_ERROR(MayTouch(std::accumulate(sizes.begin(), sizes.end(), uint64_t{0})));
   std::vector<Chunk> chunks;
   std::vector<os::Mapping> mappings;
@@ -89,7 +90,7 @@ Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes) {
     mappings.push_back(std::move(mapping));
     chunks.push_back(std::move(chunk));
   }
-  VY_RETURN_IF_ERROR(TouchAll(mappings));
+  VY_RETURN_IF_ERROR(TouchAll(mappings, others_are_about));
   return chunks;
 }
 

@@ -17,6 +17,7 @@
 #include "os/mapping.h"
 #include "os/page_toucher.h"
 #include "store/budget.h"
+#include "store/touch.h"
 #include "vineyard/ids.h"
 #include "vineyard/status.h"
 
@@ -88,9 +89,10 @@ std::vector<uint64_t> PlanChunks(uint64_t size);
 
 /// Makes memory files of these sizes with every page present and zero, in huge pages where the kernel
 /// has them. kOutOfMemory when the machine has no pages left; nothing is kept then.
-Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes);
+Result<std::vector<Chunk>> MakeChunks(std::span<const uint64_t> sizes,
+                                      const OthersAreAbout& others_are_about = {});
 /// Makes those that have a size and no file yet. Nothing is kept of them where that fails.
-Status MakeMissing(std::span<Chunk> chunks);
+Status MakeMissing(std::span<Chunk> chunks, const OthersAreAbout& others_are_about = {});
 /// Makes the files of those that have a size and none yet, and no pages. Nothing is kept of them where that fails.
 Status MakeFiles(std::span<Chunk> chunks);
 /// To be mapped, for as long as the chunks are there.

@@ -80,6 +80,16 @@ TEST(Extent, ChunksAreZeroAndPresent) {
   }
 }
 
+TEST(Extent, ChunksAreWholeHoweverOthersAreInTheWay) {
+  ASSERT_OK_AND_ASSIGN(const auto chunks, MakeChunks(PlanChunks(9 * kMi), [] { return true; }));
+  uint64_t total = 0;
+  for (const Chunk& chunk : chunks) {
+    EXPECT_EQ(os::BytesPresent(chunk.fd).value(), chunk.size);
+    total += chunk.size;
+  }
+  EXPECT_GE(total, 9 * kMi);
+}
+
 TEST(Extent, IsSealedOnlyWhenEveryChunkIs) {
   Extent extent;
   extent.chunks = std::move(MakeChunks(std::vector<uint64_t>{4096, 4096})).value();

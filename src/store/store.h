@@ -26,6 +26,7 @@
 #include "store/durable_format.h"
 #include "store/extent.h"
 #include "store/extent_securing.h"
+#include "store/heard_volumes.h"
 #include "store/memory_keeper.h"
 #include "store/mirror.h"
 #include "store/ready_chunks.h"
@@ -158,9 +159,11 @@ class Store final : public VolumeHost {
 
   // ---- time
 
-  /// Somebody is waiting for an answer: pages are made ready a little later.
-  void NoteActivity() {
-    if (options_.toucher != nullptr) options_.toucher->NoteActivity();
+  /// A client of the volume is waiting for an answer: pages are made ready a little later.
+  void NoteActivity(uint64_t volume) {
+    const os::TimePoint now = os::Clock::now();
+    heard_->Note(volume, now);
+    if (options_.toucher != nullptr) options_.toucher->NoteActivity(now);
   }
   [[nodiscard]] std::optional<os::TimePoint> NextDeadline() const;
   /// Ends waits whose time is up, and looks whether lingering extents are free now.
@@ -259,6 +262,7 @@ class Store final : public VolumeHost {
     ObjectId blob;
     std::function<void(Result<Extent*>)> ready;
     std::vector<Chunk> chunks;  // those without a file are to be made
+    OthersAreAbout others_are_about;
     ReadyChunks::Taken sacrificed;
     Status status;
   };
@@ -279,6 +283,7 @@ class Store final : public VolumeHost {
   MemoryKeeper& keeper_;
   RunOnPool pool_;
   Budget budget_;
+  std::shared_ptr<HeardVolumes> heard_ = std::make_shared<HeardVolumes>();
   ReadyChunks ready_;
   os::UniqueFd ledger_fd_;
   os::Mapping ledger_mapping_;

@@ -34,6 +34,9 @@ void Store::Make(uint64_t ticket, Volume& volume, uint64_t client, uint64_t size
   making->blob = extent->blob;
   making->ready = std::move(ready);
   making->chunks = std::move(chunks);
+  making->others_are_about = [heard = heard_, volume = volume.id()] {
+    return heard->AnotherThan(volume, os::Clock::now());
+  };
   extents_[extent->blob.value()] = std::move(extent);
   const auto present = [](const Chunk& chunk) { return chunk.fd.valid(); };
   if (std::ranges::all_of(making->chunks, present)) {
@@ -48,7 +51,7 @@ void Store::MakeMissing(std::shared_ptr<Making> making) {
   pool_(
       [making] {
         making->sacrificed.chunks.clear();
-        making->status = store::MakeMissing(making->chunks);
+        making->status = store::MakeMissing(making->chunks, making->others_are_about);
       },
       [this, making] {
         const bool tried = making->sacrificed.ready > 0;
