@@ -125,6 +125,21 @@ def test_a_part_stays_for_as_long_as_the_caller_holds_it(spilling):
     assert next(parts, None) is None
 
 
+@pytest.mark.parametrize(
+    "value",
+    [list(range(200_000)), [f"{i:040}" for i in range(20_000)] + [[]]],
+    ids=["packed", "long"],
+)
+def test_what_says_how_a_value_is_cut_is_not_held(spilling, value):
+    whole = spilling.put(value)
+    spilling.evict(whole)
+    parts = spilling.iter_parts(whole)
+    assert next(parts) == value[0]
+    gc.collect()
+    spilling.evict(whole)  # refused if any of it were mapped
+    assert list(parts) == value[1:]
+
+
 def test_parts_that_take_nearly_all_of_the_memory_are_read_one_by_one(spilling):
     whole, _ = _put_large(spilling, parts=4, mebibytes=48)
     parts = spilling.iter_parts(whole)

@@ -141,15 +141,16 @@ class PartCalls(Calls):
         if is_stream(obj):
             return _chunks(client.get(info.id, timeout=deadline.left()), timeout)
         try:
-            coming = self._encoded(info, deadline)
+            coming = self._encoded(info, timeout)
         except NotEncoded:
             coming = self._composed(obj, info.members)
         return self._parts(coming, count, timeout)
 
-    def _encoded(self, info: _core.ObjectInfo, deadline: Deadline) -> Iterator[_Coming]:
+    def _encoded(self, info: _core.ObjectInfo, timeout: float | None) -> Iterator[_Coming]:
         """The parts of a value that `put` stored."""
         refs = info.buffers
-        parts = parts_of(info.metadata, Decoder(_Buffers(self._core, refs, deadline), self._pickle))
+        found = _Buffers(self._core, refs, lambda: Deadline(timeout, self._core), keep=False)
+        parts = parts_of(info.metadata, Decoder(found, self._pickle))
         if parts is None:
             _refuse(info.typename)
         members = info.members
@@ -160,7 +161,8 @@ class PartCalls(Calls):
                     corrupted(f"it names member {key[:60]!r}, and has none of that name")
                 return cast("Client", self).get(members[key], timeout=deadline.left())
 
-            return part.make(Decoder(_Buffers(self._core, refs, deadline), self._pickle, member))
+            buffers = _Buffers(self._core, refs, lambda: deadline)
+            return part.make(Decoder(buffers, self._pickle, member))
 
         return (
             _Coming(
@@ -217,29 +219,36 @@ def _chunks(stream: Any, timeout: float | None) -> Iterator[Any]:
 
 
 class _Buffers:
-    """The buffers of an object, each mapped when it is asked for."""
+    """The buffers of an object, each mapped when it is asked for; and kept, as long as this is, if wanted."""
 
     def __init__(
-        self, core: _core.Client, refs: Sequence[tuple[ObjectID, int, int]], deadline: Deadline
+        self,
+        core: _core.Client,
+        refs: Sequence[tuple[ObjectID, int, int]],
+        deadline: Callable[[], Deadline],
+        keep: bool = True,
     ) -> None:
         self._core = core
         self._refs = refs
         self._deadline = deadline
+        self._keep = keep
         self._got: dict[int, Blob | bytes] = {}
 
     def __len__(self) -> int:
         return len(self._refs)
 
     def __getitem__(self, index: int) -> Blob | bytes:
-        if index not in self._got:
+        got = self._got.get(index)
+        if got is None:
             blob, offset, length = self._refs[index]
+            got = b""
             if length:
-                whole = self._core.get_blob(blob, self._deadline.left())
+                whole = self._core.get_blob(blob, self._deadline().left())
                 note([whole])
-                self._got[index] = whole.slice(offset, length)
-            else:
-                self._got[index] = b""
-        return self._got[index]
+                got = whole.slice(offset, length)
+            if self._keep:
+                self._got[index] = got
+        return got
 
     def __iter__(self) -> Iterator[Blob | bytes]:
         """Who looks at all of them means those that it has asked for."""
