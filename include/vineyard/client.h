@@ -215,6 +215,9 @@ struct LoadOptions {
   std::optional<Timeout> timeout;
   /// They stay in memory until Unpin, or the end of this client.
   bool pin = false;
+  /// False: only ask for it and return at once, without waiting for an answer. They come back while the caller does
+  /// other things, if there is memory by the deadline; a get tells what became of them.
+  bool wait = true;
 };
 
 /// Where the large parts of an object, or of a blob, lie. What is small is always in memory.
@@ -355,7 +358,8 @@ class Client {
   // ---- memory and disk
 
   /// Brings what lies on the disk back to memory, members included, as a get of each would.
-  /// kOutOfMemory: there is no room for all of it together; kCorrupted: a file is damaged.
+  /// kOutOfMemory: there is no room for all of it together; kCorrupted: a file is damaged. What is larger than the
+  /// memory is read part by part: Load of the next with `wait = false`, Get of this one, let go of it, and so on.
   Status Load(std::span<const ObjectId> ids, const LoadOptions& options = {});
   /// Takes back this client's pins.
   Status Unpin(std::span<const ObjectId> ids, const CallOptions& options = {});

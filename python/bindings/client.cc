@@ -239,11 +239,12 @@ void BindObjects(nb::class_<PyClient>& c) {
 void BindPlaces(nb::class_<PyClient>& c) {
   c.def(
        "load",
-       [](PyClient& self, const std::vector<ObjectId>& ids, bool pin, Seconds timeout) {
-         LoadOptions options{ToTimeout(timeout), pin};
+       [](PyClient& self, const std::vector<ObjectId>& ids, bool pin, Seconds timeout, bool wait) {
+         LoadOptions options{ToTimeout(timeout), pin, wait};
          Check(Unlocked([&] { return self.client->Load(ids, options); }));
        },
-       nb::arg("ids"), nb::arg("pin") = false, nb::arg("timeout") = nb::none())
+       nb::arg("ids"), nb::arg("pin") = false, nb::arg("timeout") = nb::none(),
+       nb::arg("wait") = true)
       .def(
           "unpin",
           [](PyClient& self, const std::vector<ObjectId>& ids, Seconds timeout) {

@@ -4,33 +4,31 @@
 
 from __future__ import annotations
 
-import contextlib
 from time import monotonic
 from typing import Any, NamedTuple
 
 from vineyard import _core, contexts
 from vineyard._core import InstanceStatus, ObjectID
 from vineyard.calls.blobs import BlobCalls
+from vineyard.calls.building import BuildingCalls
 from vineyard.calls.deadlines import Deadline
 from vineyard.calls.elsewhere import ElsewhereCalls
 from vineyard.calls.many import ManyCalls
 from vineyard.calls.memory import MemoryCalls
 from vineyard.calls.names import NameCalls
-from vineyard.calls.noting import NotingCore
 from vineyard.calls.objects import ObjectCalls
+from vineyard.calls.parts import PartCalls, held_together
 from vineyard.calls.places import PlaceCalls
 from vineyard.calls.refs import Ref, to_id, to_name
 from vineyard.calls.sharing import NO_OPTIONS, PutOptions, note, store
 from vineyard.calls.streams import StreamCalls
 from vineyard.codecs import NotEncoded, decode, encode
-from vineyard.codecs.tree import corrupted, type_name
+from vineyard.codecs.tree import corrupted
 from vineyard.composition import composed_value, with_place
 from vineyard.contexts import Builder, Resolver
 from vineyard.errors import (
     InvalidException,
     ObjectTypeErrorException,
-    TypeErrorException,
-    VineyardException,
 )
 from vineyard.explanation import Explanation, explain
 from vineyard.objects import Object, ObjectMeta
@@ -50,10 +48,12 @@ _READ = _Access()
 
 
 class Client(
+    BuildingCalls,
     ManyCalls,
     ObjectCalls,
     NameCalls,
     BlobCalls,
+    PartCalls,
     MemoryCalls,
     PlaceCalls,
     StreamCalls,
@@ -208,73 +208,6 @@ class Client(
                 return store(self._core, typename, metadata, buffers, members, timeout, options)
         return store(self._core, typename, metadata, buffers, members, timeout, options)
 
-    def _put_with_parts(
-        self,
-        value: Any,
-        timeout: float | None,
-        options: PutOptions,
-        kwargs: dict[str, Any],
-    ) -> ObjectID:
-        """A put by codecs, of a value some of whose parts have builders: those become members."""
-        deadline = Deadline(timeout, self._core)
-        builders = contexts.get_current_builders()
-        core: Any = NotingCore(self._core)
-        client = self._with_core(core)
-
-        def build(part: Any) -> ObjectID | None:
-            builder = builders.find(type(part))
-            if builder is None:
-                return None
-            made = _needed(builder(client, part, builder=builders), part)
-            if isinstance(made, ObjectMeta) and made.id == ObjectID():
-                return client._create(made, deadline)
-            return to_id(made)
-
-        try:
-            typename, metadata, buffers, members = encode(value, pickle=self._pickle, custom=build)
-            if kwargs:
-                metadata = with_place(typename, metadata, kwargs)
-            return store(self._core, typename, metadata, buffers, members, deadline.left(), options)
-        except BaseException:
-            for ref in core.made:  # of nobody now
-                with contextlib.suppress(VineyardException):
-                    self._core.delete([ref])
-            raise
-
-    def _put_by_builder(
-        self,
-        value: Any,
-        builder: Builder | None,
-        timeout: float | None,
-        options: PutOptions,
-        kwargs: dict[str, Any],
-    ) -> ObjectID | None:
-        builders = contexts.get_current_builders()
-        if builder is not None:
-            builder = contexts.accepting(builder, "builder")
-        else:
-            builder = builders.find(type(value))
-        if builder is None:
-            return None
-        name, if_version, ttl, linger, *_ = options
-        if name is None and (ttl is not None or linger is not None):
-            raise InvalidException(
-                "what a builder stores has a ttl or linger by its name: give one"
-            )
-        core: Any = NotingCore(self._core)
-        made = _needed(builder(self._with_core(core), value, builder=builders, **kwargs), value)
-        if isinstance(made, ObjectMeta) and made.id == ObjectID():
-            return self._create(made, Deadline(timeout, self._core), options)
-        ref = to_id(made)
-        if name is not None:
-            owns = ref in core.made
-            self._core.put_name(
-                name, ref, if_version, owns, ttl, linger, timeout, options.durability
-            )
-        elif options.durability == "disk":
-            self._core.make_durable([ref], timeout)
-        return ref
-
     def _with_core(self, core: _core.Client) -> Client:
         made = Client.__new__(Client)
         made._core = core
@@ -381,19 +314,21 @@ class Client(
                     typename, metadata, own, pickle=self._pickle, writable=access is not _READ
                 )
             deadline = Deadline(timeout, self._core, began)
-            return decode(
-                typename,
-                metadata,
-                own,
-                pickle=self._pickle,
-                writable=access is not _READ,
-                member=lambda member: self._member(members, member, access, deadline),
-            )
+            with held_together():
+                return decode(
+                    typename,
+                    metadata,
+                    own,
+                    pickle=self._pickle,
+                    writable=access is not _READ,
+                    member=lambda member: self._member(members, member, access, deadline),
+                )
         except NotEncoded:
             deadline = Deadline(timeout, self._core, began)
             info = self._core.get_info(ref, False, deadline.left())
             obj = Object(ObjectMeta.from_info(info, self))
-            return composed_value(obj, deadline, **access._asdict())
+            with held_together():
+                return composed_value(obj, deadline, **access._asdict())
 
     def _member(
         self, members: dict[str, ObjectID], key: str, access: _Access, deadline: Deadline
@@ -513,16 +448,6 @@ class Client(
     def __repr__(self) -> str:
         state = "" if self.connected else ", closed"
         return f"<vineyard.Client of volume {self.volume!r} at {self.ipc_socket!r}{state}>"
-
-
-def _needed(made: Any, value: Any) -> Any:
-    """What a builder returned for a value, if it is anything."""
-    if made is None:
-        raise TypeErrorException(
-            f"the builder for {type_name(type(value))} returned None: it must return the "
-            "ObjectID, ObjectMeta or Object that it stored"
-        )
-    return made
 
 
 def _reconnect(socket: str, timeout: float, pickle: bool, progress: bool) -> Client:

@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +39,12 @@ if TYPE_CHECKING:
     from vineyard.calls.deadlines import Deadline
     from vineyard.client import Client
 
-#: Typename -> (prefix of the keys of the parts, type of the value).
-_LISTS: dict[str, tuple[str, type]] = {
-    "vineyard::Sequence": ("__elements_-", tuple),
-    "vineyard::Tuple": ("__elements_-", tuple),
-    "vineyard::GlobalTensor": ("partitions_-", list),
-    "vineyard::GlobalDataFrame": ("partitions_-", list),
+#: Typename -> prefix of the keys of the parts.
+_PREFIXES = {
+    "vineyard::Sequence": "__elements_-",
+    "vineyard::Tuple": "__elements_-",
+    "vineyard::GlobalTensor": "partitions_-",
+    "vineyard::GlobalDataFrame": "partitions_-",
 }
 
 
@@ -66,21 +67,34 @@ def composed_value(
     CorruptedException
         A part that its keys announce is missing.
     """
-    if obj.typename == "vineyard::Pair":
-        made: type = tuple
-        keys = ["first_", "second_"]
-    elif obj.typename in _LISTS:
-        prefix, made = _LISTS[obj.typename]
-        size = obj.meta.get(f"{prefix}size")
-        if type(size) is not int or not 0 <= size <= len(obj.meta):
-            corrupted(f"key '{prefix}size' of {obj!r} is {str(size)[:40]}")
-        keys = [f"{prefix}{i}" for i in range(size)]
-    else:
+    keys = _part_keys(obj)
+    if keys is None:
         return _stream(obj)
+    made = list if obj.typename.startswith("vineyard::Global") else tuple
     try:
         return made([_part(obj.meta, key, deadline, copy, writable, progress) for key in keys])
     except RecursionError:
         corrupted("too many objects lie in one another")
+
+
+def composed_parts(obj: Object) -> Iterator[tuple[str, Callable[[Deadline], Any]]] | None:
+    """The key of each part of an object without a codec, and what gets its value; None if it has none."""
+    keys = _part_keys(obj)
+    if keys is None:
+        return None
+    return ((key, partial(_part, obj.meta, key)) for key in keys)
+
+
+def _part_keys(obj: Object) -> list[str] | None:
+    if obj.typename == "vineyard::Pair":
+        return ["first_", "second_"]
+    prefix = _PREFIXES.get(obj.typename)
+    if prefix is None:
+        return None
+    size = obj.meta.get(f"{prefix}size")
+    if type(size) is not int or not 0 <= size <= len(obj.meta):
+        corrupted(f"key '{prefix}size' of {obj!r} is {str(size)[:40]}")
+    return [f"{prefix}{i}" for i in range(size)]
 
 
 #: Typename -> where its class is.
@@ -91,6 +105,11 @@ _STREAMS = {
     "vineyard::DataframeStream": ("dataframe", "DataframeStream"),
     "vineyard::StreamCollection": ("stream", "StreamCollection"),
 }
+
+
+def is_stream(obj: Object) -> bool:
+    """Whether it is a stream, or a collection of streams."""
+    return obj.typename in _STREAMS
 
 
 def _stream(obj: Object) -> Object:
@@ -106,9 +125,9 @@ def _part(
     meta: ObjectMeta,
     key: str,
     deadline: Deadline,
-    copy: bool,
-    writable: bool,
-    progress: Progress | None,
+    copy: bool = False,
+    writable: bool = False,
+    progress: Progress | None = None,
 ) -> Any:
     member = meta.member_ref(key)
     if member is None:

@@ -17,26 +17,35 @@ using flatbuffers::FlatBufferBuilder;
 
 namespace {
 
+// Told twice, it changes no more than told once.
+Outgoing PlaceRequest(fb::PlaceAction action, std::span<const ObjectId> ids, bool pin,
+                      os::TimePoint deadline) {
+  return Question(fb::RequestBody::PlaceObjects, [=](FlatBufferBuilder& b, uint64_t) {
+    std::vector<uint64_t> values;
+    values.reserve(ids.size());
+    for (const ObjectId id : ids) values.push_back(id.value());
+    return fb::CreatePlaceObjects(b, action, b.CreateVector(values), pin,
+                                  MillisecondsUntil(deadline))
+        .Union();
+  });
+}
+
 Status Place(Connection& connection, fb::PlaceAction action, std::span<const ObjectId> ids,
              bool pin, std::optional<Timeout> timeout) {
   const os::TimePoint deadline = connection.Deadline(timeout);
-  std::vector<uint64_t> values;
-  values.reserve(ids.size());
-  for (const ObjectId id : ids) values.push_back(id.value());
-  // Told twice, it changes no more than told once.
-  const Outgoing place =
-      Question(fb::RequestBody::PlaceObjects, [&](FlatBufferBuilder& b, uint64_t) {
-        return fb::CreatePlaceObjects(b, action, b.CreateVector(values), pin,
-                                      MillisecondsUntil(deadline))
-            .Union();
-      });
-  return connection.Call(place, WithGrace(deadline)).status();
+  return connection.Call(PlaceRequest(action, ids, pin, deadline), WithGrace(deadline)).status();
 }
 
 }  // namespace
 
 Status Client::Load(std::span<const ObjectId> ids, const LoadOptions& options) {
   Connection& connection = impl_->connection();
+  if (!options.wait) {
+    if (options.pin) return Status::Invalid("what is pinned has to be waited for");
+    connection.Tell(
+        PlaceRequest(fb::PlaceAction::Load, ids, false, connection.Deadline(options.timeout)));
+    return {};
+  }
   VY_RETURN_IF_ERROR(Place(connection, fb::PlaceAction::Load, ids, options.pin, options.timeout));
   if (options.pin) connection.NotePinned(ids);
   return {};

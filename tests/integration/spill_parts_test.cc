@@ -122,7 +122,7 @@ TEST_F(SpilledParts, AnObjectThatNeverFitsIsRefusedAtOnceAndReadPartByPart) {
   EXPECT_CODE(kOutOfMemory, refused);
   EXPECT_THAT(refused.message(), HasSubstr(whole.ToString() + " has 100 MiB in 5 blobs"));
   EXPECT_THAT(refused.message(), HasSubstr("the limit is 64 MiB"));
-  EXPECT_THAT(refused.message(), HasSubstr("get its blobs one after another"));
+  EXPECT_THAT(refused.message(), HasSubstr("read it part by part: client.iter_parts"));
   EXPECT_CODE(kOutOfMemory, client.Load(std::vector{whole}, {.timeout = std::chrono::hours(1)}));
   const auto info = client.Get(whole, {.map_buffers = false});
   ASSERT_OK(info);
@@ -131,6 +131,27 @@ TEST_F(SpilledParts, AnObjectThatNeverFitsIsRefusedAtOnceAndReadPartByPart) {
     ASSERT_OK(blob) << i;
     EXPECT_TRUE(IsPattern(blob->bytes(), i));
   }
+}
+
+TEST_F(SpilledParts, ALoadThatIsNotWaitedForBringsThemBackMeanwhile) {
+  Client client = daemon_.Connect();
+  const ObjectId whole = PutParts(client, 0, 2, 4 * kMi);
+  const LoadOptions ahead{.wait = false};
+  ASSERT_OK(client.Load(std::vector{whole}, ahead));
+  EXPECT_TRUE(Eventually([&] { return client.GetPlaces(whole)->spilled_bytes == 0; }));
+  EXPECT_FALSE(client.GetPlaces(whole)->pinned || client.GetPlaces(whole)->in_use);
+  ExpectParts(client.Get(whole), 0, 2);
+  // Of what can't be brought back nobody hears here; the get says it.
+  EXPECT_OK(client.Load(std::vector{ObjectId(12345)}, ahead));
+  EXPECT_CODE(kInvalid, client.Load(std::vector{whole}, {.pin = true, .wait = false}));
+  // A client that goes leaves none who waits.
+  {
+    Client other = daemon_.Connect();
+    ASSERT_OK(client.Evict(std::vector{whole}));
+    ASSERT_OK(other.Load(std::vector{whole}, ahead));
+  }
+  EXPECT_TRUE(Eventually([&] { return client.GetStatus()->waiting == 0; }));
+  ExpectParts(client.Get(whole), 0, 2);
 }
 
 TEST_F(SpilledParts, PlacesOfManyPartsAreFoundOutInTurns) {

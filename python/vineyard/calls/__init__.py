@@ -5,6 +5,8 @@
 * `objects`: descriptions, composition, deleting, listing, labels
 * `names`
 * `blobs`
+* `parts`: values larger than the memory
+* `building`: puts that builders take part in
 * `places`: in memory, or on the disk
 * `elsewhere`: what means nothing on one instance, and what needs several
 """

@@ -11,6 +11,7 @@ dtype, is refused. Where to look:
 * `standard_values`, `timezones`, `classes`, `memoryviews`, `numpy_classes`: the same, met less often
 * `sparse_values`: of scipy.sparse
 * `pandas_values` and its neighbours: imported when a value of pandas is met
+* `parts`: a stored value taken apart, with `arrow_parts` for pyarrow's
 * `arrow_types`, `arrow_arrays`, `arrow_writing`, `arrow_values`: pyarrow; on them stand
   `polars_values`, and `capsule_values` for other libraries that exchange Arrow data
 
@@ -221,20 +222,26 @@ def decode(
     return _decode_tree(metadata, Decoder(buffers, pickle, member, writable))
 
 
-def _decode_tree(metadata: str, decoder: Decoder) -> Any:
+def root_of(metadata: str, decoder: Decoder) -> tuple[dict[str, Any], bool]:
+    """The outermost node of a stored value, and whether the metadata holds it; raises as `decode`."""
     node = _checked_root(loads(metadata))
+    if node["codec"] != "tree":
+        return node, True
+    node = _checked_root(loads(scalars.text_of(decoder.need_buffer(node))))
     if node["codec"] == "tree":
-        node = _checked_root(loads(scalars.text_of(decoder.need_buffer(node))))
-        if node["codec"] == "tree":
-            corrupted("a tree that leads to a tree")
-        metadata = ""
+        corrupted("a tree that leads to a tree")
+    return node, False
+
+
+def _decode_tree(metadata: str, decoder: Decoder) -> Any:
+    node, is_metadata = root_of(metadata, decoder)
     try:
         value = decoder.value(node)
     except RecursionError:
         no_calls_left()
     except MemberFailedError as failed:
         raise failed.__cause__ or failed from None
-    if node["codec"] == "tensor" and metadata:
+    if node["codec"] == "tensor" and is_metadata:
         arrays.remember(metadata, node, value)
     return value
 

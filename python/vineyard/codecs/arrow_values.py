@@ -116,7 +116,7 @@ def table_node(encoder: Encoder, table: pa.Table) -> dict[str, Any]:
     return _table_node("arrow.table", table, columns)
 
 
-def _schema_and_columns(decoder: Decoder, node: dict[str, Any]) -> tuple[pa.Schema, list[Any], int]:
+def schema_and_columns(decoder: Decoder, node: dict[str, Any]) -> tuple[pa.Schema, list[Any], int]:
     schema = types.schema_of(node.get("schema_"))
     columns = decoder.need(node, "columns_", list)
     if len(columns) != len(schema):
@@ -126,9 +126,9 @@ def _schema_and_columns(decoder: Decoder, node: dict[str, Any]) -> tuple[pa.Sche
 
 @decodes("arrow.batch")
 def _decode_batch(decoder: Decoder, node: dict[str, Any]) -> pa.RecordBatch:
-    schema, columns, rows = _schema_and_columns(decoder, node)
+    schema, columns, rows = schema_and_columns(decoder, node)
     if not columns:
-        return _rows_alone(pa.RecordBatch, rows, schema)
+        return rows_alone(pa.RecordBatch, rows, schema)
     arrays = [array_of(decoder, t, c) for t, c in zip(schema.types, columns, strict=True)]
     _check_rows(rows, arrays)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -137,9 +137,9 @@ def _decode_batch(decoder: Decoder, node: dict[str, Any]) -> pa.RecordBatch:
 @decodes("arrow.table")
 def decode_table(decoder: Decoder, node: dict[str, Any]) -> pa.Table:
     """The reverse of `table_node`, for a node that nobody has checked."""
-    schema, columns, rows = _schema_and_columns(decoder, node)
+    schema, columns, rows = schema_and_columns(decoder, node)
     if not columns:
-        return _rows_alone(pa.Table, rows, schema)
+        return rows_alone(pa.Table, rows, schema)
     arrays = [_chunked_of(decoder, t, c) for t, c in zip(schema.types, columns, strict=True)]
     _check_rows(rows, arrays)
     return pa.Table.from_arrays(arrays, schema=schema)
@@ -151,7 +151,7 @@ def _check_rows(rows: int, columns: list[Any]) -> None:
             corrupted(f"a column of {len(column)} items in a table of {rows} rows")
 
 
-def _rows_alone(kind: Any, rows: int, schema: pa.Schema) -> Any:
+def rows_alone(kind: Any, rows: int, schema: pa.Schema) -> Any:
     """A table of rows without columns."""
     one = pa.schema([("", pa.null())], schema.metadata)
     return kind.from_arrays([hollow(rows)], schema=one).select([])

@@ -37,6 +37,8 @@ import corpus
 import mutate
 from touch import touch
 from vineyard.codecs import NotEncoded, decode
+from vineyard.codecs.parts import parts_of
+from vineyard.codecs.tree import Decoder
 from vineyard.errors import VineyardException
 
 BATCH = 1000
@@ -79,8 +81,12 @@ def run_case(mutator: mutate.Mutator, seed: int, case: int) -> None:
     typename, metadata, buffers = mutator.changed(rng)
     views = [guarded(data, rng.random() < 0.8) for data in buffers]
     writable = rng.random() < 0.2
+    in_parts = rng.random() < 0.2
     try:
-        value = decode(typename, metadata, views, pickle=False, writable=writable)
+        if in_parts:
+            value: Any = decode_parts(metadata, views)
+        else:
+            value = decode(typename, metadata, views, pickle=False, writable=writable)
     except (VineyardException, NotEncoded, ImportError):
         return
     except MemoryError as error:
@@ -91,6 +97,12 @@ def run_case(mutator: mutate.Mutator, seed: int, case: int) -> None:
         touch(value)
     except MemoryError as error:
         raise Finding(f"memory ran out in the use of a {type(value).__name__}") from error
+
+
+def decode_parts(metadata: str, views: list[memoryview]) -> list[Any]:
+    """What `Client.iter_parts` makes of a stored value."""
+    parts = parts_of(metadata, Decoder(views, pickle=False))
+    return [part.make(Decoder(views, pickle=False)) for part in parts or ()]
 
 
 def child(seed: int, cases: range, progress: str) -> int:
