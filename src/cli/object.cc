@@ -206,7 +206,7 @@ void AddPlaces(CLI::App& object, Session& session) {
       object, {.name = "evict",
                .description = "Moves objects from memory to the instance's disk now.\n"
                               "It does so by itself when memory is short; what a program has "
-                              "mapped or pinned stays.",
+                              "mapped, pinned or kept by a name stays.",
                .json = {},
                .example = R"(make room before a large job
   vineyardctl object evict o0000000000000001 o0000000000000002)"});
