@@ -78,6 +78,8 @@ struct PutOptions {
   Copying copying = Copying::kAuto;
   /// Of the object, with its name. kDisk: not with `linger`, nor to a stream.
   Durability durability = Durability::kMemory;
+  /// With `name`: as in NameOptions.
+  bool keep = false;
 };
 
 struct GetOptions {
@@ -97,6 +99,7 @@ struct NameInfo {
   std::optional<Timeout> linger;
   uint64_t client_pid = 0;
   bool durable = false;
+  bool keep = false;  ///< What it points to stays in memory.
 };
 
 struct NameOptions {
@@ -111,6 +114,10 @@ struct NameOptions {
   /// Of PutName, and what it points to becomes so too. Each PutName says anew how durable the name is; the object stays
   /// durable.
   Durability durability = Durability::kMemory;
+  /// Of PutName: for as long as the name points there the object stays in memory, with its members, as if it were
+  /// pinned. What lies on the disk is brought back first: kOutOfMemory at the deadline, and the name is as it was.
+  /// Each PutName says it anew.
+  bool keep = false;
 };
 
 struct ListOptions {
@@ -201,7 +208,8 @@ struct InstanceStatus {
   uint64_t memory_kept = 0;        ///< Free, and kept for other volumes, to which it is guaranteed.
   uint64_t not_on_disk = 0;        ///< Durable records whose files are not yet what they should be.
   uint64_t set_aside = 0;          ///< Their files that were found damaged when the engine began.
-  uint64_t not_restored = 0;  ///< That it left on the disk: no memory for them, or another format.
+  uint64_t not_restored = 0;   ///< That it left on the disk: no memory for them, or another format.
+  uint64_t kept_by_names = 0;  ///< Of this volume, bytes that names keep in memory.
 };
 
 struct UpgradeOptions {
@@ -227,6 +235,7 @@ struct Places {
   bool in_use = false;         ///< A program has some of it mapped.
   bool pinned = false;         ///< A client has some of it pinned.
   bool durable = false;        ///< It outlives the instance, with all that it refers to.
+  bool kept = false;           ///< A name keeps some of it in memory.
 };
 
 /// Who may open a socket, as far as its own file says it; the folders above it count too.
@@ -363,7 +372,7 @@ class Client {
   Status Load(std::span<const ObjectId> ids, const LoadOptions& options = {});
   /// Takes back this client's pins.
   Status Unpin(std::span<const ObjectId> ids, const CallOptions& options = {});
-  /// Moves them to the disk now. kFailedPrecondition where some are mapped or pinned, or the instance has no
+  /// Moves them to the disk now. kFailedPrecondition where some are mapped, pinned or kept, or the instance has no
   /// disk; kOutOfMemory: the disk is full. The others are gone from memory all the same.
   Status Evict(std::span<const ObjectId> ids, const CallOptions& options = {});
   /// Makes them durable, with all that they refer to: as if they had been put with Durability::kDisk. Names stay as

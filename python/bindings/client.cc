@@ -69,7 +69,7 @@ ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::ha
              nb::handle members, nb::handle labels, Seconds timeout,
              std::optional<std::string> name, Version if_version, Seconds ttl, Seconds linger,
              std::optional<bool> copy, nb::handle progress,
-             const std::optional<std::string>& durability) {
+             const std::optional<std::string>& durability, bool keep) {
   std::vector<BufferView> views;
   const ObjectBuilder builder =
       MakeBuilder({std::move(type_name), std::move(metadata), buffers, members, labels}, views);
@@ -82,6 +82,7 @@ ObjectId Put(PyClient& self, std::string type_name, std::string metadata, nb::ha
   options.linger = ToTimeout(linger);
   options.copying = ToCopying(copy);
   options.durability = ToDurability(durability);
+  options.keep = keep;
   return Unwrap(Unlocked([&] { return self.client->Put(builder, options); }));
 }
 
@@ -191,7 +192,8 @@ void BindObjects(nb::class_<PyClient>& c) {
         nb::arg("timeout") = nb::none(), nb::arg("name") = nb::none(),
         nb::arg("if_version") = nb::none(), nb::arg("ttl") = nb::none(),
         nb::arg("linger") = nb::none(), nb::arg("copy") = nb::none(),
-        nb::arg("progress") = nb::none(), nb::arg("durability") = nb::none())
+        nb::arg("progress") = nb::none(), nb::arg("durability") = nb::none(),
+        nb::arg("keep") = false)
       .def("get", &Get, nb::arg("key"), nb::arg("wait") = false, nb::arg("timeout") = nb::none())
       .def("put_many", &PutMany, nb::arg("parts"), nb::arg("timeout") = nb::none())
       .def("get_many", &GetMany, nb::arg("ids"), nb::arg("timeout") = nb::none())
@@ -333,14 +335,16 @@ void BindNames(nb::class_<PyClient>& c) {
   c.def(
        "put_name",
        [](PyClient& self, std::string name, ObjectId id, Version if_version, bool owns, Seconds ttl,
-          Seconds linger, Seconds timeout, const std::optional<std::string>& durability) {
-         NameOptions options{ToTimeout(timeout), if_version,        owns,
-                             ToTimeout(ttl),     ToTimeout(linger), ToDurability(durability)};
+          Seconds linger, Seconds timeout, const std::optional<std::string>& durability,
+          bool keep) {
+         NameOptions options{
+             ToTimeout(timeout),       if_version, owns, ToTimeout(ttl), ToTimeout(linger),
+             ToDurability(durability), keep};
          return Unwrap(Unlocked([&] { return self.client->PutName(name, id, options); }));
        },
        nb::arg("name"), nb::arg("id"), nb::arg("if_version") = nb::none(), nb::arg("owns") = false,
        nb::arg("ttl") = nb::none(), nb::arg("linger") = nb::none(), nb::arg("timeout") = nb::none(),
-       nb::arg("durability") = nb::none())
+       nb::arg("durability") = nb::none(), nb::arg("keep") = false)
       .def("get_name", &GetName, nb::arg("name"), nb::arg("wait") = false,
            nb::arg("timeout") = nb::none())
       .def(

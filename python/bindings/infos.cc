@@ -68,6 +68,7 @@ void BindInfos(nb::module_& m) {
                    })
       .def_ro("client_pid", &NameInfo::client_pid)
       .def_ro("durable", &NameInfo::durable)
+      .def_ro("keep", &NameInfo::keep)
       .def("__repr__", [](const NameInfo& self) {
         return "NameInfo(name=" + Quoted(self.name) + ", id=" + self.id.ToString() +
                ", version=" + std::to_string(self.version) + ")";
@@ -99,6 +100,7 @@ void BindInfos(nb::module_& m) {
       .def_ro("in_use", &Places::in_use)
       .def_ro("pinned", &Places::pinned)
       .def_ro("durable", &Places::durable)
+      .def_ro("kept", &Places::kept)
       .def("__repr__", [](const Places& self) {
         return "Places(memory_bytes=" + std::to_string(self.memory_bytes) +
                ", spilled_bytes=" + std::to_string(self.spilled_bytes) +
@@ -141,6 +143,7 @@ void BindInfos(nb::module_& m) {
       .def_ro("not_on_disk", &InstanceStatus::not_on_disk)
       .def_ro("set_aside", &InstanceStatus::set_aside)
       .def_ro("not_restored", &InstanceStatus::not_restored)
+      .def_ro("kept_by_names", &InstanceStatus::kept_by_names)
       .def_ro("waiting", &InstanceStatus::waiting)
       .def_ro("deferred_requests", &InstanceStatus::waiting)
       .def("__repr__", [](const InstanceStatus& self) {

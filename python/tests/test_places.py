@@ -108,3 +108,53 @@ def test_without_a_disk_evicting_is_refused(own_client):
     with pytest.raises(vineyard.FailedPreconditionException, match="--spill_path"):
         own_client.evict([ref])
     assert own_client.status.spilled_bytes == 0
+
+
+def test_what_a_name_keeps_stays_whatever_comes(spilling):
+    kept = spilling.put(_array(1), name="kept", keep=True)
+    assert spilling.name_info("kept").keep
+    assert spilling.status.kept_by_names == 4 << 20
+    for i in range(2, 66):
+        spilling.put(_array(i))
+        assert not spilling.is_spilled(kept)
+    assert spilling.status.evictions > 0
+    with pytest.raises(vineyard.FailedPreconditionException, match="kept in memory by 1 names"):
+        spilling.evict([kept])
+    spilling.put_name(kept, "other")
+    assert not spilling.name_info("other").keep
+    spilling.drop_name("kept")
+    spilling.evict([kept])
+    assert spilling.status.kept_by_names == 0
+
+
+def test_naming_it_with_keep_brings_it_back(spilling):
+    frame = pd.DataFrame({"a": _array(1), "b": np.arange(1 << 20)})
+    ref = spilling.put(frame)
+    spilling.evict([ref])
+    spilling.put_name(ref, "n", keep=True)
+    assert not spilling.is_spilled(ref)
+    spilling.put_name(ref, "n")  # each call says it anew
+    spilling.evict([ref])
+
+
+def test_what_can_not_be_kept_is_refused_and_the_name_stays(spilling):
+    away = spilling.put(_array(1, 30), name="n")
+    spilling.evict([away])
+    spilling.put(_array(2, 40), name="kept", keep=True)
+    with pytest.raises(vineyard.NotEnoughMemoryException, match="kept by names"):
+        spilling.put_name(away, "n", keep=True, timeout=0.3)
+    assert spilling.name_info("n").version == 1
+    assert not spilling.name_info("n").keep
+
+
+def test_only_a_name_keeps(spilling):
+    with pytest.raises(vineyard.InvalidException, match="name"):
+        spilling.put([1], keep=True)
+
+    def build(client, value, **_):
+        return client.put(value[0])
+
+    ref = spilling.put([_array(1)], build, name="built", keep=True)
+    assert spilling.name_info("built").keep
+    with pytest.raises(vineyard.FailedPreconditionException):
+        spilling.evict([ref])

@@ -186,6 +186,9 @@ class NameInfo:
         """Process of that client; 0: there is none."""
     @property
     def durable(self) -> bool: ...
+    @property
+    def keep(self) -> bool:
+        """What it points to stays in memory."""
 
 class StreamWriter:
     def put(
@@ -344,6 +347,9 @@ class InstanceStatus:
     def not_restored(self) -> int:
         """Those that it left on the disk: there was no memory, or they have another format."""
     @property
+    def kept_by_names(self) -> int:
+        """Of this volume, bytes that names keep in memory."""
+    @property
     def waiting(self) -> int: ...
     @property
     def deferred_requests(self) -> int: ...
@@ -361,6 +367,8 @@ class Places:
     def pinned(self) -> bool: ...
     @property
     def durable(self) -> bool: ...
+    @property
+    def kept(self) -> bool: ...
 
 class Client:
     """A connection to one volume. Any thread may use it; a call that waits holds up no other."""
@@ -383,6 +391,7 @@ class Client:
         copy: bool | None = None,
         progress: Callable[[int, int], object] | None = None,
         durability: str | None = None,
+        keep: bool = False,
     ) -> ObjectID:
         """`progress` is called with the bytes copied, and of how many; what it raises ends the put."""
     def get(
@@ -462,6 +471,7 @@ class Client:
         linger: float | None = None,
         timeout: float | None = None,
         durability: str | None = None,
+        keep: bool = False,
     ) -> int: ...
     def get_name(self, name: str, wait: bool = False, timeout: float | None = None) -> NameInfo: ...
     def drop_name(

@@ -121,6 +121,7 @@ class Client(
         linger: float | None = None,
         copy: bool | None = None,
         durability: str = "memory",
+        keep: bool = False,
         timeout: float | None = None,
         progress: Progress | None = None,
         **kwargs: Any,
@@ -157,6 +158,9 @@ class Client(
             "disk": the object, with its name and all that it refers to, outlives the instance and a
             loss of power; the put returns when it is on the disk. The instance needs
             ``--spill_path``. In a volume that was made durable everything is so.
+        keep : bool
+            For as long as `name` points to the object all of it stays in memory, with its members,
+            however little it is used: see `put_name`. Needs `name`.
         timeout : float, optional
             Seconds to wait, for memory above all.
         progress : callable, optional
@@ -188,11 +192,13 @@ class Client(
             name = to_name(name)
         elif if_version is not None:
             raise InvalidException(f"if_version={if_version} is of a name, and there is no name")
+        elif keep:
+            raise InvalidException("it is a name that keeps an object in memory: give one")
         options = NO_OPTIONS
         timed = ttl is not None or linger is not None
         told = copy is not None or progress is not None or durability != "memory"
         if timed or name is not None or told:
-            options = PutOptions(name, if_version, ttl, linger, copy, progress, durability)
+            options = PutOptions(name, if_version, ttl, linger, copy, progress, durability, keep)
         if builder is not None or contexts.customised or kwargs:
             built = self._put_by_builder(value, builder, timeout, options, kwargs)
             if built is not None:

@@ -16,6 +16,7 @@ nlohmann::json NameJson(const NameInfo& info) {
       {"name", info.name}, {"id", info.id.ToString()}, {"version", info.version}};
   if (info.ttl) json["ttl_ms"] = info.ttl->count();
   if (info.durable) json["durable"] = true;
+  if (info.keep) json["keep"] = true;
   if (info.linger) {
     json["linger_ms"] = info.linger->count();
     json["client_pid"] = info.client_pid;
@@ -91,6 +92,7 @@ struct PutArguments {
   std::string id;
   std::string ttl;
   std::string durability = "memory";
+  bool keep = false;
 };
 
 Status Put(Session& session, const PutArguments& arguments) {
@@ -101,6 +103,7 @@ Status Put(Session& session, const PutArguments& arguments) {
     options.ttl = std::chrono::ceil<Timeout>(ttl);
   }
   VY_ASSIGN_OR_RETURN(options.durability, ParseDurability(arguments.durability));
+  options.keep = arguments.keep;
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
   VY_ASSIGN_OR_RETURN(const uint64_t version, client.PutName(arguments.name, id, options));
   if (session.wants_json()) {
@@ -108,7 +111,8 @@ Status Put(Session& session, const PutArguments& arguments) {
                                 .id = id,
                                 .version = version,
                                 .ttl = options.ttl,
-                                .durable = options.durability == Durability::kDisk}));
+                                .durable = options.durability == Durability::kDisk,
+                                .keep = options.keep}));
   } else {
     Session::Say(
         fmt::format("'{}' points to {}, version {}", arguments.name, id.ToString(), version));
@@ -167,7 +171,8 @@ void AddPut(CLI::App& name, Session& session) {
                       "The name only refers: an object that was stored under no name does not go "
                       "with it.",
        .json =
-           R"({"name", "id", "version"}, and "ttl_ms" with --ttl, "durable" with --durability disk)",
+           R"({"name", "id", "version"}, and "ttl_ms" with --ttl, "durable" with --durability disk,
+  "keep" with --keep)",
        .example = R"ex(give an object a second name, for an hour
   vineyardctl name put best-weights "$(vineyardctl name get weights)" --ttl 1h)ex"});
   PutArguments& arguments = RunWhenChosen(put, session, Put);
@@ -178,6 +183,8 @@ void AddPut(CLI::App& name, Session& session) {
   put.add_option("--durability", arguments.durability,
                  "memory, or disk: the name and its object outlive the instance")
       ->type_name("memory|disk");
+  put.add_flag("--keep", arguments.keep,
+               "the object stays in memory for as long as the name points to it");
 }
 
 void AddRm(CLI::App& name, Session& session) {

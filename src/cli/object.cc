@@ -203,12 +203,13 @@ void RunWhenChosenWithIds(CLI::App& verb, Session& session,
 
 void AddPlaces(CLI::App& object, Session& session) {
   CLI::App& evict = AddCommand(
-      object, {.name = "evict",
-               .description = "Moves objects from memory to the instance's disk now.\n"
-                              "It does so by itself when memory is short; what a program has "
-                              "mapped or pinned stays.",
-               .json = {},
-               .example = R"(make room before a large job
+      object,
+      {.name = "evict",
+       .description = "Moves objects from memory to the instance's disk now.\n"
+                      "It does so by itself when memory is short; what is mapped or pinned by a "
+                      "program, or kept by a name, stays.",
+       .json = {},
+       .example = R"(make room before a large job
   vineyardctl object evict o0000000000000001 o0000000000000002)"});
   RunWhenChosenWithIds(evict, session, Evict);
   CLI::App& load =

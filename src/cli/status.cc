@@ -44,7 +44,8 @@ nlohmann::json StatusJson(const InstanceStatus& status, const std::string& socke
           {"memory_kept", status.memory_kept},
           {"not_on_disk", status.not_on_disk},
           {"set_aside", status.set_aside},
-          {"not_restored", status.not_restored}};
+          {"not_restored", status.not_restored},
+          {"kept_by_names", status.kept_by_names}};
 }
 
 std::string StatusText(const InstanceStatus& status, const std::string& socket) {
@@ -91,6 +92,9 @@ std::string StatusText(const InstanceStatus& status, const std::string& socket) 
                 Count(status.damaged, "blob") + " could not be brought back: see the log");
     }
   }
+  if (status.kept_by_names > 0) {
+    sheet.Add("kept by names", FormatBytes(status.kept_by_names) + " of this volume, in memory");
+  }
   if (status.not_on_disk > 0) {
     sheet.Add("not on disk", Count(status.not_on_disk, "durable record") + ", not yet");
   }
@@ -135,7 +139,8 @@ void AddStatus(CLI::App& root, Session& session) {
   "memory_limit", "memory_held", "memory_lingering", "memory_overhead", "memory_ready",
   "instance_limit", "objects", "blobs", "names", "leases", "connections", "waiting",
   "spilled_bytes", "spilled_blobs", "disk_bytes", "loads", "evictions", "damaged",
-  "memory_guaranteed", "memory_kept", "not_on_disk", "set_aside", "not_restored"}, sizes in bytes)",
+  "memory_guaranteed", "memory_kept", "not_on_disk", "set_aside", "not_restored",
+  "kept_by_names"}, sizes in bytes)",
        .example = R"(wait until an instance answers, then see how much is free
   vineyardctl status --socket /tmp/vineyard.sock --wait 10s
   vineyardctl status -o json | jq '.memory_limit - .memory_usage')"});

@@ -312,16 +312,19 @@ Result<uint64_t> Client::PutName(std::string_view name, ObjectId id, const NameO
   Connection& connection = impl_->connection();
   VY_RETURN_IF_ERROR(client::CheckTerm(options.ttl, options.linger));
   VY_RETURN_IF_ERROR(client::CheckDurability(connection, options.durability));
+  VY_RETURN_IF_ERROR(client::CheckKeep(connection, options.keep));
+  const os::TimePoint deadline = connection.Deadline(options.timeout);
   const Outgoing put = Change(fb::RequestBody::PutName, [&](FlatBufferBuilder& b, uint64_t number) {
     const auto text = b.CreateString(name.data(), name.size());
     return fb::CreatePutName(b, number, text, id.value(), options.if_version.has_value(),
                              options.if_version.value_or(0), options.owns,
                              client::TtlMilliseconds(options.ttl), options.linger.has_value(),
                              client::TtlMilliseconds(options.linger),
-                             options.durability == Durability::kDisk)
+                             options.durability == Durability::kDisk, options.keep,
+                             options.keep ? client::MillisecondsUntil(deadline) : 0)
         .Union();
   });
-  return DoneValue(connection.Call(put, connection.Deadline(options.timeout)));
+  return DoneValue(connection.Call(put, options.keep ? client::WithGrace(deadline) : deadline));
 }
 
 Result<NameInfo> Client::GetName(std::string_view name, const GetOptions& options) {
@@ -363,7 +366,8 @@ Result<std::vector<NameInfo>> Client::ListNames(const ListNamesOptions& options)
       after = n->name()->str();
       if (!pattern.Matches(after) || found.size() >= options.limit) continue;
       found.push_back({after, ObjectId(n->id()), n->version(), client::TtlOf(n->ttl_ms()),
-                       client::LingerOf(n->client(), n->linger_ms()), n->client(), n->durable()});
+                       client::LingerOf(n->client(), n->linger_ms()), n->client(), n->durable(),
+                       n->keeps()});
     }
     more = names->more() && names->names()->size() > 0;
   }
@@ -416,6 +420,7 @@ Result<InstanceStatus> Client::GetStatus(const CallOptions& options) {
   status.not_on_disk = s->not_on_disk();
   status.set_aside = s->set_aside();
   status.not_restored = s->not_restored();
+  status.kept_by_names = s->kept_by_names();
   return status;
 }
 

@@ -149,7 +149,8 @@ Status Connection::SayHello(Lock& lock, os::TimePoint deadline) {
             welcome->generation(),
             welcome->inline_max(),
             welcome->read_only(),
-            welcome->has_disk()};
+            welcome->has_disk(),
+            welcome->names_keep()};
   inline_max_ = welcome->inline_max();
   window_ = std::max<uint32_t>(1, welcome->window());
   const std::lock_guard reader_lock(reader_mutex_);

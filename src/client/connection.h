@@ -120,6 +120,7 @@ class Connection {
     uint64_t inline_max = 0;
     bool read_only = false;
     bool has_disk = false;
+    bool names_keep = false;
   };
   [[nodiscard]] Facts facts() const;
   [[nodiscard]] uint64_t inline_max() const { return inline_max_; }

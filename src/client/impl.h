@@ -104,6 +104,8 @@ inline std::optional<Timeout> LingerOf(uint64_t client, uint64_t milliseconds) {
 }
 /// An instance that knows nothing of durability would take what it is asked for without a word.
 Status CheckDurability(Connection& connection, Durability durability);
+/// Likewise of names that keep.
+Status CheckKeep(Connection& connection, bool keep);
 Status CheckTerm(const std::optional<Timeout>& ttl, const std::optional<Timeout>& linger);
 /// Until when the client waits for the answer of a request that may wait at the instance until
 /// `deadline`: the instance's own answer says more than a time-out here.

@@ -101,7 +101,8 @@ Result<Asked> ReadAnswer(Connection& connection, Answer answer) {
                 .ttl = TtlOf(got.name_ttl_ms()),
                 .linger = LingerOf(got.name_client(), got.name_linger_ms()),
                 .client_pid = got.name_client(),
-                .durable = got.name_durable()};
+                .durable = got.name_durable(),
+                .keep = got.name_keeps()};
   return asked;
 }
 
@@ -109,7 +110,8 @@ NameInfo InfoOf(const RecordCopy& name) {
   NameInfo info{.name = std::string(name.head_text()),
                 .id = ObjectId(name.fields().value),
                 .version = name.fields().version,
-                .durable = (name.fields().flags & layout::kFlagDurable) != 0};
+                .durable = (name.fields().flags & layout::kFlagDurable) != 0,
+                .keep = (name.fields().flags & layout::kFlagKeeps) != 0};
   const auto term = layout::ReadNameTerm(name.bytes());
   if (!term) return info;
   if (term->ends_ns) {

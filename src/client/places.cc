@@ -78,8 +78,8 @@ Result<Places> Client::GetPlaces(ObjectId id, const CallOptions& options) {
                       connection.Call(get, connection.Deadline(options.timeout)));
   const fb::Places* places = answer.reply().body_as_Places();
   if (places == nullptr) return Status::Protocol("the instance's answer is none");
-  return Places{places->memory_bytes(), places->spilled_bytes(), places->in_use(), places->pinned(),
-                places->durable()};
+  return Places{places->memory_bytes(), places->spilled_bytes(), places->in_use(),
+                places->pinned(),       places->durable(),       places->kept()};
 }
 
 }  // namespace vineyard

@@ -58,7 +58,7 @@ Outgoing PreparedPut::Request(ObjectId reservation) const {
                              options.stream.value(), TtlMilliseconds(options.ttl),
                              siblings.empty() ? 0 : b.CreateVectorOfStructs(siblings),
                              options.linger.has_value(), TtlMilliseconds(options.linger),
-                             options.durability == Durability::kDisk)
+                             options.durability == Durability::kDisk, options.keep)
             .Union();
       });
   put.payload = SmallPayload(descriptor, small ? own : OwnBytes());

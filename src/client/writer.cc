@@ -129,6 +129,16 @@ Status CheckDurability(Connection& connection, Durability durability) {
       "durability=disk needs a folder to write to: start the instance with --spill_path");
 }
 
+Status CheckKeep(Connection& connection, bool keep) {
+  if (!keep) return {};
+  const Connection::Facts facts = connection.facts();
+  if (facts.names_keep || facts.instance_uuid.empty()) return {};
+  return Status::NotSupported(fmt::format(
+      "this instance is of version {}, in which no name keeps anything in memory; leave out keep, "
+      "or load(pin=True) it",
+      facts.version));
+}
+
 os::TimePoint WithGrace(os::TimePoint deadline) {
   constexpr std::chrono::seconds kGrace{1};
   return deadline < os::TimePoint::max() - kGrace ? deadline + kGrace : deadline;
@@ -178,6 +188,7 @@ Result<ObjectId> PutObject(Connection& connection, const ObjectBuilder& builder,
   put.deadline = connection.Deadline(options.timeout);
   VY_RETURN_IF_ERROR(CheckTerm(options.ttl, options.linger));
   VY_RETURN_IF_ERROR(CheckDurability(connection, options.durability));
+  VY_RETURN_IF_ERROR(CheckKeep(connection, options.keep));
   VY_RETURN_IF_ERROR(Prepare(connection, builder, &put));
   return SendPut(connection, builder, &put);
 }

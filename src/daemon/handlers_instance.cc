@@ -60,7 +60,7 @@ void Server::HandleStatus(Call call) {
       store_.budget().GuaranteedTo(call.volume.holder()),
       store_.budget().free() - store_.budget().FreeFor(call.volume.holder()),
       options_.on_probation && !link_.settled(), call.volume.leases(), not_on_disk,
-      store_.unrestored().set_aside, store_.unrestored().left);
+      store_.unrestored().set_aside, store_.unrestored().left, call.volume.kept_bytes());
   call.reply.Send(b, fb::ReplyBody::StatusInfo, status.Union());
 }
 

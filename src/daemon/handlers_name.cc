@@ -29,8 +29,18 @@ void Server::HandlePutName(Call call, const fb::PutName& put) {
                                .ends = EndAfter(put.ttl_ms()),
                                .linger = LingerOf(put.with_client(), put.linger_ms())};
   naming.durable = put.durable() || (call.volume.durable() && !naming.linger);
+  naming.keeps = put.keep();
   const std::string name = put.name()->str();
   const uint64_t id = put.id();
+  if (naming.keeps) {
+    return PutKeepingName(call.connection,
+                          {.number = put.number(),
+                           .name = name,
+                           .id = id,
+                           .naming = naming,
+                           .deadline = DeadlineAfter(put.timeout_ms())},
+                          std::move(call.reply));
+  }
   if (!naming.durable) {
     const uint64_t marks = Marks();
     SendWhenKept(std::move(call.reply),
@@ -85,7 +95,8 @@ void Server::HandleListNames(Call call, const fb::ListNames& list) {
     const NameLease lease = LeaseOf(call.volume, it->first, it->second);
     entries.push_back(fb::CreateNameEntry(b, b.CreateString(it->first), it->second.id,
                                           it->second.version, TimeLeft(it->second.ends), lease.pid,
-                                          lease.linger_ms, call.volume.IsDurable(it->second.ref)));
+                                          lease.linger_ms, call.volume.IsDurable(it->second.ref),
+                                          call.volume.Keeps(it->second.ref)));
   }
   const auto reply = fb::CreateNames(b, b.CreateVector(entries), more);
   call.reply.Send(b, fb::ReplyBody::Names, reply.Union());

@@ -187,7 +187,13 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection, std::shared_p
     const size_t chunks = s.extent->chunks.size() * sizeof(layout::ChunkEntry);
     need += layout::RecordSize(static_cast<uint32_t>(chunks), 0);
   }
+  args.keeps = put.keep();
   args.durable = put.durable() || (volume->durable() && !args.linger && args.stream.is_null());
+  const auto keep_copy = [&]() -> Status {
+    if (copy != nullptr) return {};
+    VY_ASSIGN_OR_RETURN(copy, Keep(*connection, frame));
+    return {};
+  };
   store::Store::RoomPromise disk_room;
   if (args.durable) {
     Status may = CheckDurable(*volume, args.linger.has_value(), !args.stream.is_null());
@@ -201,13 +207,18 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection, std::shared_p
       disk_room = std::move(*promised);
     }
     if (!store_.IsSecured(*needs)) {
-      if (copy == nullptr) {
-        auto kept = Keep(*connection, frame);
-        if (!kept.ok()) return reply.Fail(kept.status());
-        copy = std::move(*kept);
-      }
+      if (Status kept = keep_copy(); !kept.ok()) return reply.Fail(kept);
       copy->room = std::move(disk_room);
       return SecureThenPut(connection, copy, deadline, std::move(reply), needs->extents);
+    }
+  }
+  if (args.keeps) {
+    auto extents = ToKeep(*volume, args);
+    if (!extents.ok()) return reply.Fail(extents.status());
+    if (AnyAway(*extents)) {
+      if (Status kept = keep_copy(); !kept.ok()) return reply.Fail(kept);
+      copy->room = std::move(disk_room);
+      return LoadThenPut(connection, copy, deadline, std::move(reply), *extents);
     }
   }
   const uint64_t marks = Marks();
@@ -236,11 +247,7 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection, std::shared_p
   if (need > store_.LimitOf(*volume) || (again && os::Clock::now() >= deadline)) {
     return reply.Fail(Status::OutOfMemory(store_.ExplainMemory(volume->holder(), need)));
   }
-  if (!again) {
-    auto kept = Keep(*connection, frame);
-    if (!kept.ok()) return reply.Fail(kept.status());
-    copy = std::move(*kept);
-  }
+  if (Status kept = keep_copy(); !kept.ok()) return reply.Fail(kept);
   auto waiting = std::make_shared<Reply>(std::move(reply));
   const uint64_t ticket = store_.WaitForRoom(
       *volume, need > volume->QuotaLeft() ? need : room, deadline,
@@ -382,7 +389,8 @@ void Server::SendObject(store::Volume& volume, store::ClientState& client, const
   const NameLease lease = name ? LeaseOf(volume, wanted.name, *name) : NameLease{};
   const auto got = fb::CreateGot(b, b.CreateVector(opened.descriptions), name ? name->version : 0,
                                  id.value(), name ? TimeLeft(name->ends) : 0, lease.pid,
-                                 lease.linger_ms, name != nullptr && volume.IsDurable(name->ref));
+                                 lease.linger_ms, name != nullptr && volume.IsDurable(name->ref),
+                                 name != nullptr && volume.Keeps(name->ref));
   // The record as it lies in the arena, without its sequence.
   const std::byte* record = volume.Record(*entry);
   const layout::RecordFields& f = layout::FieldsOf(record);

@@ -55,10 +55,9 @@ Status Server::MayBeTogether(ObjectId object, std::span<const ObjectId> blobs) {
   const uint64_t limit = store_.budget().MostFor(who);
   if (sum <= limit) return {};
   return Status::OutOfMemory(fmt::format(
-      "{} has {} in {} blobs, which never fit into memory together: the limit is {}; read it part "
-      "by "
-      "part: client.iter_parts, in C++ one blob after another; or start the instance with a larger "
-      "--size",
+      "{} has {} in {} blobs, which never fit into memory together: the limit is {}; read it "
+      "part by part: client.iter_parts, in C++ one blob after another; or start the instance "
+      "with a larger --size",
       object.ToString(), FormatSize(sum), blobs.size(), FormatSize(limit)));
 }
 

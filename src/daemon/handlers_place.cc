@@ -19,7 +19,6 @@ using store::Extent;
 
 namespace {
 
-constexpr size_t kMostPlaced = 65'536;  // parts of the objects of one request
 constexpr int kLooksATurn =
     64;  // questions to the kernel in a turn of the loop, of a few microseconds each
 
@@ -99,6 +98,7 @@ struct Server::AskedPlaces {
   bool in_use = false;
   bool pinned = false;
   bool durable = false;
+  bool kept = false;
   Reply reply;
   HeapShares::Claim claim{};
 };
@@ -128,6 +128,7 @@ void Server::LookAtPlaces(const std::shared_ptr<AskedPlaces>& asked) {
     const bool here = store::IsInMemory(*extent);
     (here ? asked->memory : asked->spilled) += extent->pages;
     asked->pinned = asked->pinned || extent->pins > 0;
+    asked->kept = asked->kept || extent->kept > 0;
     if (!here || asked->in_use) continue;
     asked->in_use = store::IsHeldElsewhere(*extent);
     ++looks;
@@ -137,7 +138,7 @@ void Server::LookAtPlaces(const std::shared_ptr<AskedPlaces>& asked) {
   }
   flatbuffers::FlatBufferBuilder b(128);
   const auto places = fb::CreatePlaces(b, asked->memory, asked->spilled, asked->in_use,
-                                       asked->pinned, asked->durable);
+                                       asked->pinned, asked->durable, asked->kept);
   asked->reply.Send(b, fb::ReplyBody::Places, places.Union());
 }
 

@@ -64,7 +64,7 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   const auto welcome = fb::CreateWelcome(
       b, wire::kProtocolVersion, name, volume->id(), uuid, 0, version, options_.generation,
       store_.options().inline_max, wire::kMaxPayload, layout::kAnswerWindow, segments,
-      connection->rights() == Rights::kRead, store_.mirror() != nullptr);
+      connection->rights() == Rights::kRead, store_.mirror() != nullptr, /*names_keep=*/true);
   reply.Send(b, fb::ReplyBody::Welcome, welcome.Union(), {}, std::move(*fds));
   AfterChange();  // what it has not claimed was freed, and may be mapped by others still
 }

@@ -13,6 +13,9 @@
 
 namespace vineyard::daemon {
 
+/// Parts of the objects that one request brings back, pins, evicts or keeps.
+inline constexpr size_t kMostPlaced = 65'536;
+
 /// A client's number of any size: more than a day is a day.
 inline os::TimePoint DeadlineAfter(uint64_t timeout_ms) {
   constexpr uint64_t kDay = 24 * 3600 * 1000;

@@ -215,6 +215,22 @@ class Server {
   void SecureThenPut(const std::shared_ptr<Connection>& connection, std::shared_ptr<KeptFrame> copy,
                      os::TimePoint deadline, Reply reply, const std::vector<ObjectId>& extents);
 
+  // handlers_keep.cc
+  struct KeepingName {
+    uint64_t number = 0;
+    std::string name;
+    uint64_t id = 0;
+    store::Volume::Naming naming;
+    os::TimePoint deadline;
+  };
+  void PutKeepingName(const std::shared_ptr<Connection>& connection, const KeepingName& wanted,
+                      Reply reply);
+  /// What of a put's parts is to be in memory before its name keeps it there.
+  [[nodiscard]] static Result<std::vector<ObjectId>> ToKeep(const store::Volume& volume,
+                                                            const store::PutArgs& args);
+  void LoadThenPut(const std::shared_ptr<Connection>& connection, std::shared_ptr<KeptFrame> copy,
+                   os::TimePoint deadline, Reply reply, const std::vector<ObjectId>& extents);
+
   // handlers_list.cc
   void HandleListObjects(Call call, const fb::ListObjects& list);
 

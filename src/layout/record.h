@@ -53,6 +53,8 @@ inline constexpr uint8_t kFlagOwned = 1;
 inline constexpr uint8_t kFlagExtent = 2;
 /// Of an object, blob or name: it is on the disk too, or about to be, and outlives the machine's power.
 inline constexpr uint8_t kFlagDurable = 4;
+/// Of a name: what it points to stays in memory.
+inline constexpr uint8_t kFlagKeeps = 8;
 
 /// What a record says besides its sequence: plain words, copied in and out of shared memory.
 struct RecordFields {

@@ -51,16 +51,20 @@ static_assert(sizeof(FixedVolume) == 72, "lies on disks");
 constexpr uint64_t Pad8(uint64_t n) { return (n + 7) & ~uint64_t{7}; }
 
 template <typename Fixed>
-Result<Fixed> ReadFixed(std::span<const std::byte> bytes) {
+Result<Fixed> ReadFixed(std::span<const std::byte> bytes, uint32_t newest) {
   Fixed fixed;
   if (bytes.size() < sizeof(fixed.format)) return Status::Corrupted("it is too short");
   std::memcpy(&fixed.format, bytes.data(), sizeof fixed.format);
-  if (fixed.format != kDurableFormat) {
+  if (fixed.format < kDurableFormat || fixed.format > newest) {
     return Status::NotSupported("its record has format " + std::to_string(fixed.format));
   }
   if (bytes.size() < sizeof fixed) return Status::Corrupted("it is too short");
   std::memcpy(&fixed, bytes.data(), sizeof fixed);
   return fixed;
+}
+
+uint32_t FormatOf(const RecordFields& fields) {
+  return (fields.flags & layout::kFlagKeeps) != 0 ? kKeepingFormat : kDurableFormat;
 }
 
 bool IsText(std::span<const std::byte> head) { return !head.empty() && head.size() <= kMostName; }
@@ -102,8 +106,9 @@ Status CheckObject(const DurableRecord& record) {
 
 Status Check(const DurableRecord& record) {
   const RecordFields& f = record.fields;
-  constexpr uint8_t kKnown = layout::kFlagOwned | layout::kFlagExtent | layout::kFlagDurable;
-  if ((f.flags & ~kKnown) != 0 || (f.flags & layout::kFlagDurable) == 0 || f.reserved != 0) {
+  const uint8_t only_here = f.kind == RecordKind::kName ? layout::kFlagKeeps : layout::kFlagExtent;
+  const auto known = static_cast<uint8_t>(layout::kFlagOwned | layout::kFlagDurable | only_here);
+  if ((f.flags & ~known) != 0 || (f.flags & layout::kFlagDurable) == 0 || f.reserved != 0) {
     return Status::Corrupted("a record has flags that none has");
   }
   switch (f.kind) {
@@ -126,6 +131,7 @@ uint64_t DurableRecordLength(uint64_t head, uint64_t bytes) {
 
 std::vector<std::byte> EncodeDurableRecord(const DurableRecord& record) {
   FixedRecord fixed;
+  fixed.format = FormatOf(record.fields);
   fixed.fields = record.fields;
   fixed.fields.checksum = 0;
   fixed.fields.head_length = static_cast<uint32_t>(record.head.size());
@@ -141,8 +147,9 @@ std::vector<std::byte> EncodeDurableRecord(const DurableRecord& record) {
 }
 
 Result<DurableRecord> DecodeDurableRecord(std::span<const std::byte> bytes) {
-  VY_ASSIGN_OR_RETURN(const FixedRecord fixed, ReadFixed<FixedRecord>(bytes));
+  VY_ASSIGN_OR_RETURN(const FixedRecord fixed, ReadFixed<FixedRecord>(bytes, kKeepingFormat));
   const RecordFields& f = fixed.fields;
+  if (fixed.format != FormatOf(f)) return Status::Corrupted("a record has another's format");
   const std::span<const std::byte> body = bytes.subspan(sizeof fixed);
   if (f.head_length > body.size() || f.bytes_length > body.size() ||
       Pad8(f.head_length) + f.bytes_length != body.size()) {
@@ -179,7 +186,7 @@ std::vector<std::byte> EncodeDurableVolume(const DurableVolume& volume) {
 }
 
 Result<DurableVolume> DecodeDurableVolume(std::span<const std::byte> bytes) {
-  VY_ASSIGN_OR_RETURN(const FixedVolume fixed, ReadFixed<FixedVolume>(bytes));
+  VY_ASSIGN_OR_RETURN(const FixedVolume fixed, ReadFixed<FixedVolume>(bytes, kDurableFormat));
   std::span<const std::byte> text = bytes.subspan(sizeof fixed);
   const auto take = [&text](size_t length) {
     const auto part = text.first(length);

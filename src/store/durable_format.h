@@ -21,6 +21,8 @@
 namespace vineyard::store {
 
 inline constexpr uint32_t kDurableFormat = 1;
+/// Of a name that keeps something in memory: programs that know nothing of that leave such a file alone.
+inline constexpr uint32_t kKeepingFormat = 2;
 
 /// Of an object, a blob or a name. Its spans lie in what it was decoded from.
 struct DurableRecord {

@@ -56,6 +56,7 @@ struct Extent {
   size_t unkept = 0;           // chunks that were loaded and the keeper has not taken yet
   uint64_t asked_by = 0;       // the request that stands in the line for its memory
   uint32_t pins = 0;           // clients that have it pinned
+  uint32_t kept = 0;           // names that keep it in memory; see Volume::Keep
   uint32_t held = 0;           // requests that have all they need, or will, it among that
   uint64_t last_use = 0;       // see Spiller::NoteUse
   Status damage;               // why it can't be read from the disk any more

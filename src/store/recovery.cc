@@ -78,6 +78,7 @@ Status Recovery::Run(std::function<void()> done) {
     restoring_->Finish();
     report_.restored = restoring_->report();
   }
+  store_.DeriveKept();
   VolumeOpened();
   return {};
 }
@@ -398,6 +399,7 @@ void Recovery::VolumeOpened() {
     volume->EndLeases(is_gone, os::Clock::now());
   }
   DropOld();
+  store_.BringBackKept();
   done_();
 }
 

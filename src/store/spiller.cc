@@ -286,18 +286,22 @@ std::string Spiller::Explain() const {
   }
   uint64_t mapped = 0;
   uint64_t pinned = 0;
+  uint64_t kept = 0;
   for (const auto& [blob, extent] : around_.extents) {
     if (!IsInMemory(*extent)) continue;
     if (extent->pins > 0) {
       pinned += extent->pages;
+    } else if (extent->kept > 0) {
+      kept += extent->pages;
     } else if (mapped_blobs.contains(blob)) {
       mapped += extent->pages;
     }
   }
   uint64_t spilled = 0;
   for (const auto& [volume, of_it] : spilled_) spilled += of_it.bytes;
-  std::string text = fmt::format("; {} mapped by clients, {} pinned; {} on disk",
-                                 FormatSize(mapped), FormatSize(pinned), FormatSize(spilled));
+  std::string text =
+      fmt::format("; {} mapped by clients, {} pinned, {} kept by names; {} on disk",
+                  FormatSize(mapped), FormatSize(pinned), FormatSize(kept), FormatSize(spilled));
   if (!disk_trouble_.ok())
     text += fmt::format("; nothing can be spilled: {}", disk_trouble_.message());
   return text;

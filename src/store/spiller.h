@@ -95,7 +95,7 @@ class Spiller {
   /// file can't be read. Possibly from within. Returns a ticket.
   uint64_t Load(std::span<const ObjectId> blobs, os::TimePoint deadline,
                 std::function<void(Status)> done);
-  /// Whatever memory there is. `done`: kFailedPrecondition where one is mapped or pinned, or was opened
+  /// Whatever memory there is. `done`: kFailedPrecondition where one is mapped, pinned or kept, or was opened
   /// meanwhile; kOutOfMemory: the disk is full. The others have gone all the same.
   uint64_t Evict(std::span<const ObjectId> blobs, os::TimePoint deadline,
                  std::function<void(Status)> done);

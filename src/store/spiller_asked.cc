@@ -30,6 +30,10 @@ Status Spiller::MayEvict(uint64_t blob) const {
     return Status::FailedPrecondition(
         fmt::format("{} is pinned by {} clients; unpin it first", id, extent->pins));
   }
+  if (extent->kept > 0) {
+    return Status::FailedPrecondition(fmt::format(
+        "{} is kept in memory by {} names; drop them, or put them without keep", id, extent->kept));
+  }
   if (extent->held > 0 || extent->state == ExtentState::kLoading || IsOfFirst(blob)) {
     return Status::FailedPrecondition(id + " is just being read back for somebody");
   }

@@ -42,8 +42,9 @@ uint64_t Share(uint64_t limit, double rate) {
 }  // namespace
 
 bool Spiller::MayGo(const Extent& extent) const {
-  return extent.state == ExtentState::kSealed && extent.pins == 0 && extent.held == 0 &&
-         extent.unkept == 0 && !extent.chunks.empty() && !IsOfFirst(extent.blob.value());
+  return extent.state == ExtentState::kSealed && extent.pins == 0 && extent.kept == 0 &&
+         extent.held == 0 && extent.unkept == 0 && !extent.chunks.empty() &&
+         !IsOfFirst(extent.blob.value());
 }
 
 std::optional<os::TimePoint> Spiller::look_again() const {
@@ -200,8 +201,9 @@ void Spiller::Written(uint64_t blob, const Status& status) {
     no_writes_before_.reset();
     // Somebody may have opened it while it was being written.
     if (!MayGo(extent) || IsHeldElsewhere(extent)) {
-      outcome = Status::FailedPrecondition(extent.blob.ToString() +
-                                           " was opened or pinned while it was being written");
+      outcome = Status::FailedPrecondition(
+          extent.blob.ToString() +
+          " was opened, pinned or named to be kept while it was being written");
     } else if (asked || Missing() > 0) {
       Drop(extent);
     }

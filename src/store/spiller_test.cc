@@ -126,7 +126,8 @@ TEST_F(SpillingTest, WhereAllIsMappedOrPinnedAPutIsToldSo) {
   EXPECT_TRUE(status.ok()) << "it waits";
   store().Tick(os::Clock::now() + std::chrono::hours(2));
   EXPECT_CODE(kOutOfMemory, status);
-  EXPECT_THAT(status.message(), HasSubstr("6 MiB mapped by clients, 6 MiB pinned; 0 B on disk"));
+  EXPECT_THAT(status.message(),
+              HasSubstr("6 MiB mapped by clients, 6 MiB pinned, 0 B kept by names; 0 B on disk"));
   readers.clear();
   status = Status::Internal("no answer");
   store().Reserve(volume(), client_, 8 * kMi, kNever,

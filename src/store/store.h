@@ -115,6 +115,13 @@ class Store final : public VolumeHost {
   /// Bytes of these blobs are checked some time. REQUIRES: they have files.
   void CheckInBackground(std::vector<ObjectId> blobs);
 
+  // ---- what names keep in memory (store_keeping.cc)
+
+  /// After a start, once all that was taken over is there.
+  void DeriveKept();
+  /// What of it was found on the disk only, one after the other, as far as there is memory.
+  void BringBackKept();
+
   // ---- extents
 
   /// Makes room for a blob of `size` bytes, for a client to fill; waits in order until the deadline.
@@ -199,6 +206,7 @@ class Store final : public VolumeHost {
   }
   void DurableEntryChanged(Volume& volume, ObjectId id, bool is_durable_now) override;
   void DurableNameChanged(Volume& volume, std::string_view name) override;
+  void KeptChanged(ObjectId blob, int by) override;
   std::function<void(Volume&, const std::string&)> on_name;
   std::function<void(Volume&, ObjectId)> on_stream;
   /// NextDeadline may be sooner than it was.
@@ -307,6 +315,7 @@ class Store final : public VolumeHost {
   std::unique_ptr<Mirror> mirror_;
   Unrestored unrestored_;
   std::deque<ObjectId> unchecked_;
+  std::deque<ObjectId> kept_away_;  // to be brought back
   uint64_t next_ticket_ = 1;
   uint64_t next_sequence_ = 1;
   uint64_t next_id_ = 0;

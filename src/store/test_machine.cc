@@ -275,7 +275,8 @@ Result<layout::Answer> Machine::Put(uint64_t client, const TestObject& object) {
                .if_version = object.if_version,
                .name_ends = object.name_ends,
                .linger = object.linger,
-               .stream = object.stream};
+               .stream = object.stream,
+               .keeps = object.keeps};
   if (object.large) {
     VY_ASSIGN_OR_RETURN(args.extent, Reserve(client, std::max<uint64_t>(object.bytes.size(),
                                                                         options_.inline_max + 1)));
@@ -438,7 +439,12 @@ void Machine::CheckConsistent(Volume& volume) {
     }
   }
   EXPECT_EQ(objects, volume.objects());
+  std::map<ObjectId, uint32_t> kept;
   for (const auto& [name, entry] : volume.names()) {
+    if (volume.Keeps(entry.ref)) {
+      const auto extents = volume.ExtentsBelow({&entry.id, 1}, SIZE_MAX).value();
+      for (const ObjectId blob : extents) ++kept[blob];
+    }
     const uint64_t seed = volume.catalog().header().hash_seed;
     check(layout::NameKey(name, seed), entry.ref);
     const std::byte* record = volume.arenas().At(entry.ref);
@@ -454,6 +460,14 @@ void Machine::CheckConsistent(Volume& volume) {
     EXPECT_EQ(entry.parents, parents[id]) << ObjectId(id).ToString();
     EXPECT_EQ(entry.names, names[id]) << ObjectId(id).ToString();
   }
+  uint64_t kept_bytes = 0;
+  for (const auto& [id, entry] : volume.entries()) {
+    const Extent* e = store_->FindExtent(ObjectId(id));
+    if (e == nullptr) continue;
+    EXPECT_EQ(e->kept, kept[e->blob]) << ObjectId(id).ToString();
+    kept_bytes += e->kept > 0 ? e->pages : 0;
+  }
+  EXPECT_EQ(volume.kept_bytes(), kept_bytes);
   EXPECT_EQ(in_index.size(), volume.entries().size() + volume.names().size() + streams);
   EXPECT_EQ(volume.arenas().bytes_live(), live);
   for (const auto& [id, entry] : volume.entries()) {

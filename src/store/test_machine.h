@@ -72,6 +72,7 @@ struct TestObject {
   std::optional<os::TimePoint> name_ends;
   std::optional<std::chrono::nanoseconds> linger;
   bool durable = false;
+  bool keeps = false;
 };
 
 class Machine {

@@ -168,7 +168,7 @@ void Volume::LinkName(std::string_view name, const NameEntry& entry,
 // Takes the name from its object; the entry of names_ itself stays.
 void Volume::UnlinkName(Names::iterator it) {
   const uint64_t id = it->second.id;
-  ForgetTerm(*it);
+  ForgetName(*it);
   if (const auto entry = entries_.find(id); entry != entries_.end()) --entry->second.names;
   names_of_.erase({id, it->first});
 }
@@ -189,6 +189,7 @@ bool Volume::AdoptName(std::string_view name, Ref ref) {
   if (term.ends_ns) entry.ends = os::TimePoint(std::chrono::nanoseconds(*term.ends_ns));
   if (term.client != 0) host_.clients().Retire(term.client);
   LinkName(name, entry, std::chrono::nanoseconds(term.linger_ns));
+  if (Keeps(ref)) keeping_.try_emplace(names_.find(name)->first);  // see DeriveKept
   return catalog_->index().Apply(NameKeyOf(name), Ref(), ref);
 }
 

@@ -61,6 +61,9 @@ struct Stream {
 
 inline constexpr uint64_t kDefaultVolume = 1;
 
+/// Extents of all names that keep some, each as often as a name does: 8 MiB of the engine's own memory.
+inline constexpr uint64_t kMostKept = uint64_t{1} << 20;
+
 /// Bytes of a name.
 inline constexpr size_t kMaxName = 4096;
 
@@ -97,6 +100,8 @@ struct PutArgs {
   ObjectId id;      // chosen by the store
   /// With all that it refers to. REQUIRES: Volume::CheckDurable, and the extents are secured (Store::Secure).
   bool durable = false;
+  /// Of the name: see Volume::Naming. kInvalid without one.
+  bool keeps = false;
 };
 
 /// What the store does for its volumes.
@@ -113,6 +118,8 @@ class VolumeHost {
   /// A durable record has come, gone, or been replaced: the disk is to be told. The volume is in the midst of it.
   virtual void DurableEntryChanged(Volume& volume, ObjectId id, bool is_durable_now) = 0;
   virtual void DurableNameChanged(Volume& volume, std::string_view name) = 0;
+  /// By how many names more, or fewer, keep the extent in memory.
+  virtual void KeptChanged(ObjectId blob, int by) = 0;
   /// Something came, went or was read; or the stream is gone.
   virtual void StreamChanged(Volume& volume, ObjectId stream) = 0;
 };
@@ -137,6 +144,9 @@ class Volume {
     std::optional<std::chrono::nanoseconds> linger;
     /// As PutArgs::durable, with the object.
     bool durable = false;
+    /// What it points to stays in memory, with its members, for as long as it points there. kLimitExceeded: too much is
+    /// kept already. REQUIRES: it is in memory.
+    bool keeps = false;
   };
   Result<layout::Answer> PutName(const Request& request, std::string_view name, ObjectId id,
                                  const Naming& naming);
@@ -173,6 +183,20 @@ class Volume {
   /// Takes over what lay on the disk, before anybody is served. kOutOfMemory.
   Status RestoreRecord(layout::RecordFields fields, std::span<const std::byte> head,
                        std::span<const std::byte> bytes);
+
+  // ---- what names keep in memory (volume_keeping.cc)
+
+  [[nodiscard]] bool Keeps(layout::Ref name) const {
+    return (layout::FieldsOf(arenas_.At(name)).flags & layout::kFlagKeeps) != 0;
+  }
+  /// Pages of extents that are to stay there.
+  [[nodiscard]] uint64_t kept_bytes() const { return kept_bytes_; }
+  void NoteKept(uint64_t more, uint64_t fewer) { kept_bytes_ = kept_bytes_ + more - fewer; }
+  /// After a start, once objects, names and extents are there: has them counted.
+  void DeriveKept();
+  [[nodiscard]] bool KeepsAny() const { return !keeping_.empty(); }
+  /// For tests: see kMostKept.
+  void SetMostKept(uint64_t parts) { most_kept_ = parts; }
 
   // ---- streams (volume_streams.cc). Each belongs to an object, and goes with it.
 
@@ -309,7 +333,12 @@ class Volume {
   void LinkName(std::string_view name, const NameEntry& entry,
                 std::chrono::nanoseconds linger = {});
   void UnlinkName(Names::iterator it);
-  void ForgetTerm(const Names::value_type& name);
+  /// What stands beside the name.
+  void ForgetName(const Names::value_type& name);
+  /// Has what it keeps counted, if it does. REQUIRES: it is linked.
+  void Keep(std::string_view name);
+  void LetGo(std::string_view name);
+  [[nodiscard]] Status CheckMayKeep() const;
   Result<layout::Answer> DropFound(const Request& request, Names::iterator it);
   void EndLease(std::string_view name, os::TimePoint client_ended);
   Result<layout::Ref> StageStream(Transaction& tx, ObjectId id, layout::Ref old,
@@ -362,6 +391,11 @@ class Volume {
   // Ordered by both: one of many parents or names of an object is found at once.
   std::multiset<std::pair<uint64_t, uint64_t>> parents_;      // child, parent
   std::set<std::pair<uint64_t, std::string_view>> names_of_;  // id, key of names_
+  // Of names that keep something, keys of names_: the extents.
+  std::map<std::string_view, std::vector<ObjectId>> keeping_;
+  uint64_t kept_parts_ = 0;  // in all of these together
+  uint64_t most_kept_ = kMostKept;
+  uint64_t kept_bytes_ = 0;
   uint64_t objects_ = 0;
   // Each takes up to two changes of the ledger's; the rest of these is for what the change is about.
   size_t most_removed_ = layout::kMaxChanges / 4;

@@ -118,7 +118,8 @@ Result<Ref> Volume::StageName(Transaction& tx, std::string_view name, ObjectId i
   RecordFields fields;
   fields.kind = RecordKind::kName;
   fields.flags = static_cast<uint8_t>((naming.owns ? layout::kFlagOwned : 0) |
-                                      (naming.durable ? layout::kFlagDurable : 0));
+                                      (naming.durable ? layout::kFlagDurable : 0) |
+                                      (naming.keeps ? layout::kFlagKeeps : 0));
   fields.id = NameKeyOf(name);
   fields.value = id.value();
   fields.version = (old ? old->version : 0) + 1;
@@ -160,6 +161,10 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   } else if (args.name_ends || args.linger) {
     name = kHiddenName + args.id.ToString();
   }
+  if (args.keeps && args.name.empty()) {
+    return Status::Invalid("it is names that keep something in memory: put it with one");
+  }
+  if (args.keeps) VY_RETURN_IF_ERROR(CheckMayKeep());
   const bool to_stream = !args.stream.is_null();
   if (args.durable) VY_RETURN_IF_ERROR(CheckDurable(args.linger.has_value(), to_stream));
   if (to_stream) {
@@ -225,8 +230,11 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
   Ref name_ref;
   Answer answer{request.number, id.value(), 0, 0};
   if (!name.empty()) {
-    const Naming naming{
-        .owns = true, .ends = args.name_ends, .linger = args.linger, .durable = args.durable};
+    const Naming naming{.owns = true,
+                        .ends = args.name_ends,
+                        .linger = args.linger,
+                        .durable = args.durable,
+                        .keeps = args.keeps};
     VY_ASSIGN_OR_RETURN(name_ref, StageName(tx, name, id, old_name, naming, request));
     answer.value = old_name ? old_name->version + 1 : 1;
     if (old_name != nullptr) {
@@ -262,6 +270,7 @@ Result<Answer> Volume::Put(const Request& request, const PutArgs& args) {
     LinkName(name,
              {name_ref, id.value(), answer.value, args.name_ends, ClientOf(request, args.linger)},
              args.linger.value_or(0ns));
+    if (args.keeps) Keep(name);
     FinishRemoval(std::move(removal));
     if (name.front() != kHiddenName) host_.NameChanged(*this, name);
   }
@@ -298,6 +307,7 @@ Result<Ref> Volume::StageFlagged(Transaction& tx, const Entry& entry, uint8_t fl
 Result<Answer> Volume::PutName(const Request& request, std::string_view name, ObjectId id,
                                const Naming& naming) {
   VY_RETURN_IF_ERROR(CheckName(name, naming.if_version));
+  if (naming.keeps) VY_RETURN_IF_ERROR(CheckMayKeep());
   const auto entry = entries_.find(id.value());
   if (entry == entries_.end()) {
     return Status::NotFound(fmt::format("no object {} in volume '{}'", id.ToString(), name_));
@@ -334,6 +344,7 @@ Result<Answer> Volume::PutName(const Request& request, std::string_view name, Ob
   if (becomes_owned) entry->second.owned = 1;
   LinkName(name, {ref, id.value(), answer.value, naming.ends, ClientOf(request, naming.linger)},
            naming.linger.value_or(0ns));
+  if (naming.keeps) Keep(name);
   FinishRemoval(std::move(removal));
   host_.NameChanged(*this, std::string(name));
   return answer;

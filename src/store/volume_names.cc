@@ -48,8 +48,9 @@ Result<Answer> Volume::DropFound(const Request& request, Names::iterator it) {
 
 // ---- names that end by themselves
 
-void Volume::ForgetTerm(const Names::value_type& name) {
+void Volume::ForgetName(const Names::value_type& name) {
   const NameEntry& entry = name.second;
+  if (!keeping_.empty()) LetGo(name.first);
   if (entry.ends) name_ends_.erase({*entry.ends, name.first});
   if (entry.client != 0) leases_.erase({entry.client, name.first});
   hidden_names_ -= name.first.front() == kHiddenName ? 1 : 0;
@@ -89,6 +90,7 @@ void Volume::EndLease(std::string_view name, os::TimePoint client_ended) {
   entry.client = 0;
   entry.ends = ends;
   LinkName(name, entry);
+  Keep(name);
 }
 
 void Volume::DropEnded(os::TimePoint now) {

@@ -138,7 +138,7 @@ void Volume::ForgetRemoved(const Removal& removal) {
     const auto names = Of(names_of_, id);
     for (const auto& [object, text] : names) {
       const auto name = names_.find(text);
-      ForgetTerm(*name);
+      ForgetName(*name);
       names_.erase(name);
     }
     names_of_.erase(names.begin(), names.end());

@@ -144,11 +144,16 @@ void AddDurableFiles(Corpus& corpus) {
   using layout::RecordKind;
   const uint8_t durable = layout::kFlagDurable;
   const uint8_t in_extent = durable | layout::kFlagExtent;
+  const uint8_t keeps = durable | layout::kFlagKeeps;
   for (const DurableRecord& record :
        {DurableRecord{
             .fields = {.kind = RecordKind::kName, .flags = durable, .value = 7, .version = 1},
             .head = text,
             .ends_ns = 5},
+        DurableRecord{
+            .fields = {.kind = RecordKind::kName, .flags = keeps, .value = 7, .version = 2},
+            .head = text,
+            .ends_ns = {}},
         DurableRecord{.fields = {.kind = RecordKind::kObject,
                                  .flags = durable,
                                  .id = d->stamp()->id(),

@@ -83,7 +83,7 @@ void Messages::AddObjects() {
   Request(RequestBody::Put, [&](Builder& b) {
     const std::vector<fb::Token> siblings{token_};
     return fb::CreatePutDirect(b, 1, fb::PutKind::Object, 96, 5, 7, 5, "n", true, 2, 1000, &ids_, 9,
-                               500, &siblings, true, 1000, true);
+                               500, &siblings, true, 1000, true, true);
   });
   Request(RequestBody::Reserve, [](Builder& b) { return fb::CreateReserve(b, 1 << 20, 1000); });
   Request(RequestBody::Abort, [](Builder& b) { return fb::CreateAbort(b, 7); });
@@ -111,7 +111,8 @@ void Messages::AddObjects() {
 
 void Messages::AddLists() {
   Request(RequestBody::PutName, [](Builder& b) {
-    return fb::CreatePutNameDirect(b, 2, "name", 7, true, 1, true, 500, true, 1000, true);
+    return fb::CreatePutNameDirect(b, 2, "name", 7, true, 1, true, 500, true, 1000, true, true,
+                                   2000);
   });
   Request(RequestBody::DropName,
           [](Builder& b) { return fb::CreateDropNameDirect(b, 3, "name", true, 1); });
@@ -169,7 +170,7 @@ void Messages::AddReplies() {
   Reply(ReplyBody::Got, [&](Builder& b) {
     const std::vector<flatbuffers::Offset<fb::Extent>> extents{
         fb::CreateExtentDirect(b, 1, 4096, &ids_)};
-    return fb::CreateGotDirect(b, &extents, 1, 2, 3, 4, 5, true);
+    return fb::CreateGotDirect(b, &extents, 1, 2, 3, 4, 5, true, true);
   });
   Reply(ReplyBody::CatalogParts, [&](Builder& b) {
     const std::vector<fb::ArenaSize> arenas{{1, 4096}};
@@ -177,7 +178,7 @@ void Messages::AddReplies() {
   });
   Reply(ReplyBody::StatusInfo, [](Builder& b) {
     return fb::CreateStatusInfoDirect(b, "local", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, true, 14,
-                                      15, 16, 17, 18, 19, 20, 21, true, 22, 23, 24, 25);
+                                      15, 16, 17, 18, 19, 20, 21, true, 22, 23, 24, 25, 26);
   });
   Reply(ReplyBody::StreamInfo, [](Builder& b) {
     const std::vector<fb::StreamReader> readers{{1, 2, 3}};
@@ -185,13 +186,14 @@ void Messages::AddReplies() {
                                       "why");
   });
   Reply(ReplyBody::RingOpened, [](Builder& b) { return fb::CreateRingOpened(b); });
-  Reply(ReplyBody::Places, [](Builder& b) { return fb::CreatePlaces(b, 1, 2, true, true, true); });
+  Reply(ReplyBody::Places,
+        [](Builder& b) { return fb::CreatePlaces(b, 1, 2, true, true, true, true); });
 }
 
 void Messages::AddListReplies() {
   Reply(ReplyBody::Names, [](Builder& b) {
     const std::vector<flatbuffers::Offset<fb::NameEntry>> names{
-        fb::CreateNameEntryDirect(b, "n", 1, 2, 3, 4, 5, true)};
+        fb::CreateNameEntryDirect(b, "n", 1, 2, 3, 4, 5, true, true)};
     return fb::CreateNamesDirect(b, &names, true);
   });
   Reply(ReplyBody::Objects, [](Builder& b) { return fb::CreateObjects(b, 1, 2, true); });

@@ -99,7 +99,15 @@ class BuildingCalls(Calls):
         if name is not None:
             owns = ref in core.made
             self._core.put_name(
-                name, ref, if_version, owns, ttl, linger, timeout, options.durability
+                name,
+                ref,
+                if_version,
+                owns,
+                ttl,
+                linger,
+                timeout,
+                options.durability,
+                options.keep,
             )
         elif options.durability == "disk":
             self._core.make_durable([ref], timeout)

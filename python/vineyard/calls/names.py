@@ -23,6 +23,7 @@ class NameCalls(Calls):
         ttl: float | None = None,
         linger: float | None = None,
         durability: str = "memory",
+        keep: bool = False,
         timeout: float | None = None,
     ) -> int:
         """Points a name at an object; the name does not become its owner.
@@ -38,14 +39,33 @@ class NameCalls(Calls):
         durability : {"memory", "disk"}
             "disk": the name outlives the instance, as in `put`, and the object becomes so too. Each
             call says anew how durable the name is.
+        keep : bool
+            For as long as the name points to the object all of it stays in memory, with its
+            members. What of it lies on the disk is brought back first. Each call says it anew.
+        timeout : float, optional
+            Seconds to wait, with `keep` for memory to bring it back to.
 
         Returns
         -------
         int
             The version of the name: 1 for its first object, then 2, ...
+
+        Raises
+        ------
+        NotEnoughMemoryException
+            With `keep`: it does not fit into memory, never or not by the deadline; the name is as
+            it was.
         """
         return self._core.put_name(
-            to_name(name), to_id(object_id), if_version, False, ttl, linger, timeout, durability
+            to_name(name),
+            to_id(object_id),
+            if_version,
+            False,
+            ttl,
+            linger,
+            timeout,
+            durability,
+            keep,
         )
 
     def get_name(self, name: str, wait: bool = False, *, timeout: float | None = None) -> ObjectID:
@@ -60,7 +80,8 @@ class NameCalls(Calls):
         NameInfo
             `name`; `id` of its object; `version`, for the next ``if_version=``; `ttl`, the seconds
             that it has still, or None; `linger`, the seconds that it stays after the end of the
-            client it lives with, or None; `client_pid`, that client's process.
+            client it lives with, or None; `client_pid`, that client's process; `durable`; `keep`,
+            whether it keeps its object in memory.
         """
         return self._core.get_name(to_name(name), wait, timeout)
 

@@ -149,6 +149,7 @@ class PutOptions(NamedTuple):
     copy: bool | None = None
     progress: Progress | None = None
     durability: str | None = None
+    keep: bool = False
 
 
 NO_OPTIONS = PutOptions()
