@@ -108,11 +108,12 @@ Status Soak::Round() {
 // Until one engine serves all that live, and none that is dead: what those had sent has been carried out then.
 // Engines die at their places meanwhile, and only who asks connects again.
 Status Soak::Quiesce() {
-  const auto living = static_cast<uint64_t>(
-      std::ranges::count_if(processes_, [](const auto& p) { return p.pid > 0; }));
   const os::TimePoint end = os::Clock::now() + kPatience;
   while (true) {
     VY_RETURN_IF_ERROR(Ask({Message::What::kGeneration, 0}));
+    // After the question: who was killed just behind its last answer is found dead by it.
+    const auto living = static_cast<uint64_t>(
+        std::ranges::count_if(processes_, [](const auto& p) { return p.pid > 0; }));
     VY_ASSIGN_OR_RETURN(const Judge::Served now, judge_.WhoIsServed());
     generation_ = std::max(generation_, now.generation);
     bool same = now.clients == living;
