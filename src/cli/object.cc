@@ -206,8 +206,8 @@ void AddPlaces(CLI::App& object, Session& session) {
       object,
       {.name = "evict",
        .description = "Moves objects from memory to the instance's disk now.\n"
-                      "It does so by itself when memory is short; what is mapped or pinned by a "
-                      "program, or kept by a name, stays.",
+                      "It does so by itself when memory is short. What is mapped, pinned or kept "
+                      "by a name stays.",
        .json = {},
        .example = R"(make room before a large job
   vineyardctl object evict o0000000000000001 o0000000000000002)"});
