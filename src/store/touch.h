@@ -6,11 +6,12 @@
 // Note [Leaving room]
 //
 // Zeroing pages keeps processors busy, and the kernel does not let go of one in the midst of a page, so on a
-// machine of few processors whoever else wakes has to wait. A volume whose client makes large objects without a
-// pause kept two processors busy: on these a put of another volume's took 860 us instead of 190 at the median, and 2.6 ms
+// machine of few processors whoever else wakes has to wait. On two of them, beside a volume whose client made
+// objects of 64 MiB without a pause, a small put of another volume's took 540 to 920 us at the median and 2.3 to 3.2 ms
 // at the 90th percentile. So while clients of other volumes are about, a thread rests after each 2 MiB for as
-// long as these took: 300 us, and 0.6 to 1.2 ms. The large put takes up to twice as long then. With more than
-// kFewProcessors one is likely to be free, and nobody rests.
+// long as these took: 290 to 400 us, and 1 to 1.9 ms. The 99th percentile stays at 4 to 6 ms, which two programs
+// that have nothing to do with the instance cost as well. The large put takes up to twice as long then. With more
+// than kFewProcessors one is likely to be free, and nobody rests.
 #pragma once
 
 #include <functional>
