@@ -86,6 +86,7 @@ TEST(EngineDeath, WhatWasBeingFreedLastsForItsReaders) {
     auto object = deleter.Get(*id);
     ASSERT_OK(object);
     ASSERT_OK(deleter.Delete({*id}));
+    EXPECT_EQ(deleter.GetStatus()->generation, 2U) << "it did not die there";
     EXPECT_GE(FiguresOf(deleter).usage, kLarge);
     EXPECT_TRUE(HoldsPattern(object, 1, kLarge));
   }
