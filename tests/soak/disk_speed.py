@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,31 +39,43 @@ def is_there() -> bool:
 
 
 def measure(folder: Path, work: str, seconds: float, into: Speeds, reads: int = 50) -> None:
-    """`work` is fio's ``--rw``; of ``rw`` and ``randrw`` so many in a hundred are `reads`."""
-    file = folder / "fio"
+    """One file of a GiB, over and over. `work` is fio's ``--rw``; of ``randrw`` so many in a hundred are `reads`."""
+    arguments = [
+        f"--rw={work}",
+        f"--rwmixread={reads}",
+        "--size=1G",
+        "--time_based",
+        f"--runtime={max(1, round(seconds / len(DEPTHS)))}",
+    ]
+    _measure(folder, arguments, into)
+
+
+def measure_new(folder: Path, into: Speeds) -> None:
+    """Writes files that are not there yet, each of 32 MiB, whose room is taken before: the file system then has to
+    note, for each write, that there is something now. Nothing that keeps what it is given is spared that."""
+    _measure(
+        folder, ["--rw=write", "--size=2G", "--nrfiles=64", "--file_service_type=sequential"], into
+    )
+
+
+def _measure(folder: Path, arguments: list[str], into: Speeds) -> None:
     common = [
         "fio",
         "--name=disk",
-        f"--filename={file}",
-        f"--rw={work}",
         "--bs=1M",
-        "--size=1G",
         "--direct=1",
         "--ioengine=libaio",
-        "--time_based",
-        f"--runtime={max(1, round(seconds / len(DEPTHS)))}",
         "--output-format=json",
     ]
-    if "rw" in work:
-        common.append(f"--rwmixread={reads}")
-    try:
-        for depth in DEPTHS:
+    for depth in DEPTHS:
+        with tempfile.TemporaryDirectory(prefix="fio-", dir=folder) as files:
             done = subprocess.run(
-                [*common, f"--iodepth={depth}"], capture_output=True, text=True, check=True
+                [*common, f"--directory={files}", f"--iodepth={depth}", *arguments],
+                capture_output=True,
+                text=True,
+                check=True,
             )
-            # What it has to remark about the machine stands before the JSON.
-            job = json.loads(done.stdout[done.stdout.index("{") :])["jobs"][0]
-            moved = job["read"]["bw_bytes"] + job["write"]["bw_bytes"]
-            into.of.setdefault(depth, []).append(moved / GIB)
-    finally:
-        file.unlink(missing_ok=True)
+        # What it has to remark about the machine stands before the JSON.
+        job = json.loads(done.stdout[done.stdout.index("{") :])["jobs"][0]
+        moved = job["read"]["bw_bytes"] + job["write"]["bw_bytes"]
+        into.of.setdefault(depth, []).append(moved / GIB)

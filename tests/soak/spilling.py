@@ -85,6 +85,7 @@ class Figures:
         self.took: dict[str, list[float]] = {"put": [], "get": [], "delete": []}
         self.written = self.read = 0
         self.disk = disk_speed.Speeds()
+        self.new_files = disk_speed.Speeds()
 
     def add(self, answer: dict[str, Any]) -> None:
         for what, bytes in answer["bytes"].items():
@@ -163,6 +164,8 @@ class Soak:
             disk_speed.measure(
                 self.folder, work, self.options.fio_seconds, figures.disk, reads or 50
             )
+        if self.with_fio and work == "write":
+            disk_speed.measure_new(self.folder, figures.new_files)
 
     # ---- orders
 
@@ -227,13 +230,14 @@ class Soak:
             for n in (figures.bytes["put"], figures.bytes["get"], figures.written, figures.read)
         ]
         line = f"{name:8}{'':10}{rates[0]:8.2f}{rates[1]:8.2f}{rates[2]:9.2f}{rates[3]:8.2f}"
-        if figures.disk.of:
-            ours = {"put": rates[2], "get": rates[3]}.get(name, rates[2] + rates[3])
-            depth, best = figures.disk.best()
-            line += (
-                f"  {figures.disk.at(4):.2f}, that is {ours / figures.disk.at(4):.2f} of it"
-                f" (depth 4; best, {depth}: {best:.2f})"
-            )
+        ours = {"put": rates[2], "get": rates[3]}.get(name, rates[2] + rates[3])
+        for speeds, what in ((figures.disk, ""), (figures.new_files, "; new files: ")):
+            if speeds.of:
+                depth, best = speeds.best()
+                line += (
+                    f"{what or '  '}{speeds.at(4):.2f}, that is {ours / speeds.at(4):.2f} of it"
+                    f" (depth 4; best, {depth}: {best:.2f})"
+                )
         print(line, flush=True)
         for what, took in figures.took.items():
             if took:
