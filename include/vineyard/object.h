@@ -43,6 +43,8 @@ struct Creator {
   uint32_t pid = 0;
   uint32_t uid = 0;
   std::string pod;  ///< POD_NAMESPACE/POD_NAME of the writer's environment, else empty.
+  std::string
+      program;  ///< What the writer called itself ("train.py"), for people: nobody checks it.
 };
 
 /// All that an object is, short of its buffers' bytes.

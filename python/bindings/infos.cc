@@ -46,6 +46,8 @@ void BindInfos(nb::module_& m) {
       .def_prop_ro("creator_pid", [](const ObjectInfo& self) { return self.creator.pid; })
       .def_prop_ro("creator_uid", [](const ObjectInfo& self) { return self.creator.uid; })
       .def_prop_ro("creator_pod", [](const ObjectInfo& self) { return ToStr(self.creator.pod); })
+      .def_prop_ro("creator_program",
+                   [](const ObjectInfo& self) { return ToStr(self.creator.program); })
       .def_ro("nbytes", &ObjectInfo::nbytes)
       .def("__repr__", [](const ObjectInfo& self) {
         return "ObjectInfo(id=" + self.id.ToString() + ", typename=" + Quoted(self.type_name) +

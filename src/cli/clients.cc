@@ -156,7 +156,8 @@ void AddWaits(CLI::App& root, Session& session) {
   CLI::App& waits = AddCommand(
       root,
       {.name = "waits",
-       .description = "Requests that wait: whose, for what, since when. The longest comes first.",
+       .description = "Requests that wait: whose, for what, since when.\n"
+                      "The longest comes first.",
        .json = R"({"waits": [{"kind": "memory|quota|disk|name|stream|room in a stream", "request",
   "volume", "client", "program", "pid", "request_id", "bytes", "since_ms", "left_ms",
   "name", "stream"}]})",

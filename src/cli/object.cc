@@ -167,7 +167,7 @@ void AddGet(CLI::App& object, Session& session) {
        .description = "Shows an object.\n"
                       "Type, size, age, creator, labels, metadata, buffers and members.",
        .json = R"({"id", "type_name", "nbytes", "created", "created_unix_ns", "creator": {"pid",
-  "uid", "pod"}, "metadata": {...}, "labels": {KEY: VALUE}, "buffers": [{"blob",
+  "uid", "pod", "program"}, "metadata": {...}, "labels": {KEY: VALUE}, "buffers": [{"blob",
   "offset", "length"}], "members": [{"key", "id"}]})",
        .example = R"(by id, and by the name that points to it
   vineyardctl object get o0000000000000001

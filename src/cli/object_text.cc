@@ -47,6 +47,7 @@ std::string Indented(std::string_view text) {
 
 std::string CreatorText(const Creator& creator) {
   std::string text = fmt::format("pid {}, uid {}", creator.pid, creator.uid);
+  if (!creator.program.empty()) text = creator.program + ", " + text;
   if (!creator.pod.empty()) text += ", pod " + creator.pod;
   return text;
 }
@@ -77,7 +78,10 @@ nlohmann::json ObjectJson(const ObjectInfo& info) {
   nlohmann::json creator;
   if (info.created_unix_ns != 0) {
     created = FormatTime(info.created_unix_ns);
-    creator = {{"pid", info.creator.pid}, {"uid", info.creator.uid}, {"pod", info.creator.pod}};
+    creator = {{"pid", info.creator.pid},
+               {"uid", info.creator.uid},
+               {"pod", info.creator.pod},
+               {"program", info.creator.program}};
   }
   return {{"id", info.id.ToString()},
           {"type_name", info.type_name},

@@ -14,7 +14,7 @@
 
 namespace vineyard::cli {
 
-/// Keys: id, type_name, nbytes, created, created_unix_ns, creator {pid, uid, pod}, metadata,
+/// Keys: id, type_name, nbytes, created, created_unix_ns, creator {pid, uid, pod, program}, metadata,
 /// labels {key: value}, buffers [{blob, offset, length}], members [{key, id}]. When and by whom a blob
 /// was made is not known: created and creator are null.
 nlohmann::json ObjectJson(const ObjectInfo& info);

@@ -23,7 +23,7 @@ ObjectInfo Example() {
   info.members = {{"index", ObjectId(7)}};
   info.labels = {{"stage", "train"}};
   info.created_unix_ns = 1'700'000'000 * kSecond;
-  info.creator = {.pid = 12, .uid = 1000, .pod = "space/pod"};
+  info.creator = {.pid = 12, .uid = 1000, .pod = "space/pod", .program = "step.py"};
   info.nbytes = uint64_t{64} << 20;
   return info;
 }
@@ -35,7 +35,7 @@ TEST(ObjectJson, HasTheDocumentedKeys) {
     "nbytes": 67108864,
     "created": "2023-11-14T22:13:20.000Z",
     "created_unix_ns": 1700000000000000000,
-    "creator": {"pid": 12, "uid": 1000, "pod": "space/pod"},
+    "creator": {"pid": 12, "uid": 1000, "pod": "space/pod", "program": "step.py"},
     "metadata": {"shape": [2, 3], "big": 9223372036854775807},
     "labels": {"stage": "train"},
     "buffers": [{"blob": "o8000000000000001", "offset": 64, "length": 67108864}],
@@ -51,7 +51,7 @@ type     vineyard::ndarray
 size     64.0 MiB (67108864 bytes)
 age      5m
 created  2023-11-14T22:13:20.000Z
-creator  pid 12, uid 1000, pod space/pod
+creator  step.py, pid 12, uid 1000, pod space/pod
 label    stage=train
 
 metadata:

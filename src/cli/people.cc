@@ -9,6 +9,17 @@
 
 namespace vineyard::cli {
 
+namespace {
+
+std::string NameOf(const std::string& program, uint64_t pid, const std::string& pod) {
+  std::string name =
+      program.empty() ? fmt::format("pid {}", pid) : fmt::format("{} ({})", program, pid);
+  if (!pod.empty()) name += " in " + pod;
+  return name;
+}
+
+}  // namespace
+
 People::People(std::span<const ClientInfo> clients) {
   for (const ClientInfo& client : clients) {
     if (!client.program.empty()) programs_[client.pid] = client.program;
@@ -22,11 +33,12 @@ std::string People::Program(uint64_t pid) const {
 }
 
 std::string People::Name(uint64_t pid, const std::string& pod) const {
-  const std::string program = Program(pid);
-  std::string name =
-      program.empty() ? fmt::format("pid {}", pid) : fmt::format("{} ({})", program, pid);
-  if (!pod.empty()) name += " in " + pod;
-  return name;
+  return NameOf(Program(pid), pid, pod);
+}
+
+std::string People::Name(const Creator& creator) const {
+  return NameOf(creator.program.empty() ? Program(creator.pid) : creator.program, creator.pid,
+                creator.pod);
 }
 
 nlohmann::json ClientJson(const ClientInfo& client) {

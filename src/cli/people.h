@@ -21,6 +21,7 @@ class People {
   /// "train.py (123)", with the pod if it has one; of a client that is gone what the system calls the process, if
   /// that is still there: "python3 (123)"; else "pid 123".
   [[nodiscard]] std::string Name(uint64_t pid, const std::string& pod = {}) const;
+  [[nodiscard]] std::string Name(const Creator& creator) const;
   /// What the client calls itself; empty: unknown.
   [[nodiscard]] std::string Program(uint64_t pid) const;
 

@@ -105,15 +105,13 @@ Status ShowTop(Session& session, const TopOptions& options) {
         json["names"] = s.names;
         json["where"] = WhereText(*places);
         json["held_by"] = std::move(holders);
-        if (known) json["creator"]["program"] = people.Program(creator.pid);
         list.push_back(std::move(json));
         continue;
       }
       table.AddRow({s.info.id.ToString(), NamesText(s.names), s.info.type_name,
                     FormatBytes(s.bytes),
                     known ? FormatAge(std::chrono::nanoseconds(now - s.info.created_unix_ns)) : "-",
-                    known ? people.Name(creator.pid, creator.pod) : "-", WhereText(*places),
-                    HoldersText(*places)});
+                    known ? people.Name(creator) : "-", WhereText(*places), HoldersText(*places)});
     }
     if (session.wants_json()) {
       session.PrintJson({{"held", figures.held},
@@ -160,7 +158,7 @@ Result<std::string> GroupOf(const Surveyed& s, const std::string& by, const Peop
   if (by == "age") return AgeGroup(s.info.created_unix_ns, now);
   if (by == "creator") {
     if (s.info.created_unix_ns == 0) return std::string("unknown");
-    return people.Name(s.info.creator.pid, s.info.creator.pod);
+    return people.Name(s.info.creator);
   }
   return Status::Invalid(
       fmt::format("--by: '{}' is none; say state, volume, type, age or creator", by));
@@ -247,9 +245,8 @@ void AddTop(CLI::App& root, Session& session) {
   CLI::App& top = AddCommand(
       root,
       {.name = "top",
-       .description =
-           "The largest (or oldest) objects of a volume: names, sizes with all parts, who made\n"
-           "them, who uses them now.",
+       .description = "The largest (or oldest) objects, who made them, and who uses them.\n"
+                      "Sizes are with all parts.",
        .json = R"({"held", "limit", "ready", "disk_bytes", "objects": [{"id", "type_name", "bytes",
   "nbytes", "names", "created", "created_unix_ns", "creator": {"pid", "uid", "pod",
   "program"}, "labels", "where": "memory|disk|memory, disk", "held_by": [as of clients]}],
@@ -268,9 +265,8 @@ void AddTop(CLI::App& root, Session& session) {
 void AddDu(CLI::App& root, Session& session) {
   CLI::App& du =
       AddCommand(root, {.name = "du",
-                        .description = "Sums of memory: by state, which is every page the volume "
-                                       "holds; by volume; or of objects,\n"
-                                       "by type, age or creator.",
+                        .description = "Sums of memory: by state, volume, type, age or creator.\n"
+                                       "By state it is every page that the volume holds.",
                         .json = R"({"by", "groups": [{BY: group, "bytes", "objects"}], "bytes"})",
                         .example = R"(where the memory is, and whose the objects are
   vineyardctl du

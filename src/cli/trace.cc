@@ -144,10 +144,9 @@ void AddTrace(CLI::App& root, Session& session) {
       root,
       {.name = "trace",
        .description =
-           "Requests that were answered, the last ones first remembered: when, how long the "
-           "engine\n"
-           "took, what came of it, whose it was (client#request), and how much of it was waiting.\n"
-           "Gets of what is in memory ask nobody, and are not here.",
+           "Requests that were answered: when, how long it took, what came of it.\n"
+           "Whose it was is CLIENT#REQUEST, as the client counts. Gets of what is in memory ask\n"
+           "nobody, and are not here.",
        .json =
            R"({"requests": [{"sequence", "time", "begun_unix_ns", "request", "request_id", "client",
   "pid", "program", "volume", "bytes", "took_us", "waited_us", "result"}]}; with --follow

@@ -2,9 +2,9 @@
 // Copyright The Vineyard Authors.
 #include "cli/watch.h"
 
-#include <unistd.h>
-
 #include <thread>
+
+#include "os/process.h"
 
 namespace vineyard::cli {
 
@@ -24,7 +24,7 @@ Status ShowOften(Session& session, const std::string& watch,
     VY_ASSIGN_OR_RETURN(pause, ParseTimeout("--watch", watch));
   }
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
-  const bool to_terminal = ::isatty(STDOUT_FILENO) == 1;
+  const bool to_terminal = os::IsTerminal(1);
   while (true) {
     if (pause.count() > 0 && to_terminal && !session.wants_json()) session.Print(kClearScreen);
     VY_RETURN_IF_ERROR(show(client));

@@ -45,7 +45,7 @@ std::string WhyText(const Explanation& found, const People& people) {
   if (found.info.created_unix_ns != 0) {
     const Creator& creator = found.info.creator;
     sheet.Add("age", FormatAge(std::chrono::nanoseconds(UnixNow() - found.info.created_unix_ns)));
-    sheet.Add("made by", people.Name(creator.pid, creator.pod));
+    sheet.Add("made by", people.Name(creator));
   }
   sheet.Add("in memory", FormatBytes(found.places.memory_bytes) + ", its parts included");
   if (found.places.spilled_bytes > 0)
@@ -92,8 +92,7 @@ void AddWhy(CLI::App& root, Session& session) {
   CLI::App& why = AddCommand(
       root,
       {.name = "why",
-       .description =
-           "Why an object is there: what refers to it, who holds its memory, and what to do.",
+       .description = "Why an object is there: what refers to it, who holds it, what to do.",
        .json = R"({"id", "type_name", "nbytes", "created", "created_unix_ns", "creator", "labels",
   "names": [...], "part_of": [{"id", "type_name"}], "held_by": [as of clients, of this
   object alone], "memory_bytes", "spilled_bytes", "durable", "evictable", "reasons": [...],

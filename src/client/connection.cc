@@ -6,10 +6,12 @@
 #include <random>
 #include <thread>
 
+#include "os/process.h"
+
 namespace vineyard::client {
 
 Connection::Connection(ConnectOptions options, std::string pod)
-    : options_(std::move(options)), pod_(std::move(pod)) {
+    : options_(std::move(options)), pod_(std::move(pod)), program_(os::ProgramOfThisProcess()) {
   std::random_device random;
   for (uint64_t& half : token_) half = uint64_t{random()} << 32 | random();
 }

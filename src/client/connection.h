@@ -129,6 +129,7 @@ class Connection {
   [[nodiscard]] bool closed() const { return closed_; }
   [[nodiscard]] const ConnectOptions& options() const { return options_; }
   [[nodiscard]] const std::string& pod() const { return pod_; }
+  [[nodiscard]] const std::string& program() const { return program_; }
   /// What says to the instance that a request is this client's.
   [[nodiscard]] fb::Token token() const { return {token_[0], token_[1]}; }
   [[nodiscard]] os::TimePoint Deadline(const std::optional<Timeout>& timeout) const {
@@ -207,6 +208,7 @@ class Connection {
 
   const ConnectOptions options_;
   const std::string pod_;
+  const std::string program_;
   uint64_t token_[2];
   std::atomic<uint64_t> inline_max_{0};
   std::atomic<bool> closed_{false};

@@ -91,7 +91,8 @@ Status Prepare(Connection& connection, const ObjectBuilder& builder, PreparedPut
                                            .buffers = buffers,
                                            .members = builder.members(),
                                            .labels = builder.labels(),
-                                           .pod = connection.pod()});
+                                           .pod = connection.pod(),
+                                           .program = connection.program()});
   put->small = put->own.size <= connection.inline_max();
   const uint64_t payload = put->descriptor.size() + (put->small ? put->own.size : 0);
   if (payload <= wire::kMaxPayload) return {};

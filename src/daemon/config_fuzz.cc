@@ -73,6 +73,10 @@ void TryAgain(const Config& config, const Told& told) {
   plain.form = Config::Form::kText;
   Told again{.args = {"--config=file"}, .environment = {}, .file = plain.Print()};
   if (told.environment.contains("HOME")) again.environment["HOME"] = "/folder";
+  // How much memory there is stays as it is: a size is judged by it.
+  for (const char* variable : {"XDG_RUNTIME_DIR", "CGROUP"}) {
+    if (told.environment.contains(variable)) again.environment[variable] = "/folder";
+  }
   const auto same = Load(again);
   VY_CHECK(same.ok());
   VY_CHECK(same->size == config.size && same->socket == config.socket &&

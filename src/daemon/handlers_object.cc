@@ -261,13 +261,6 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection, std::shared_p
   ArmTimer();
 }
 
-void Server::TrackWait(Connection& connection, uint64_t ticket, std::shared_ptr<Reply> reply) {
-  std::erase_if(connection.waits,
-                [&](const Connection::Wait& w) { return !store_.IsWaiting(w.ticket); });
-  reply->NoteWaits();
-  connection.waits.push_back({ticket, std::move(reply)});
-}
-
 // Its place in the queue is for those who still want memory.
 void Server::HandleCancel(Call call, const fb::Cancel& cancel) {
   call.reply.Drop();

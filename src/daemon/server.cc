@@ -187,6 +187,13 @@ void Server::SendDone(Reply reply, const Result<layout::Answer>& answer) {
   os::CrashPoint("reply.after");
 }
 
+void Server::TrackWait(Connection& connection, uint64_t ticket, std::shared_ptr<Reply> reply) {
+  std::erase_if(connection.waits,
+                [&](const Connection::Wait& w) { return !store_.IsWaiting(w.ticket); });
+  reply->NoteWaits();
+  connection.waits.push_back({ticket, std::move(reply)});
+}
+
 // ---- time
 
 void Server::AfterChange() {

@@ -160,6 +160,8 @@ std::string ProcessName(pid_t pid) {
   return name;
 }
 
+bool IsTerminal(int fd) { return ::isatty(fd) == 1; }
+
 std::string ProgramOf(const std::vector<std::string>& arguments) {
   constexpr size_t kMost = 128;
   const auto last_part = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };

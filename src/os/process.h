@@ -92,6 +92,9 @@ void SetProcessName(const char* name);
 
 /// "python3", from /proc/PID/comm; empty if it is gone.
 std::string ProcessName(pid_t pid);
+/// Whether a descriptor is a terminal.
+bool IsTerminal(int fd);
+
 /// As people would call it: "train.py" of "python3 train.py", "-m pipeline.step" of "python3 -m pipeline.step", else the
 /// program's own name. At most 128 bytes.
 std::string ProgramOfThisProcess();

@@ -212,5 +212,17 @@ TEST(Process, SeveralEnginesDieAtOnePlaceEach) {
   for (const uint64_t generation : {4UL, 7UL}) EXPECT_EQ(dies(generation), -SIGKILL);
 }
 
+TEST(Process, ProgramsAreCalledWhatPeopleCallThem) {
+  EXPECT_EQ(ProgramOf({"/usr/bin/vineyardctl", "top"}), "vineyardctl");
+  EXPECT_EQ(ProgramOf({"python3", "/srv/steps/train.py", "--fast"}), "train.py");
+  EXPECT_EQ(ProgramOf({"/usr/bin/python3.11", "-W", "ignore", "-u", "train.py"}), "train.py");
+  EXPECT_EQ(ProgramOf({"python", "-m", "pipeline.step", "x"}), "-m pipeline.step");
+  EXPECT_EQ(ProgramOf({"python", "-c", "import vineyard"}), "python");
+  EXPECT_EQ(ProgramOf({"python"}), "python");
+  EXPECT_EQ(ProgramOf({}), "");
+  EXPECT_EQ(ProgramOf({std::string(1000, 'x')}).size(), 128U);
+  EXPECT_FALSE(ProgramOfThisProcess().empty());
+}
+
 }  // namespace
 }  // namespace vineyard::os

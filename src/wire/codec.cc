@@ -147,8 +147,10 @@ std::vector<std::byte> Encode(const NewObject& object, const fb::Stamp& stamp) {
   }
   flatbuffers::Offset<flatbuffers::String> pod;
   if (!object.pod.empty()) pod = builder.CreateString(object.pod);
-  builder.Finish(
-      fb::CreateDescriptor(builder, &stamp, type_name, metadata, buffers, members, labels, pod));
+  flatbuffers::Offset<flatbuffers::String> program;
+  if (!object.program.empty()) program = builder.CreateString(object.program);
+  builder.Finish(fb::CreateDescriptor(builder, &stamp, type_name, metadata, buffers, members,
+                                      labels, pod, program));
   const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
   return {data, data + builder.GetSize()};
 }
@@ -162,7 +164,8 @@ std::vector<std::byte> EncodeDescriptor(const ObjectInfo& info) {
        .buffers = info.buffers,
        .members = info.members,
        .labels = info.labels,
-       .pod = info.creator.pod},
+       .pod = info.creator.pod,
+       .program = info.creator.program},
       fb::Stamp(info.id.value(), info.created_unix_ns, info.creator.pid, info.creator.uid));
 }
 
@@ -179,7 +182,8 @@ ObjectInfo ToObjectInfo(const fb::Descriptor& d) {
   ObjectInfo info;
   info.id = ObjectId(d.stamp()->id());
   info.created_unix_ns = d.stamp()->created_unix_ns();
-  info.creator = {d.stamp()->creator_pid(), d.stamp()->creator_uid(), ToString(d.pod())};
+  info.creator = {d.stamp()->creator_pid(), d.stamp()->creator_uid(), ToString(d.pod()),
+                  ToString(d.program())};
   info.type_name = d.type_name()->str();
   info.metadata = d.metadata()->str();
   if (d.buffers() != nullptr) {

@@ -33,6 +33,7 @@ struct NewObject {
   std::span<const Member> members;
   std::span<const Label> labels;
   std::string_view pod;
+  std::string_view program;
 };
 std::vector<std::byte> EncodeNewObject(const NewObject& object);
 /// REQUIRES: `bytes` have been decoded successfully.
