@@ -55,6 +55,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make soak-python  the same from Python, and slower  [OPERATIONS=300000] [SOAK_ARGS="--size 64Mi"]
   make soak-spill   8 clients on four times the memory, and what fio does on the same disk meanwhile
                 [SECONDS=1800] [SOAK_ARGS="--size 1Gi --working-set 4Gi --spill-path DIR"]
+  make test-monitoring  metrics, alerts and dashboard, with Prometheus' own tool
   make test-torch   what needs torch, which the first run installs below build/ (gigabytes)
 
   make check    what a change must also pass: format, layers, lint, types, thread safety
@@ -114,6 +115,11 @@ test-long: build-tests
 .PHONY: test-torch
 test-torch: build
 	@scripts/test_torch.sh $(PYTEST_ARGS)
+
+.PHONY: test-monitoring
+test-monitoring: build
+	@scripts/setup.sh test web
+	@$(VENV)/python -m pytest tests/monitoring $(PYTEST_ARGS)
 
 .PHONY: test-allocator
 test-allocator: build

@@ -11,6 +11,7 @@
 #   fuzz    what the fuzzers need besides clang
 #   clang   clang 19 with its sanitizers and fuzzer
 #   disk    fio, which says what the disk itself can do
+#   web     promtool, which tries metrics and alerts
 #   wheel   debootstrap, for the bare system that the wheel is tried in
 # Needs Debian 12 or Ubuntu 24.04, a Python of 3.11 or later (PYTHON=… names one), and root or sudo
 # if a package is missing. Fast when nothing is. SETUP_NO_APT=1 leaves the system's packages alone.
@@ -55,8 +56,8 @@ die() {
 profiles=("${@:-build}")
 for profile in "${profiles[@]}"; do
   case "$profile" in
-    build | bench | demo | disk | test | check | fuzz | clang | wheel) ;;
-    *) die "unknown profile '$profile'; there are: build bench demo disk test check fuzz clang wheel" ;;
+    build | bench | demo | disk | test | check | fuzz | clang | web | wheel) ;;
+    *) die "unknown profile '$profile'; there are: build bench demo disk test check fuzz clang web wheel" ;;
   esac
 done
 
@@ -185,7 +186,20 @@ install_python() {
   done
 }
 
+# Out of the package of Prometheus, and only that: installed whole it would start a service.
+fetch_promtool() {
+  local folder="$PWD/build/monitoring"
+  if command -v promtool >/dev/null || [[ -x $folder/usr/bin/promtool ]]; then return 0; fi
+  printf 'setup: fetching   %-26s %s\n' promtool "tries metrics and alerts, below build/"
+  mkdir -p "$folder"
+  (cd "$folder" && apt-get -q download prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb . &&
+    rm prometheus_*.deb) ||
+    die "promtool could not be fetched: 'apt-get download prometheus' failed." \
+      "Install prometheus, or put promtool into the path."
+}
+
 [[ ${SETUP_NO_APT:-} == 1 ]] || install_packages
+if wants web && [[ ${SETUP_NO_APT:-} != 1 ]]; then fetch_promtool; fi
 
 python_profiles=(build)
 for profile in demo test check; do

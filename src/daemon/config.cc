@@ -14,6 +14,7 @@
 
 #include "base/size.h"
 #include "daemon/settings.h"
+#include "os/tcp.h"
 #include "os/text_file.h"
 #include "os/user.h"
 
@@ -27,7 +28,8 @@ struct OldFlag {
 };
 constexpr std::string_view kNoEtcd = "metadata lives in the instance, and no etcd is used";
 constexpr std::string_view kNoRedis = "metadata lives in the instance, and no redis is used";
-constexpr std::string_view kNoMetrics = "nothing is exported yet; ask vineyardctl status";
+constexpr std::string_view kNoMetrics =
+    "they are served at the address that --http names, under /metrics, and nowhere without it";
 constexpr std::array kOldFlags = {
     OldFlag{"meta_timeout", kNoEtcd},
     OldFlag{"skip_launch_etcd", kNoEtcd},
@@ -183,6 +185,21 @@ Status SetDefaultSize(Config& config, const Environment& environment) {
   return Status::OK();
 }
 
+Status CheckHttp(const Config& config) {
+  if (config.http.empty()) {
+    if (config.http_token_file.empty()) return Status::OK();
+    return Status::Invalid(
+        "--http_token_file: it is of use only with --http; say --http 127.0.0.1:8080 as well");
+  }
+  VY_ASSIGN_OR_RETURN(const os::TcpAddress address, os::ParseTcpAddress(config.http));
+  if (address.IsLoopback() || !config.http_token_file.empty()) return Status::OK();
+  return Status::Invalid(
+      fmt::format("--http: other machines can reach {}; say --http_token_file FILE, with a secret "
+                  "in it that who asks must "
+                  "know, or --http 127.0.0.1:{}",
+                  config.http, address.port));
+}
+
 }  // namespace
 
 Environment Environment::OfThisProcess() {
@@ -214,7 +231,8 @@ Result<Config> Config::Load(std::span<const char* const> args, const Environment
 
   // As of old, some of these say with an empty value what they say when they are not given; read_only_socket, so that
   // what --print-config says can be read.
-  constexpr std::array kMayBeEmpty = {"size", "spill_path", "spill_limit", "read_only_socket"};
+  constexpr std::array kMayBeEmpty = {"size", "spill_path",     "spill_limit", "read_only_socket",
+                                      "http", "http_token_file"};
   std::erase_if(config.given, [&](const auto& entry) {
     return entry.second.value.empty() &&
            std::ranges::find(kMayBeEmpty, entry.first) != kMayBeEmpty.end();
@@ -261,7 +279,7 @@ Status Config::Validate() const {
         fmt::format("--spill_lower_rate: {} is above --spill_upper_rate, {}; lower it",
                     spill_lower_rate, spill_upper_rate));
   }
-  return Status::OK();
+  return CheckHttp(*this);
 }
 
 // One component. Two sockets whose names differ in their slashes only would share it: the second instance is

@@ -68,6 +68,10 @@ struct Config {
   bool reserve_memory = false;
   os::HugePageMode huge_pages = os::HugePageMode::kAuto;
   bool sandbox = true;
+  /// Where figures and the page are served over HTTP: "127.0.0.1:8080". Empty: nowhere.
+  std::string http;
+  std::string
+      http_token_file;  ///< Absolute. Who asks over HTTP must know what it holds. Empty: everybody may.
   std::string deployment = "local";
   bool coredump = false;
   std::optional<pid_t> exit_with_parent;  ///< The instance ends when this process does.

@@ -331,6 +331,27 @@ TEST_F(ConfigTest, PrintedConfigIsAlsoJson) {
   EXPECT_EQ(json["notices"].size(), 1u);
 }
 
+TEST_F(ConfigTest, HttpIsServedOnlyWhereItIsAskedFor) {
+  EXPECT_EQ(Loaded({}).http, "");
+  EXPECT_EQ(Loaded({"--metrics", "--prometheus"}).http, "");
+  EXPECT_THAT(Loaded({"--metrics"}).notices, ElementsAre(HasSubstr("--http")));
+  EXPECT_EQ(Loaded({"--http=localhost:8080"}).http, "127.0.0.1:8080");
+  EXPECT_EQ(Loaded({"--http", "[::1]:0"}).http, "[::1]:0");
+  EXPECT_EQ(Loaded({"--http="}).http, "");
+  for (const char* wrong : {"--http=8080", "--http=example.com:80", "--http=127.0.0.1"}) {
+    EXPECT_THAT(Refused({wrong}), HasSubstr("--http"));
+  }
+}
+
+TEST_F(ConfigTest, AddressesThatOthersReachNeedAToken) {
+  for (const char* open : {"--http=0.0.0.0:8080", "--http=[::]:8080", "--http=10.1.2.3:8080"}) {
+    EXPECT_THAT(Refused({open}),
+                AllOf(HasSubstr("--http_token_file"), HasSubstr("127.0.0.1:8080")));
+    EXPECT_EQ(Loaded({open, "--http_token_file=token"}).http_token_file, "/here/token");
+  }
+  EXPECT_THAT(Refused({"--http_token_file=token"}), HasSubstr("--http"));
+}
+
 TEST_F(ConfigTest, HelpAndVersionWorkWhateverElseIsWrong) {
   memory_.reset();
   variables_ = {{"VINEYARD_SIZE", "junk"}};

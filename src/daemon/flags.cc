@@ -58,6 +58,11 @@ constexpr std::array kFlags = {
          "0.3)"},
     Flag{"spill_upper_rate", kValue, kEverywhere, "RATE",
          "share of --size from which on objects go there in the background (default: 0.8)"},
+    Flag{"http", kValue, kEverywhere, "ADDRESS",
+         "where figures are shown to browsers and to Prometheus, such as 127.0.0.1:8080 (default: "
+         "nowhere)"},
+    Flag{"http_token_file", kValue, kEverywhere, "FILE",
+         "holds what who asks there must know; needed where other machines can reach the address"},
     Flag{"meta", kValue, kEverywhere, "local",
          "where metadata lives; anything but local needs a cluster"},
     Flag{"deployment", kValue, kEverywhere, "LABEL", "a label that status shows (default: local)"},

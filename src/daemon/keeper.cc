@@ -53,6 +53,7 @@ Status Keeper::Begin() {
   VY_RETURN_IF_ERROR(WatchParent());
   VY_ASSIGN_OR_RETURN(uuid_, os::MakeUuid());
   VY_RETURN_IF_ERROR(OpenSocket());
+  VY_RETURN_IF_ERROR(OpenHttp());
   if (options_.sandbox) VY_RETURN_IF_ERROR(os::GiveUpKeepersRights());
   return StartEngine();
 }
@@ -86,9 +87,19 @@ Status Keeper::OpenSocket() {
   return items_.Hold(listener, readers_.TakeListener());
 }
 
+Status Keeper::OpenHttp() {
+  if (!options_.http) return {};
+  VY_ASSIGN_OR_RETURN(os::UniqueFd listener, os::ListenTcp(*options_.http));
+  VY_ASSIGN_OR_RETURN(const os::TcpAddress address, os::BoundTcpAddress(listener));
+  log::Info("HTTP is answered", {{"address", address.ToString()}});
+  http_ = std::make_unique<HttpProcess>(options_.engine_command, std::move(listener));
+  return {};
+}
+
 // REQUIRES: no engine runs. Those sockets of volumes go that nobody listens on any more.
 void Keeper::CleanUp() {
   trial_.reset();
+  http_.reset();
   const std::vector<std::string> paths = items_.ListenerPaths(kFirstVolume);
   items_.Clear();
   for (const std::string& path : paths) os::RemoveDeadSocket(path);
@@ -101,6 +112,7 @@ void Keeper::Stop(std::string_view why) {
   log::Info("instance ends", {{"why", why}});
   stopping_ = true;
   start_at_.reset();
+  http_.reset();
   if (!engine_) {
     finished_ = true;
     return;
@@ -117,6 +129,8 @@ void Keeper::KillEngine() {
 int Keeper::PollTimeout() const {
   std::optional<os::TimePoint> next = start_at_;
   if (trial_ && (!next || trial_->deadline() < *next)) next = trial_->deadline();
+  const std::optional<os::TimePoint> http = http_ ? http_->start_at() : std::nullopt;
+  if (http && (!next || *http < *next)) next = http;
   if (kill_at_ && (!next || *kill_at_ < *next)) next = kill_at_;
   const bool ending = stopping_ || kill_at_;
   const std::optional<os::TimePoint> look = ending ? std::nullopt : succession_.NextLook();
@@ -132,12 +146,13 @@ int Keeper::PollTimeout() const {
 
 // Sleeps until something happens, and handles it.
 void Keeper::Turn() {
-  enum { kSignals, kParent, kSocket, kEnd, kTrial, kCount };
+  enum { kSignals, kParent, kSocket, kEnd, kTrial, kHttp, kCount };
   std::array<pollfd, kCount> fds{};  // poll() skips those with a negative descriptor
   for (pollfd& entry : fds) entry = {.fd = -1, .events = POLLIN, .revents = 0};
   fds[kSignals].fd = signals_.get();
   if (!stopping_) fds[kParent].fd = parent_.get();
   if (trial_) fds[kTrial].fd = trial_->end();
+  if (http_) fds[kHttp].fd = http_->end();
   if (engine_) {
     fds[kEnd].fd = engine_->end();
     fds[kSocket].fd = engine_->socket();
@@ -153,6 +168,7 @@ void Keeper::Turn() {
   }
   if (engine_) engine_->Flush();
   if (trial_ && (fds[kTrial].revents != 0 || os::Clock::now() >= trial_->deadline())) FinishTrial();
+  if (http_ && fds[kHttp].revents != 0) http_->HandleEnd(os::Clock::now());
   if (fds[kEnd].revents != 0) HandleEngineEnd();
   HandleTimers();
 }
@@ -174,6 +190,7 @@ void Keeper::HandleTimers() {
     KillEngine();
   }
   if (engine_ && !stopping_) LookAtProgram(now);
+  if (http_) http_->StartIfDue(now);
   if (start_at_ && now >= *start_at_) {
     start_at_.reset();
     if (Status started = StartEngine(); !started.ok()) {

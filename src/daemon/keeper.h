@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "daemon/succession.h"
+#include "os/tcp.h"
 
 namespace vineyard::daemon {
 
@@ -36,6 +37,8 @@ struct KeeperOptions {
   /// What the trial of a new program may take (program_trial.h).
   std::chrono::milliseconds trial_patience{10'000};
   Succession::Periods succession{};
+  /// Where a second child answers HTTP (http_process.h); nullopt: nobody does.
+  std::optional<os::TcpAddress> http{};
   /// Gives up what it does not need, and what no engine may have (os::GiveUpKeepersRights).
   bool sandbox = true;
 };

@@ -139,6 +139,7 @@ void Keeper::HandleMessage(const KeeperMessage& message, os::Packet packet) {
       succession_.Serves(
           {.catalog = std::max<uint64_t>(message.a, 1), .ledger = std::max<uint64_t>(message.b, 1)},
           os::Clock::now());
+      if (http_) http_->FollowProgram();
       return;
     case KeeperOp::kStop: Stop("asked to by its owner"); return;
     case KeeperOp::kTry: Try(message); return;
@@ -170,7 +171,8 @@ void Keeper::HandleEngineEnd() {
   const pid_t pid = engine_->pid();
   trial_.reset();  // nobody waits for its outcome any more
   const os::ProcessEnd end = engine_->Reap();
-  os::ReapOrphans();  // the process that touched pages for it, or for the one before
+  os::ReapOrphans(http_ ? http_->pid()
+                        : -1);  // the process that touched pages for it, or for the one before
   const bool served = engine_->serves;
   engine_.reset();
   kill_at_.reset();

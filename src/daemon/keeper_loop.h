@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "daemon/engine_process.h"
+#include "daemon/http_process.h"
 #include "daemon/instance_socket.h"
 #include "daemon/keeper.h"
 #include "daemon/keeper_protocol.h"
@@ -34,6 +35,7 @@ class Keeper {
   Status Begin();
   Status WatchParent();
   Status OpenSocket();
+  Status OpenHttp();
   void CleanUp();
 
   // keeper_engine.cc
@@ -66,6 +68,7 @@ class Keeper {
   KeptItems items_;
   std::array<uint64_t, 2> uuid_{};
 
+  std::unique_ptr<HttpProcess> http_;  // null: not asked for
   std::unique_ptr<EngineProcess> engine_;
   uint64_t generation_ = 0;  // of the engine started last
   KeeperStart start_ = KeeperStart::kFirst;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
 //
-// vineyardd: both processes of an instance. The one that a user starts is the keeper; it starts the
+// vineyardd: the processes of an instance. The one that a user starts is the keeper; it starts the
 // same program again, with the same arguments and the number of a socket in the environment, as its
-// engine.
+// engine, and once more where --http asks for it.
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -21,9 +21,12 @@
 #include "daemon/config.h"
 #include "daemon/engine.h"
 #include "daemon/flags.h"
+#include "daemon/http_process.h"
 #include "daemon/keeper.h"
+#include "http/serve.h"
 #include "os/fd.h"
 #include "os/process.h"
+#include "os/tcp.h"
 
 namespace vineyard::daemon {
 namespace {
@@ -64,6 +67,41 @@ int RunForKeeper(const Config& config, const char* number) {
   return RunEngine(config, std::move(socket).value());
 }
 
+// The socket that a keeper listens on, and that keeper.
+Result<std::pair<os::UniqueFd, pid_t>> HttpListener(const char* value) {
+  int fd = -1;
+  pid_t keeper = 0;
+  const char* end = value + std::strlen(value);
+  auto read = std::from_chars(value, end, fd);
+  if (read.ec == std::errc() && read.ptr != end && *read.ptr == ',') {
+    read = std::from_chars(read.ptr + 1, end, keeper);
+  }
+  os::UniqueFd listener(read.ec == std::errc() && read.ptr == end ? fd : -1);
+  if (keeper <= 0 || !os::CloseOnExec(listener).ok()) {
+    return Status::Invalid(
+        fmt::format("{} is '{}', which names no open descriptor; only a keeper sets it: take it "
+                    "out of the environment",
+                    kHttpVariable, value));
+  }
+  ::unsetenv(kHttpVariable);
+  return std::pair(std::move(listener), keeper);
+}
+
+int RunHttp(const Config& config, const char* value) {
+  auto given = HttpListener(value);
+  if (!given.ok()) {
+    Say(stderr, fmt::format("vineyardd: {}\n", given.status().message()));
+    return kWrongUsage;
+  }
+  os::DieWithParent();
+  if (!os::IsChildOf(given->second)) return 0;
+  const Status served = http::Serve(std::move(given->first), {.instance_socket = config.socket,
+                                                              .token_file = config.http_token_file,
+                                                              .sandbox = config.sandbox});
+  log::Error("the process that answers HTTP ends", {{"why", served.message()}});
+  return kFailed;
+}
+
 // Like crash points in the program that is shipped: what is tested is what runs.
 std::chrono::milliseconds PeriodOfTest(const char* variable, std::chrono::milliseconds otherwise) {
   const char* text = std::getenv(variable);
@@ -94,6 +132,16 @@ int RunAsKeeper(const Config& config, std::span<const char* const> args) {
   options.succession.probation =
       PeriodOfTest("VINEYARD_PROBATION_MS", options.succession.probation);
   options.succession.start = PeriodOfTest("VINEYARD_START_MS", options.succession.start);
+  if (!config.http.empty()) {
+    const auto address = os::ParseTcpAddress(config.http);
+    const auto token = http::ReadToken(config.http_token_file);
+    if (!address.ok() || !token.ok()) {
+      const Status& why = address.ok() ? token.status() : address.status();
+      Say(stderr, fmt::format("vineyardd: {}\n", why.message()));
+      return kWrongUsage;
+    }
+    options.http = *address;
+  }
   options.engine_command.insert(options.engine_command.end(), args.begin(), args.end());
   return RunKeeper(options);
 }
@@ -113,6 +161,7 @@ int Main(std::span<const char* const> args) {
   }
   log::Configure(config->log_level, config->log_format);
   if (const char* number = std::getenv(kEngineFdVariable)) return RunForKeeper(*config, number);
+  if (const char* value = std::getenv(kHttpVariable)) return RunHttp(*config, value);
   if (config->action == Config::Action::kSelfTest) return RunSelfTest(*config, os::UniqueFd());
   return RunAsKeeper(*config, args);
 }

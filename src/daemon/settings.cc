@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/size.h"
+#include "os/tcp.h"
 
 namespace vineyard::daemon {
 
@@ -190,6 +191,20 @@ constexpr std::array kSettings = {
               return Status::OK();
             },
             [](const Config& c) -> json { return c.sandbox; }},
+    Setting{"http",
+            [](const std::string& text, const Env&, Config& c) {
+              VY_ASSIGN_OR_RETURN(const os::TcpAddress address, os::ParseTcpAddress(text));
+              c.http = address.ToString();
+              return Status::OK();
+            },
+            [](const Config& c) -> json { return c.http; }},
+    Setting{"http_token_file",
+            [](const std::string& text, const Env& environment, Config& c) {
+              const std::filesystem::path folder(environment.working_directory);
+              c.http_token_file = (folder / text).lexically_normal().string();
+              return Status::OK();
+            },
+            [](const Config& c) -> json { return c.http_token_file; }},
     Setting{"meta", ReadMeta, [](const Config&) -> json { return "local"; }},
     Setting{"deployment",
             [](const std::string& text, const Env&, Config& c) {

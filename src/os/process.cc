@@ -37,6 +37,10 @@ bool HasEnded(const UniqueFd& pidfd) {
 
 void DieWithParent() { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
+pid_t ThisProcess() { return ::getpid(); }
+
+bool IsChildOf(pid_t parent) { return ::getppid() == parent; }
+
 namespace {
 
 [[noreturn]] void Execute(const SpawnOptions& options) {
@@ -95,9 +99,14 @@ Result<ProcessEnd> Reap(pid_t child) {
   return ProcessEnd{.by_signal = false, .code = WEXITSTATUS(status)};
 }
 
-void ReapOrphans() {
+void ReapOrphans(pid_t child) {
   if (::getpid() != 1) return;
-  while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+  // Looks before it takes: the end of `child` is somebody else's to see. Others behind it wait for the next time.
+  siginfo_t ended{};
+  while (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0 &&
+         ended.si_pid != child) {
+    ::waitpid(ended.si_pid, nullptr, 0);
+    ended = {};
   }
 }
 
@@ -149,6 +158,15 @@ void GiveBackFreeMemory() {
 #ifdef __GLIBC__
   ::malloc_trim(0);
 #endif
+}
+
+Status LimitPrivateMemory(uint64_t bytes) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_DATA, &limit) != 0) return ErrnoStatus("cannot read a limit of memory");
+  if (limit.rlim_cur <= bytes) return {};
+  limit.rlim_cur = limit.rlim_max = bytes;
+  if (::setrlimit(RLIMIT_DATA, &limit) != 0) return ErrnoStatus("cannot set a limit of memory");
+  return {};
 }
 
 void SetProcessName(const char* name) { ::prctl(PR_SET_NAME, name); }

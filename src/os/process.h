@@ -24,6 +24,10 @@ Result<UniqueFd> OpenPidFd(pid_t pid);
 bool HasEnded(const UniqueFd& pidfd);
 /// Sends SIGKILL when the parent's thread that forked this process ends.
 void DieWithParent();
+/// Its number.
+pid_t ThisProcess();
+/// True when that process has started this one, and has not ended.
+bool IsChildOf(pid_t parent);
 
 struct SpawnOptions {
   std::vector<std::string> command;  ///< command[0] is a path, looked up anew at each start
@@ -62,8 +66,9 @@ struct ProcessEnd {
 Result<ProcessEnd> Reap(pid_t child);
 
 /// As process 1 of a container: forgets those that have ended and were left to it by processes that ended
-/// before them. Elsewhere it does nothing. REQUIRES: no child of this process's own is to be reaped later.
-void ReapOrphans();
+/// before them; but for `child`, its own. Elsewhere it does nothing. REQUIRES: no other child of this process's own
+/// is to be reaped later.
+void ReapOrphans(pid_t child = -1);
 
 /// Blocks the signals and makes them readable from the descriptor instead, except those that this
 /// process was started to ignore (nohup, a shell's background jobs).
@@ -86,6 +91,10 @@ void FillStandardDescriptors();
 
 /// Gives the machine what malloc keeps of memory that is free. Takes milliseconds where that is much.
 void GiveBackFreeMemory();
+
+/// The most memory of its own that this process may have; to ask for more fails. What it shares with others, as memory
+/// files, does not count.
+Status LimitPrivateMemory(uint64_t bytes);
 
 /// Of this process: at most 15 bytes.
 void SetProcessName(const char* name);

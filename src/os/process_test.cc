@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include <string>
 
 #include "base/testing.h"
+#include "os/test_fork.h"
 
 namespace vineyard::os {
 namespace {
@@ -163,6 +165,19 @@ TEST(Process, StandardDescriptorsAreFilledSoThatNoFileGetsTheirNumbers) {
               FillStandardDescriptors();
               const int fd = ::open("/dev/null", O_RDONLY);
               return fd > STDERR_FILENO ? 0 : 1;
+            }),
+            0);
+}
+
+TEST(Process, ALimitOfItsOwnMemoryLeavesSharedMemoryAlone) {
+  EXPECT_EQ(RunForked([] {
+              if (!LimitPrivateMemory(uint64_t{256} << 20).ok()) return 1;
+              constexpr size_t kMuch = size_t{1} << 30;
+              const int both = PROT_READ | PROT_WRITE;
+              void* shared = ::mmap(nullptr, kMuch, both, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+              if (shared == MAP_FAILED) return 2;
+              void* own = ::mmap(nullptr, kMuch, both, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+              return own == MAP_FAILED ? 0 : 3;
             }),
             0);
 }

@@ -36,6 +36,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -217,6 +218,22 @@ Status RestrictCallsOfEngine(const ReachableFiles& files, pid_t child, SandboxRe
 Status RestrictCallsOfPageToucher(SandboxReport* report) {
   SyscallFilter filter;
   AllowBasics(&filter);
+  return PutInForce(filter, report);
+}
+
+Status RestrictCallsOfHttp(SandboxReport* report) {
+  SyscallFilter filter;
+  AllowBasics(&filter);
+  AllowThreads(&filter);
+  filter.Allow({__NR_accept4, __NR_getsockopt, __NR_getsockname, __NR_shutdown, __NR_connect,
+                __NR_eventfd2, __NR_fstat, __NR_newfstatat, __NR_lseek, __NR_getrandom,
+                __NR_geteuid, __NR_getuid, __NR_getppid, __NR_rt_sigaction, __NR_uname,
+                __NR_sysinfo, __NR_pidfd_open});
+  filter.AllowWhere(__NR_socket, {{0, Kind::kIsOneOf, {AF_UNIX}}});
+  filter.AllowWhere(
+      __NR_fcntl,
+      {{1, Kind::kIsOneOf, {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GET_SEALS}}});
+  filter.AllowWhere(__NR_prlimit64, {{0, Kind::kIsOneOf, {0}}, {2, Kind::kIsZero, {}}});
   return PutInForce(filter, report);
 }
 

@@ -41,6 +41,10 @@ Status RestrictCallsOfEngine(const ReachableFiles& files, pid_t child, SandboxRe
 /// No system calls but those of the process that touches pages: it opens, makes and kills nothing.
 Status RestrictCallsOfPageToucher(SandboxReport* report);
 
+/// No system calls but those of the process that answers HTTP: it takes connections from the socket that it was given,
+/// connects to sockets of volumes, and opens no file at all.
+Status RestrictCallsOfHttp(SandboxReport* report);
+
 /// What a keeper gives up: all capabilities but the one to remove sockets from other users' folders. No
 /// program that it starts, root's included, has or gains any.
 Status GiveUpKeepersRights();

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -33,6 +34,7 @@
 #include "os/robust_word.h"
 #include "os/socket.h"
 #include "os/syscall_filter.h"
+#include "os/tcp.h"
 #include "os/test_sandbox.h"
 #include "os/text_file.h"
 
@@ -121,6 +123,44 @@ TEST_F(Inside, APageToucherOpensMakesAndKillsNothing) {
   EXPECT_EQ(toucher([] { return ErrorOf(::kill(::getpid(), 0)); }), EPERM);
   EXPECT_EQ(toucher([] { return ErrorOf(::fork()); }), EPERM);
   EXPECT_EQ(toucher([] { return ErrorOf(::accept4(0, nullptr, nullptr, 0)); }), EPERM);
+}
+
+TEST_F(Inside, TheProcessThatAnswersHttpOpensNothingAndMakesOnlyUnixSockets) {
+  if (!HasCalls()) GTEST_SKIP() << "this kernel has no seccomp";
+  const auto inside = [](const std::function<int()>& run) {
+    return RunForked([&] {
+      SandboxReport report;
+      if (!GiveUpRights({}, &report).ok()) return kCannotEnter;
+      return RestrictCallsOfHttp(&report).ok() ? run() : kCannotEnter + 1;
+    });
+  };
+  EXPECT_EQ(inside([] { return ErrorOf(::open("/proc/self/status", O_RDONLY)); }), EPERM);
+  EXPECT_EQ(inside([] { return ErrorOf(::socket(AF_INET, SOCK_STREAM, 0)); }), EPERM);
+  EXPECT_EQ(inside([] { return ErrorOf(::socket(AF_INET6, SOCK_DGRAM, 0)); }), EPERM);
+  EXPECT_EQ(inside([] { return ErrorOf(::socket(AF_NETLINK, SOCK_RAW, 0)); }), EPERM);
+  EXPECT_EQ(inside([] { return ErrorOf(::fork()); }), EPERM);
+  EXPECT_EQ(inside([] { return ErrorOf(::execl("/bin/true", "true", nullptr)); }), EPERM);
+  EXPECT_EQ(inside([] { return ErrorOf(::kill(::getppid(), 0)); }), EPERM);
+  EXPECT_EQ(inside([] {
+              return ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                            0) == MAP_FAILED
+                         ? 0
+                         : 1;
+            }),
+            0);
+
+  // What it is there for.
+  ASSERT_OK_AND_ASSIGN(const UniqueFd web, ListenTcp(*ParseTcpAddress("127.0.0.1:0")));
+  ASSERT_OK_AND_ASSIGN(const TcpAddress bound, BoundTcpAddress(web));
+  const std::string path = folder_ / "s.sock";
+  ASSERT_OK_AND_ASSIGN(const UniqueFd volume, ListenUnix(path, 0600));
+  EXPECT_EQ(inside([&] {
+              if (!ConnectUnix(path).ok() || !MakeBell().ok()) return 1;
+              if (!Accept(web).status().Is(StatusCode::kNotFound)) return 2;
+              std::thread([] {}).join();
+              return BoundTcpAddress(web)->port == bound.port ? 0 : 3;
+            }),
+            0);
 }
 
 TEST_F(Inside, APageToucherStartedBetweenTheStepsWorksAndCanBeEnded) {

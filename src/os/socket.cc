@@ -256,6 +256,8 @@ bool AllIsTaken(const UniqueFd& socket) {
   return ::ioctl(socket.get(), SIOCOUTQ, &unread) != 0 || unread == 0;
 }
 
+void FinishSending(const UniqueFd& socket) { ::shutdown(socket.get(), SHUT_WR); }
+
 void Shutdown(const UniqueFd& socket) { ::shutdown(socket.get(), SHUT_RDWR); }
 
 Status WaitReady(int fd, Readiness readiness, TimePoint deadline,

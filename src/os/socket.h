@@ -101,6 +101,8 @@ inline Status WaitReady(const UniqueFd& fd, Readiness readiness, TimePoint deadl
 bool HasHungUp(const UniqueFd& socket);
 /// True when the other side has read all that was sent here, or is gone.
 bool AllIsTaken(const UniqueFd& socket);
+/// The other side sees the end once it has read all that was sent here; what it sends may still be read.
+void FinishSending(const UniqueFd& socket);
 /// Ends the connection for both sides and wakes whoever waits for it; the descriptor stays open.
 void Shutdown(const UniqueFd& socket);
 

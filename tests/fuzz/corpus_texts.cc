@@ -132,6 +132,15 @@ void AddTexts(Corpus& corpus) {
         "\xe2\x82\xac\xf0\x9f\x98\x80*[z-a]\0\xe2\x82\xac\xf0\x9f\x98\x80"sv}) {
     corpus.Add("text_fuzz", text);
   }
+  for (
+      const std::string_view head :
+      {"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"sv,
+       "HEAD /api/v1/why?volume=a%20b&id=o1 HTTP/1.0\r\nHost: localhost:80\r\nConnection: close\r\n\r\n"sv,
+       "GET /metrics HTTP/1.1\r\nhost:[::1]:80\r\nAuthorization: Bearer 0123456789abcdef\r\n"
+       "Origin: http://[::1]:80\r\nSec-Fetch-Site: same-origin\r\n\r\n"sv,
+       "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx"sv}) {
+    corpus.Add("http_request_fuzz", head);
+  }
 }
 
 }  // namespace vineyard::fuzz

@@ -157,6 +157,24 @@ pid_t ChildOf(pid_t parent) {
   return 0;
 }
 
+namespace {
+
+// Not the keeper's other child, which answers HTTP, nor one that runs nothing yet. 0: there is none.
+pid_t EngineOf(pid_t keeper) {
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (ParentOf(name) != keeper) continue;
+    std::ifstream in(entry.path() / "environ");
+    for (std::string variable; std::getline(in, variable, '\0');) {
+      if (variable == "VINEYARD_ENGINE=1") return static_cast<pid_t>(std::stol(name));
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
 uint64_t Settled(const std::function<uint64_t()>& ask) {
   uint64_t last = 0;
   int same = 0;
@@ -248,7 +266,7 @@ std::string TestDaemon::log() const {
 
 pid_t TestDaemon::engine() const {
   pid_t pid = 0;
-  Eventually([&] { return (pid = ChildOf(keeper_)) != 0; });
+  Eventually([&] { return (pid = EngineOf(keeper_)) != 0; });
   EXPECT_NE(pid, 0) << "no engine runs";
   return pid;
 }
@@ -262,7 +280,7 @@ void TestDaemon::KillEngine() {
 }
 
 void TestDaemon::KillKeeper() {
-  const pid_t engine_pid = ChildOf(keeper_);
+  const pid_t engine_pid = EngineOf(keeper_);
   auto pidfd = os::OpenPidFd(engine_pid > 0 ? engine_pid : keeper_);
   ::kill(keeper_, SIGKILL);
   os::Reap(std::exchange(keeper_, -1)).status().IgnoreError();
@@ -270,7 +288,7 @@ void TestDaemon::KillKeeper() {
 }
 
 void TestDaemon::KillGroup() {
-  const pid_t engine_pid = ChildOf(keeper_);
+  const pid_t engine_pid = EngineOf(keeper_);
   auto pidfd = os::OpenPidFd(engine_pid > 0 ? engine_pid : keeper_);
   ::kill(-keeper_, SIGKILL);
   os::Reap(std::exchange(keeper_, -1)).status().IgnoreError();
@@ -288,7 +306,7 @@ void TestDaemon::PauseEngine() {
 void TestDaemon::ResumeEngine() { ::kill(std::exchange(paused_, -1), SIGCONT); }
 
 int TestDaemon::Stop() {
-  const pid_t engine_pid = ChildOf(keeper_);
+  const pid_t engine_pid = EngineOf(keeper_);
   ::kill(keeper_, SIGTERM);
   const auto end = os::Reap(std::exchange(keeper_, -1));
   EXPECT_FALSE(fs::exists(socket_)) << "a stale socket is left";
