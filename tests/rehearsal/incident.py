@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def play(rehearsal: Rehearsal) -> None:
 def wait_until_somebody_waits(socket: str) -> None:
     with vineyard.connect(socket, progress=False) as client:
         while client.status.deferred_requests == 0:
-            pass
+            time.sleep(0.02)  # each question is a request that the instance remembers, too
 
 
 def full(rehearsal: Rehearsal) -> None:
@@ -168,7 +169,7 @@ def free(rehearsal: Rehearsal, train: subprocess.Popen[str]) -> None:
     train.communicate("\n")
     with vineyard.connect(rehearsal.socket, progress=False) as client:
         while client.status.memory_lingering > 0:
-            pass
+            time.sleep(0.02)
     rehearsal.show("du", "sealed")
 
 
