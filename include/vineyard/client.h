@@ -22,6 +22,7 @@
 #include "vineyard/allocation.h"
 #include "vineyard/allocator.h"
 #include "vineyard/blob.h"
+#include "vineyard/figures.h"
 #include "vineyard/ids.h"
 #include "vineyard/object.h"
 #include "vineyard/status.h"
@@ -128,6 +129,8 @@ struct ListOptions {
   size_t limit = 5;  ///< At most this many; SIZE_MAX for all.
   /// Also objects that are members of others, and blobs.
   bool include_parts = false;
+  /// Only objects that have this one as a member, or buffers in this blob. They may be parts of others themselves.
+  ObjectId member;
 };
 
 struct ListNamesOptions {
@@ -137,6 +140,7 @@ struct ListNamesOptions {
   bool regex = false;
   bool prefix = false;
   size_t limit = SIZE_MAX;
+  ObjectId id;  ///< Only names that point there.
 };
 
 struct DeleteOptions {
@@ -236,6 +240,23 @@ struct Places {
   bool pinned = false;         ///< A client has some of it pinned.
   bool durable = false;        ///< It outlives the instance, with all that it refers to.
   bool kept = false;           ///< A name keeps some of it in memory.
+  /// Clients that have some of it mapped or pinned; their `mapped_bytes` and `pinned_bytes` are of it alone.
+  std::vector<ClientInfo> holders;
+  std::string damage;       ///< Why some of it can't be brought back; empty: nothing is wrong.
+  uint64_t references = 0;  ///< Names that point to it, and objects that refer to it.
+};
+
+/// Why an object is there, where it is, and what keeps it there.
+struct Explanation {
+  ObjectInfo info;  ///< Of a blob: its id and size.
+  std::vector<NameInfo> names;
+  std::vector<ObjectInfo>
+      referrers;  ///< Objects that have it as a member, or buffers in it. At most 100.
+  Places places;
+  bool evictable = false;  ///< Its memory could be had, if it were needed.
+  std::vector<std::string>
+      reasons;                      ///< Sentences, for people: why it is stored, and why in memory.
+  std::vector<std::string> advice;  ///< What to do to get its memory back.
 };
 
 /// Who may open a socket, as far as its own file says it; the folders above it count too.
@@ -379,6 +400,8 @@ class Client {
   /// they are. Those that are it already cost nothing.
   Status MakeDurable(std::span<const ObjectId> ids, const CallOptions& options = {});
   Result<Places> GetPlaces(ObjectId id, const CallOptions& options = {});
+  /// Asks several questions: things may change between them.
+  Result<Explanation> Explain(ObjectId id, const CallOptions& options = {});
 
   // ---- streams (stream.h)
 
@@ -396,6 +419,12 @@ class Client {
   // ---- the instance
 
   Result<InstanceStatus> GetStatus(const CallOptions& options = {});
+  /// See figures.h. Of this volume, or of all.
+  Result<Figures> GetFigures(bool all = false, const CallOptions& options = {});
+  Result<std::vector<ClientInfo>> ListClients(bool all = false, const CallOptions& options = {});
+  Result<std::vector<WaitInfo>> ListWaits(bool all = false, const CallOptions& options = {});
+  /// Requests that were answered after that sequence, as far as they are remembered. 0: the oldest there are.
+  Result<TracePage> GetTrace(uint64_t after, bool all = false, const CallOptions& options = {});
   /// Only on the instance's first socket, by its owner or root. `directory` gets a `vineyard.sock`;
   /// it is made if absent. `quota` in bytes, 0 = only the instance's size bounds it. kOutOfMemory: what is to be
   /// guaranteed is more than --size leaves (at once), or is not free by the deadline.

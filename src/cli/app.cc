@@ -73,6 +73,12 @@ std::unique_ptr<CLI::App> BuildApp(Session& session) {
   app->set_version_flag("--version", std::string(Version()), "print the version");
   app->footer(std::string(kFooter));
   AddStatus(*app, session);
+  AddTop(*app, session);
+  AddDu(*app, session);
+  AddWhy(*app, session);
+  AddClients(*app, session);
+  AddWaits(*app, session);
+  AddTrace(*app, session);
   AddObject(*app, session);
   AddName(*app, session);
   AddVolume(*app, session);

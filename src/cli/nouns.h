@@ -13,6 +13,12 @@ namespace vineyard::cli {
 void AddStatus(CLI::App& root, Session& session);
 void AddObject(CLI::App& root, Session& session);
 void AddName(CLI::App& root, Session& session);
+void AddClients(CLI::App& root, Session& session);
+void AddDu(CLI::App& root, Session& session);
+void AddTop(CLI::App& root, Session& session);
+void AddTrace(CLI::App& root, Session& session);
+void AddWaits(CLI::App& root, Session& session);
+void AddWhy(CLI::App& root, Session& session);
 void AddVolume(CLI::App& root, Session& session);
 void AddUpgrade(CLI::App& root, Session& session);
 void AddCompletion(CLI::App& root, Session& session);

@@ -52,13 +52,20 @@ Status Session::Flush() {
   errno = 0;
   const size_t written = std::fwrite(data.data(), 1, data.size(), stdout);
   if (written == data.size() && std::fflush(stdout) == 0) return Status::OK();
-  if (errno == EPIPE) return Status::OK();
+  reader_is_gone_ = errno == EPIPE;
+  if (reader_is_gone_) return Status::OK();
   return Status::IOError(fmt::format("cannot write the output: {}", std::strerror(errno)));
 }
 
 std::string JsonText(const nlohmann::json& document) {
   return EscapeJson(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
+
+std::string JsonLine(const nlohmann::json& document) {
+  return EscapeJson(document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n";
+}
+
+std::string EscapedLine(std::string_view text) { return EscapeForTerminal(text) + "\n"; }
 
 Result<Timeout> ParseTimeout(std::string_view option, std::string_view text) {
   const auto duration = ParseDuration(text);

@@ -48,13 +48,19 @@ class Session {
 
   /// Writes what was printed. Returns OK when the reader has gone: it has seen enough.
   Status Flush();
+  [[nodiscard]] bool reader_is_gone() const { return reader_is_gone_; }
 
  private:
   std::string data_;
+  bool reader_is_gone_ = false;
 };
 
 /// A document as text whose strings cannot steer a terminal; what is no UTF-8 in it is replaced.
 std::string JsonText(const nlohmann::json& document);
+/// The same in one line, with its end.
+std::string JsonLine(const nlohmann::json& document);
+/// Text from others as a line.
+std::string EscapedLine(std::string_view text);
 
 /// "5m" of an option, as milliseconds.
 Result<Timeout> ParseTimeout(std::string_view option, std::string_view text);

@@ -266,7 +266,7 @@ Result<std::vector<ObjectInfo>> Client::List(const ListOptions& options) {
     const Outgoing list =
         Question(fb::RequestBody::ListObjects, [&](FlatBufferBuilder& b, uint64_t) {
           return fb::CreateListObjects(b, b.CreateString(pattern.glob()), options.include_parts,
-                                       after, page)
+                                       after, page, options.member.value())
               .Union();
         });
     VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(list, deadline));
@@ -357,7 +357,8 @@ Result<std::vector<NameInfo>> Client::ListNames(const ListNamesOptions& options)
     const Outgoing list = Question(fb::RequestBody::ListNames, [&](FlatBufferBuilder& b, uint64_t) {
       const auto match = options.prefix && !options.regex ? fb::Match::Prefix : fb::Match::Glob;
       const auto text = b.CreateString(pattern.glob());
-      return fb::CreateListNames(b, match, text, b.CreateString(after), page).Union();
+      return fb::CreateListNames(b, match, text, b.CreateString(after), page, options.id.value())
+          .Union();
     });
     VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(list, deadline));
     const fb::Names* names = answer.reply().body_as_Names();
@@ -369,7 +370,9 @@ Result<std::vector<NameInfo>> Client::ListNames(const ListNamesOptions& options)
                        client::LingerOf(n->client(), n->linger_ms()), n->client(), n->durable(),
                        n->keeps()});
     }
-    more = names->more() && names->names()->size() > 0;
+    const std::string last = wire::ToString(names->last());
+    more = names->more() && (last > after || names->names()->size() > 0);
+    after = std::max(after, last);
   }
   return found;
 }

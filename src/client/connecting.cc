@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "client/connection.h"
+#include "os/process.h"
 
 namespace vineyard::client {
 
@@ -111,8 +112,10 @@ Status Connection::SayHello(Lock& lock, os::TimePoint deadline) {
         const auto reservations = b.CreateVector(reserved);
         const auto mapped = b.CreateVector(extents_.mapped());
         const auto pinned = b.CreateVector(std::vector<uint64_t>(pinned_.begin(), pinned_.end()));
+        const auto program = b.CreateString(os::ProgramOfThisProcess());
+        const auto pod = b.CreateString(pod_);
         return fb::CreateHello(b, wire::kProtocolVersion, &token, Acknowledged() + 1, reservations,
-                               mapped, pinned)
+                               mapped, pinned, program, pod)
             .Union();
       });
   const uint64_t id = next_id_++;

@@ -4,6 +4,7 @@
 // Where objects lie: what a client may ask, and have changed.
 #include <vector>
 
+#include "client/client_info.h"
 #include "client/impl.h"
 
 namespace vineyard {
@@ -78,8 +79,21 @@ Result<Places> Client::GetPlaces(ObjectId id, const CallOptions& options) {
                       connection.Call(get, connection.Deadline(options.timeout)));
   const fb::Places* places = answer.reply().body_as_Places();
   if (places == nullptr) return Status::Protocol("the instance's answer is none");
-  return Places{places->memory_bytes(), places->spilled_bytes(), places->in_use(),
-                places->pinned(),       places->durable(),       places->kept()};
+  Places found{.memory_bytes = places->memory_bytes(),
+               .spilled_bytes = places->spilled_bytes(),
+               .in_use = places->in_use(),
+               .pinned = places->pinned(),
+               .durable = places->durable(),
+               .kept = places->kept(),
+               .holders = {},
+               .damage = wire::ToString(places->damage()),
+               .references = places->references()};
+  if (places->holders() != nullptr) {
+    for (const fb::ClientEntry* holder : *places->holders()) {
+      found.holders.push_back(client::ToClientInfo(*holder));
+    }
+  }
+  return found;
 }
 
 }  // namespace vineyard

@@ -24,8 +24,10 @@ constexpr size_t kLargestHello = size_t{4} << 20;
 
 // ---- Reply
 
-Reply::Reply(const std::shared_ptr<Connection>& connection, uint64_t request_id)
-    : connection_(connection), request_id_(request_id) {
+Reply::Reply(const std::shared_ptr<Connection>& connection, uint64_t request_id,
+             fb::RequestBody kind, uint64_t bytes)
+    : connection_(connection), request_id_(request_id),
+      asked_{.kind = kind, .bytes = bytes, .begun = os::Clock::now()} {
   ++connection->requests_;
 }
 
@@ -34,6 +36,7 @@ Reply::~Reply() {
   const std::shared_ptr<Connection> connection = TakeConnection();
   if (connection == nullptr || id == 0 || connection->closed()) return;
   log::Error("a request was left without an answer", {{"request", id}});
+  connection->NoteAnswered(id, asked_, StatusCode::kInternal);
   connection->SendFailure(id, Status::Internal("the instance lost this request; please report it"));
 }
 
@@ -47,6 +50,7 @@ std::shared_ptr<Connection> Reply::TakeConnection() {
 void Reply::Fail(const Status& status) {
   const uint64_t id = std::exchange(request_id_, 0);
   if (const auto connection = TakeConnection(); connection && id != 0) {
+    connection->NoteAnswered(id, asked_, status.code());
     connection->SendFailure(id, status);
   }
 }
@@ -57,6 +61,7 @@ void Reply::Send(flatbuffers::FlatBufferBuilder& builder, fb::ReplyBody type,
   builder.Finish(fb::CreateReply(builder, 0, 0, type, body));
   const uint64_t id = std::exchange(request_id_, 0);
   if (const auto connection = TakeConnection(); connection && id != 0) {
+    connection->NoteAnswered(id, asked_, StatusCode::kOk);
     const auto* data = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
     connection->Send(id, {.body = {data, builder.GetSize()},
                           .payload = std::move(payload),
@@ -66,6 +71,11 @@ void Reply::Send(flatbuffers::FlatBufferBuilder& builder, fb::ReplyBody type,
 }
 
 // ---- Connection
+
+void Connection::NoteAnswered(uint64_t request_id, const AskedRequest& asked, StatusCode code) {
+  ++answered_;
+  server_.NoteAnswered(*this, request_id, asked, code);
+}
 
 Connection::Connection(Server& server, os::UniqueFd socket, Door door, os::Peer peer)
     : server_(server), socket_(std::move(socket)), watched_(server.io()), door_(door),

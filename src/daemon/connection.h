@@ -55,14 +55,24 @@ struct Outgoing {
   SharedPayload* shared = nullptr;  // with others
 };
 
+/// What is remembered of a request until it is answered.
+struct AskedRequest {
+  fb::RequestBody kind{};
+  uint64_t bytes = 0;
+  os::TimePoint begun{};
+  os::TimePoint waits{};  // since when, if it does
+};
+
 /// The answer a request is owed. Moved into whatever will give it; destroyed without an answer it
 /// says "internal error", and logs that (unless the client is gone).
 class Reply {
  public:
-  Reply(const std::shared_ptr<Connection>& connection, uint64_t request_id);
+  /// Of a request of so many bytes that has just been read.
+  Reply(const std::shared_ptr<Connection>& connection, uint64_t request_id, fb::RequestBody kind,
+        uint64_t bytes);
   Reply(Reply&& other) noexcept
-      : connection_(std::move(other.connection_)),
-        request_id_(std::exchange(other.request_id_, 0)) {}
+      : connection_(std::move(other.connection_)), request_id_(std::exchange(other.request_id_, 0)),
+        asked_(other.asked_) {}
   Reply& operator=(Reply&&) = delete;
   Reply(const Reply&) = delete;
   ~Reply();
@@ -76,12 +86,18 @@ class Reply {
   void Drop() { request_id_ = 0; }
   [[nodiscard]] std::shared_ptr<Connection> connection() const { return connection_.lock(); }
   [[nodiscard]] uint64_t request_id() const { return request_id_; }
+  /// It waits from now on for something other than the engine.
+  void NoteWaits() {
+    if (asked_.waits == os::TimePoint{}) asked_.waits = os::Clock::now();
+  }
+  [[nodiscard]] const AskedRequest& asked() const { return asked_; }
 
  private:
   std::shared_ptr<Connection> TakeConnection();
 
   std::weak_ptr<Connection> connection_;
   uint64_t request_id_;  // 0: answered, or none wanted
+  AskedRequest asked_;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -107,6 +123,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Note [Descriptors that nobody takes].
   Status MayAnswerWith(size_t fds);
   void SendFailure(uint64_t request_id, const Status& status);
+  void NoteAnswered(uint64_t request_id, const AskedRequest& asked, StatusCode code);
 
   // ---- the ring (layout/ring.h), watched by RingWatch
   struct RingFiles {
@@ -138,6 +155,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   /// Requests of it that are being carried out, or wait.
   [[nodiscard]] size_t requests() const { return requests_; }
+  [[nodiscard]] uint64_t answered() const { return answered_; }
 
   /// A request that waits for memory: it ends with the connection, or when the client gives it up (see
   /// Store::CancelReserve).
@@ -219,6 +237,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   uint64_t fds_under_way_ = 0;  // sent since all was last known to be taken
   uint64_t fds_waiting_ = 0;    // opened, and not sent yet
   size_t requests_ = 0;
+  uint64_t answered_ = 0;
   bool waiting_to_read_ = false;
   bool waiting_to_write_ = false;
   bool failed_ = false;  // to send

@@ -34,6 +34,10 @@ constexpr bool OnlyReads(fb::RequestBody request) {
     case fb::RequestBody::GetStatus:
     case fb::RequestBody::GetStream:
     case fb::RequestBody::GetPlaces:
+    case fb::RequestBody::ListClients:
+    case fb::RequestBody::ListWaits:
+    case fb::RequestBody::GetFigures:
+    case fb::RequestBody::GetTrace:
     case fb::RequestBody::OpenRing:
     case fb::RequestBody::Cancel:
     case fb::RequestBody::Goodbye: return true;

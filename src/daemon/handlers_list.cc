@@ -46,12 +46,19 @@ std::vector<std::byte> DescribeBlob(uint64_t id, uint64_t size) {
   return wire::EncodeDescriptor(info);
 }
 
+bool RefersTo(const fb::Descriptor& object, uint64_t id) {
+  const auto is_it = [id](const fb::Member* member) { return member->id() == id; };
+  const auto lies_there = [id](const fb::BufferRange* range) { return range->blob() == id; };
+  return (object.members() != nullptr && std::ranges::any_of(*object.members(), is_it)) ||
+         (object.buffers() != nullptr && std::ranges::any_of(*object.buffers(), lies_there));
+}
+
 }  // namespace
 
 void Server::HandleListObjects(Call call, const fb::ListObjects& list) {
   const uint32_t limit = std::min(list.limit(), kMaxPage);
   const std::string_view pattern = list.pattern()->string_view();
-  const bool blobs = GlobMatch(pattern, kBlobType);
+  const bool blobs = list.member() == 0 && GlobMatch(pattern, kBlobType);
   const auto& entries = call.volume.entries();
   Page page;
   uint64_t last = list.after();
@@ -64,7 +71,8 @@ void Server::HandleListObjects(Call call, const fb::ListObjects& list) {
       break;
     }
     last = it->first;
-    if (!list.include_parts() && it->second.parents > 0) continue;
+    const bool parts = list.include_parts() || list.member() != 0;
+    if (!parts && it->second.parents > 0) continue;
     const std::byte* record = call.volume.Record(it->second);
     if (ObjectId(it->first).is_blob()) {
       if (!blobs) break;  // they come last
@@ -73,6 +81,7 @@ void Server::HandleListObjects(Call call, const fb::ListObjects& list) {
     }
     const auto head = layout::HeadOf(record);
     const auto* d = flatbuffers::GetRoot<fb::Descriptor>(head.data());
+    if (list.member() != 0 && !RefersTo(*d, list.member())) continue;
     if (GlobMatch(pattern, d->type_name()->string_view())) page.Add(head);
   }
   flatbuffers::FlatBufferBuilder b(128);

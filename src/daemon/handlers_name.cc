@@ -17,6 +17,7 @@ namespace vineyard::daemon {
 namespace {
 
 constexpr uint32_t kMaxPage = 10'000;
+constexpr size_t kMaxLookedAt = 20'000;  // names, whether they match or not
 // Names that nobody gave come before it.
 constexpr char kFirstShown = store::kHiddenName + 1;
 
@@ -85,12 +86,16 @@ void Server::HandleListNames(Call call, const fb::ListNames& list) {
   flatbuffers::FlatBufferBuilder b(4096);
   std::vector<flatbuffers::Offset<fb::NameEntry>> entries;
   bool more = false;
+  std::string_view last;
+  size_t looked_at = 0;
   for (; it != names.end(); ++it) {
     if (by_prefix && !it->first.starts_with(pattern)) break;
-    if (entries.size() >= limit || b.GetSize() > wire::kMaxBody / 4) {
+    if (entries.size() >= limit || b.GetSize() > wire::kMaxBody / 4 || ++looked_at > kMaxLookedAt) {
       more = true;
       break;
     }
+    last = it->first;
+    if (list.id() != 0 && it->second.id != list.id()) continue;
     if (!by_prefix && !GlobMatch(pattern, it->first)) continue;
     const NameLease lease = LeaseOf(call.volume, it->first, it->second);
     entries.push_back(fb::CreateNameEntry(b, b.CreateString(it->first), it->second.id,
@@ -98,7 +103,8 @@ void Server::HandleListNames(Call call, const fb::ListNames& list) {
                                           lease.linger_ms, call.volume.IsDurable(it->second.ref),
                                           call.volume.Keeps(it->second.ref)));
   }
-  const auto reply = fb::CreateNames(b, b.CreateVector(entries), more);
+  const auto found = b.CreateVector(entries);
+  const auto reply = fb::CreateNames(b, found, more, b.CreateString(last.data(), last.size()));
   call.reply.Send(b, fb::ReplyBody::Names, reply.Union());
 }
 

@@ -264,6 +264,7 @@ void Server::TryPut(const std::shared_ptr<Connection>& connection, std::shared_p
 void Server::TrackWait(Connection& connection, uint64_t ticket, std::shared_ptr<Reply> reply) {
   std::erase_if(connection.waits,
                 [&](const Connection::Wait& w) { return !store_.IsWaiting(w.ticket); });
+  reply->NoteWaits();
   connection.waits.push_back({ticket, std::move(reply)});
 }
 

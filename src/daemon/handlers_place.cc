@@ -92,6 +92,9 @@ void Server::EvictObjects(Call call, const std::vector<ObjectId>& blobs, os::Tim
 // Whether a part is mapped only the kernel knows; so it is asked about some parts in a turn of the loop.
 struct Server::AskedPlaces {
   std::vector<ObjectId> blobs;
+  uint64_t volume = 0;
+  uint64_t references = 0;
+  std::string damage;
   size_t next = 0;
   uint64_t memory = 0;
   uint64_t spilled = 0;
@@ -111,11 +114,15 @@ void Server::HandleGetPlaces(Call call, const fb::GetPlaces& get) {
                                 "questions about places");
   if (!claim.ok()) return call.reply.Fail(claim.status());
   auto not_durable = call.volume.NotDurable({&id, 1});
-  LookAtPlaces(
-      std::make_shared<AskedPlaces>(AskedPlaces{.blobs = std::move(*blobs),
-                                                .durable = not_durable.ok() && not_durable->empty(),
-                                                .reply = std::move(call.reply),
-                                                .claim = std::move(*claim)}));
+  const store::Entry* entry = call.volume.Find(ObjectId(id));
+  LookAtPlaces(std::make_shared<AskedPlaces>(
+      AskedPlaces{.blobs = std::move(*blobs),
+                  .volume = call.volume.id(),
+                  .references = entry == nullptr ? 0 : entry->parents + entry->names,
+                  .damage = {},
+                  .durable = not_durable.ok() && not_durable->empty(),
+                  .reply = std::move(call.reply),
+                  .claim = std::move(*claim)}));
 }
 
 void Server::LookAtPlaces(const std::shared_ptr<AskedPlaces>& asked) {
@@ -129,6 +136,7 @@ void Server::LookAtPlaces(const std::shared_ptr<AskedPlaces>& asked) {
     (here ? asked->memory : asked->spilled) += extent->pages;
     asked->pinned = asked->pinned || extent->pins > 0;
     asked->kept = asked->kept || extent->kept > 0;
+    if (!extent->damage.ok()) asked->damage = extent->damage.message();
     if (!here || asked->in_use) continue;
     asked->in_use = store::IsHeldElsewhere(*extent);
     ++looks;
@@ -136,9 +144,11 @@ void Server::LookAtPlaces(const std::shared_ptr<AskedPlaces>& asked) {
   if (asked->next < asked->blobs.size()) {
     return asio::post(io_, [this, asked] { LookAtPlaces(asked); });
   }
-  flatbuffers::FlatBufferBuilder b(128);
+  flatbuffers::FlatBufferBuilder b(256);
+  const auto holders = b.CreateVector(DescribeHolders(b, asked->volume, asked->blobs));
   const auto places = fb::CreatePlaces(b, asked->memory, asked->spilled, asked->in_use,
-                                       asked->pinned, asked->durable, asked->kept);
+                                       asked->pinned, asked->durable, asked->kept, holders,
+                                       b.CreateString(asked->damage), asked->references);
   asked->reply.Send(b, fb::ReplyBody::Places, places.Union());
 }
 

@@ -23,6 +23,12 @@ namespace {
 constexpr size_t kMaxMapped = 65'536;
 constexpr ptrdiff_t kMaxRings = 64;  // of a volume: some ten MiB
 
+// What a client says of itself takes no more of the engine's memory.
+std::string Shortened(const flatbuffers::String* text) {
+  constexpr size_t kMost = 256;
+  return text == nullptr ? std::string() : text->str().substr(0, kMost);
+}
+
 }  // namespace
 
 void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb::Hello& hello,
@@ -40,6 +46,8 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   connection->set_client((*client)->key);
   ForgetSilent(*connection);
   (*client)->connected = true;
+  (*client)->program = Shortened(hello.program());
+  (*client)->pod = Shortened(hello.pod());
   // Who only reads gets no reservation, by claiming one either.
   if (connection->rights() == Rights::kRead) (*client)->claimed = true;
   ReconcileClaims(**client, hello);
@@ -213,6 +221,14 @@ void Server::Dispatch(Call call, const fb::Request& request) {
       return HandlePlaceObjects(std::move(call), *request.body_as_PlaceObjects());
     case fb::RequestBody::GetPlaces:
       return HandleGetPlaces(std::move(call), *request.body_as_GetPlaces());
+    case fb::RequestBody::ListClients:
+      return HandleListClients(std::move(call), *request.body_as_ListClients());
+    case fb::RequestBody::ListWaits:
+      return HandleListWaits(std::move(call), *request.body_as_ListWaits());
+    case fb::RequestBody::GetFigures:
+      return HandleGetFigures(std::move(call), *request.body_as_GetFigures());
+    case fb::RequestBody::GetTrace:
+      return HandleGetTrace(std::move(call), *request.body_as_GetTrace());
     case fb::RequestBody::Cancel: return HandleCancel(std::move(call), *request.body_as_Cancel());
     case fb::RequestBody::Upgrade:
       return HandleUpgrade(std::move(call), *request.body_as_Upgrade());

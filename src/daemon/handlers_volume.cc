@@ -215,6 +215,7 @@ void Server::HandleRemoveVolume(Call call, const fb::RemoveVolume& remove) {
   for (const auto& connection : of_it) connection->Close();
   const layout::Answer answer{remove.number(), 0, id, 0};
   const uint64_t marks = Marks();
+  counts_.erase(id);
   Status removed = store_.RemoveVolume(id, &call.client, answer);
   if (!removed.ok()) return call.reply.Fail(removed);
   log::Info("a volume was removed", {{"volume", remove.name()->string_view()}});

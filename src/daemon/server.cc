@@ -132,7 +132,8 @@ bool Server::HandleFrame(const std::shared_ptr<Connection>& connection, const wi
     LogDropped(*connection, request.status().message());
     return false;
   }
-  Reply reply(connection, frame.header.request_id);
+  Reply reply(connection, frame.header.request_id, (*request)->body_type(),
+              frame.body.size() + frame.payload.size());
   if (const fb::Hello* hello = (*request)->body_as_Hello()) {
     HandleHello(connection, *hello, std::move(reply));
     return true;

@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "daemon/connection.h"
@@ -25,6 +26,8 @@
 #include "daemon/descriptors_under_way.h"
 #include "daemon/heap_shares.h"
 #include "daemon/keeper_link.h"
+#include "daemon/request_counts.h"
+#include "daemon/request_log.h"
 #include "daemon/ring_watch.h"
 #include "daemon/seldom.h"
 #include "daemon/waiters.h"
@@ -45,6 +48,12 @@ struct ServerOptions {
 
 /// Waits for what happens to `fd`, through a descriptor of its own. Null: there is none left.
 std::unique_ptr<asio::posix::stream_descriptor> Watch(asio::io_context& io, const os::UniqueFd& fd);
+
+/// How many requests a client has made.
+struct AskedByClient {
+  uint64_t waiting = 0;
+  uint64_t answered = 0;
+};
 
 class Server {
  public:
@@ -80,6 +89,9 @@ class Server {
   void LogDropped(Connection& connection, std::string_view why);
   void NoteActivity(uint64_t volume) { store_.NoteActivity(volume); }
   void WatchRing(const std::shared_ptr<Connection>& connection) { rings_.Add(connection); }
+
+  void NoteAnswered(Connection& connection, uint64_t request_id, const AskedRequest& asked,
+                    StatusCode code);
 
   /// Ends a client whose process has ended.
   void WatchClient(const store::ClientState& client);
@@ -281,6 +293,24 @@ class Server {
   /// Only on the instance's first socket, from its owner or root. `what` begins the refusal: "volumes are managed".
   [[nodiscard]] Status CheckMayManage(Connection& connection, std::string_view what) const;
 
+  // handlers_figures.cc
+  /// The volume of the caller, or all. Nullopt: it may not see them, and has been told so.
+  [[nodiscard]] std::optional<std::vector<store::Volume*>> Seen(Call& call, bool all);
+  [[nodiscard]] std::unordered_map<uint64_t, AskedByClient> CountAsked() const;
+  flatbuffers::Offset<fb::ClientEntry> DescribeClient(flatbuffers::FlatBufferBuilder& b,
+                                                      const store::ClientState& client,
+                                                      const store::ClientMemory& memory,
+                                                      AskedByClient asked = {});
+  /// Clients of the volume that have some of these extents mapped or pinned.
+  std::vector<flatbuffers::Offset<fb::ClientEntry>> DescribeHolders(
+      flatbuffers::FlatBufferBuilder& b, uint64_t volume, const std::vector<ObjectId>& blobs);
+  flatbuffers::Offset<fb::VolumeFigures> DescribeVolume(flatbuffers::FlatBufferBuilder& b,
+                                                        const store::Volume& volume);
+  void HandleListClients(Call call, const fb::ListClients& list);
+  void HandleListWaits(Call call, const fb::ListWaits& list);
+  void HandleGetFigures(Call call, const fb::GetFigures& get);
+  void HandleGetTrace(Call call, const fb::GetTrace& get);
+
   /// The answer it got before, if it did; sends it. Sends the error for a number outside the window.
   bool SendRecalled(Call& call, uint64_t number);
   void SendDone(Reply reply, const Result<layout::Answer>& answer);
@@ -315,6 +345,10 @@ class Server {
   std::optional<os::Timer> timer_;
   std::unique_ptr<asio::posix::stream_descriptor> timer_watched_;
   os::TimePoint timer_at_ = os::TimePoint::max();  // max: it is stopped
+  std::map<uint64_t, RequestCounts> counts_;       // by volume
+  RequestLog log_;
+  Seldom access_refused_;
+  const os::TimePoint begun_ = os::Clock::now();
   bool moving_ = false;
   bool stopped_ = false;
 };

@@ -16,6 +16,7 @@ void Waiters::Add(Waiter waiter) {
     return waiter.reply.Fail(Status::LimitExceeded(
         fmt::format("{} requests of this volume wait already, which are the most", kMostOfVolume)));
   }
+  waiter.reply.NoteWaits();
   deadlines_.insert(waiter.deadline);
   others.push_back(std::move(waiter));
 }
@@ -62,6 +63,12 @@ void Waiters::Drop() {
   }
   of_volume_.clear();
   deadlines_.clear();
+}
+
+void Waiters::ForEach(uint64_t volume, const std::function<void(const Waiter&)>& look) const {
+  const auto found = of_volume_.find(volume);
+  if (found == of_volume_.end()) return;
+  for (const Waiter& waiter : found->second) look(waiter);
 }
 
 std::optional<os::TimePoint> Waiters::NextDeadline() const {

@@ -64,6 +64,8 @@ class Waiters {
   void Return(std::list<Waiter> waiters);
   /// Nobody is told.
   void Drop();
+  /// Of one volume, in the order they came.
+  void ForEach(uint64_t volume, const std::function<void(const Waiter&)>& look) const;
 
   [[nodiscard]] std::optional<os::TimePoint> NextDeadline() const;
   [[nodiscard]] size_t size() const { return deadlines_.size(); }

@@ -160,6 +160,40 @@ std::string ProcessName(pid_t pid) {
   return name;
 }
 
+std::string ProgramOf(const std::vector<std::string>& arguments) {
+  constexpr size_t kMost = 128;
+  const auto last_part = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
+  if (arguments.empty()) return {};
+  std::string program = last_part(arguments[0]);
+  if (program.starts_with("python")) {
+    // Its own options come first; of "-c" there is no name.
+    for (size_t i = 1; i < arguments.size() && arguments[i] != "-c"; ++i) {
+      if (arguments[i] == "-m" && i + 1 < arguments.size()) {
+        program = "-m " + arguments[i + 1];
+        break;
+      }
+      if (arguments[i] == "-W" || arguments[i] == "-X") {
+        ++i;
+        continue;
+      }
+      if (arguments[i].empty() || arguments[i].starts_with('-')) continue;
+      program = last_part(arguments[i]);
+      break;
+    }
+  }
+  return program.substr(0, kMost);
+}
+
+std::string ProgramOfThisProcess() {
+  std::ifstream in("/proc/self/cmdline");
+  std::vector<std::string> arguments;
+  constexpr size_t kLookedAt = 16;
+  for (std::string argument; arguments.size() < kLookedAt && std::getline(in, argument, '\0');) {
+    arguments.push_back(argument);
+  }
+  return arguments.empty() ? ProcessName(::getpid()) : ProgramOf(arguments);
+}
+
 SignalsBlocked::SignalsBlocked() {
   sigset_t all;
   ::sigfillset(&all);

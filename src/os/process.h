@@ -92,6 +92,11 @@ void SetProcessName(const char* name);
 
 /// "python3", from /proc/PID/comm; empty if it is gone.
 std::string ProcessName(pid_t pid);
+/// As people would call it: "train.py" of "python3 train.py", "-m pipeline.step" of "python3 -m pipeline.step", else the
+/// program's own name. At most 128 bytes.
+std::string ProgramOfThisProcess();
+/// The same, of its arguments.
+std::string ProgramOf(const std::vector<std::string>& arguments);
 
 /// No signal is delivered to this thread, or to threads that it starts, while this lives.
 class SignalsBlocked {

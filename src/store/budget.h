@@ -119,6 +119,16 @@ class Budget {
   void Cancel(Id id);
   /// It wants that now, and keeps its place. Lets nobody in.
   void Resize(Id id, Amount amount);
+  struct Wish {
+    uint64_t bytes = 0;
+    os::TimePoint deadline;
+  };
+  /// Of one who waits.
+  [[nodiscard]] std::optional<Wish> Find(Id id) const {
+    const auto it = waiters_.find(id);
+    if (it == waiters_.end()) return std::nullopt;
+    return Wish{it->second.amount.bytes, it->second.deadline};
+  }
   /// Who has the turn; 0: nobody who can ever have what it wants waits.
   [[nodiscard]] Id first() const;
   /// What those want in all who have time to wait for it, and what has to be free beside it: the rests that are

@@ -33,6 +33,7 @@ Result<ClientState*> ClientTable::Add(const Token& token, uint64_t pid, uint64_t
   client->volume = volume;
   client->pidfd = std::move(pidfd);
   client->row = row;
+  client->since = os::Clock::now();
   layout::ClientRow& r = ledger_.row(row);
   r.token_high = token.high;
   r.token_low = token.low;
@@ -129,7 +130,8 @@ std::string ClientTable::WhoHolds(const std::unordered_set<uint64_t>& blobs) con
   std::string text;
   for (size_t i = 0; i < holders.size() && i < 3; ++i) {
     const ClientState& c = *holders[i].second;
-    const std::string name = os::ProcessName(static_cast<pid_t>(c.pid));
+    const std::string name =
+        c.program.empty() ? os::ProcessName(static_cast<pid_t>(c.pid)) : c.program;
     text += fmt::format("{}{} (pid {})", i == 0 ? "" : ", ", name.empty() ? "?" : name, c.pid);
   }
   return text;

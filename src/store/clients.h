@@ -22,6 +22,7 @@
 #include "layout/ledger.h"
 #include "os/fd.h"
 #include "os/mapping.h"
+#include "os/socket.h"
 #include "vineyard/status.h"
 
 namespace vineyard::store {
@@ -53,6 +54,9 @@ struct ClientState {
   std::unordered_set<uint64_t> pinned;        // blobs; see Spiller::Pin
   os::Mapping idle;                           // its layout::IdleTable, if it has shared one
   bool reads_only = false;                    // it came through the volume's socket for readers
+  std::string program;                        // what it says of itself, for people
+  std::string pod;
+  os::TimePoint since{};  // that this engine has known it
 };
 
 class ClientTable {

@@ -74,8 +74,14 @@ Status ReadyChunks::KeepAll() {
 
 // ---- taking
 
-// Largest first; where its own size is not at hand smaller ones do, as far as they are not too many.
 ReadyChunks::Taken ReadyChunks::Take(uint64_t size) {
+  Taken taken = TakeReady(size);
+  for (const Chunk& chunk : taken.chunks) ++(chunk.fd.valid() ? given_.ready : given_.missing);
+  return taken;
+}
+
+// Largest first; where its own size is not at hand smaller ones do, as far as they are not too many.
+ReadyChunks::Taken ReadyChunks::TakeReady(uint64_t size) {
   Taken taken;
   const std::vector<uint64_t> plan = PlanChunks(size);
   const bool has_short = !plan.empty() && plan.back() < kWholeChunk;

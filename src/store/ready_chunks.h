@@ -61,6 +61,13 @@ class ReadyChunks {
   /// Memory files: ready, about to be, and about to be closed.
   [[nodiscard]] uint64_t files() const;
 
+  /// Chunks that Take has given since the engine began: those that were ready, and those that were not.
+  struct Given {
+    uint64_t ready = 0;
+    uint64_t missing = 0;
+  };
+  [[nodiscard]] Given given() const { return given_; }
+
   [[nodiscard]] std::optional<os::TimePoint> NextTick() const { return next_tick_; }
   /// Forgets demand that is long past, and closes what was made for it.
   void Tick(os::TimePoint now);
@@ -89,6 +96,8 @@ class ReadyChunks {
   /// The most that may be spare.
   [[nodiscard]] uint64_t Ceiling() const;
 
+  Taken TakeReady(uint64_t size);
+
   Budget& budget_;
   RunOnPool pool_;
   std::shared_ptr<os::PageToucher> toucher_;
@@ -98,6 +107,7 @@ class ReadyChunks {
   uint64_t closing_ = 0;  // bytes
   uint64_t closing_files_ = 0;
   uint64_t ticks_ = 0;
+  Given given_;
   std::optional<os::TimePoint> next_tick_;
   bool keep_all_ = false;
   std::function<Status(uint64_t files)> may_make_;

@@ -60,6 +60,7 @@ class SpillRequests {
   }
   [[nodiscard]] bool Contains(uint64_t ticket) const { return all_.contains(ticket); }
   [[nodiscard]] size_t size() const { return all_.size(); }
+  [[nodiscard]] const std::unordered_map<uint64_t, SpillRequest>& all() const { return all_; }
 
   /// An eviction, from now on.
   void Await(uint64_t ticket, uint64_t blob);

@@ -279,6 +279,20 @@ Spiller::Spilled Spiller::SpilledOf(uint64_t volume) const {
   return it == spilled_.end() ? Spilled() : it->second;
 }
 
+MemoryWaits Spiller::Waits() const {
+  MemoryWaits waits;
+  for (const auto& [ticket, request] : requests_.all()) {
+    if (request.over) continue;
+    uint64_t bytes = 0;
+    for (const uint64_t blob : request.awaited) {
+      const auto it = around_.extents.find(blob);
+      if (it != around_.extents.end()) bytes += it->second->pages;
+    }
+    waits[ticket] = {MemoryWait::Kind::kDisk, bytes, request.deadline};
+  }
+  return waits;
+}
+
 std::string Spiller::Explain() const {
   std::unordered_set<uint64_t> mapped_blobs;
   for (const auto& [key, client] : around_.clients.all()) {

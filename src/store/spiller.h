@@ -48,6 +48,7 @@
 #include "store/clients.h"
 #include "store/disk.h"
 #include "store/extent.h"
+#include "store/figures.h"
 #include "store/memory_keeper.h"
 #include "store/spill_requests.h"
 #include "store/victims.h"
@@ -102,6 +103,8 @@ class Spiller {
   /// The callback is not called.
   void Cancel(uint64_t ticket);
   [[nodiscard]] bool IsWaiting(uint64_t ticket) const { return requests_.Contains(ticket); }
+  /// Who waits for the disk, or for memory for what lies there.
+  [[nodiscard]] MemoryWaits Waits() const;
 
   /// It stays in memory for as long as the client lives, or until Unpin.
   void Pin(ClientState& client, Extent& extent);

@@ -26,6 +26,7 @@
 #include "store/durable_format.h"
 #include "store/extent.h"
 #include "store/extent_securing.h"
+#include "store/figures.h"
 #include "store/heard_volumes.h"
 #include "store/memory_keeper.h"
 #include "store/mirror.h"
@@ -192,6 +193,14 @@ class Store final : public VolumeHost {
   [[nodiscard]] std::string ExplainMemory(Holder who, uint64_t asked) const;
   /// "; 1 GiB are kept free, guaranteed to volume 'data' (1 GiB)", or nothing.
   [[nodiscard]] std::string ExplainGuarantees(Holder who) const;
+  /// Takes as long as the volume's clients have reservations, and the store extents that linger.
+  [[nodiscard]] VolumeMemory MemoryOf(const Volume& volume);
+  /// Takes as long as the client holds extents.
+  [[nodiscard]] ClientMemory MemoryOf(const ClientState& client);
+  /// Of an extent that is stored, reserved or lingers; else 0.
+  [[nodiscard]] uint64_t PagesOf(uint64_t blob) const;
+  [[nodiscard]] MemoryWaits Waits() const;
+  [[nodiscard]] const ReadyChunks& ready_chunks() const { return ready_; }
 
   // ---- VolumeHost
   layout::Ledger ledger() override { return ledger_; }
@@ -247,6 +256,7 @@ class Store final : public VolumeHost {
   void SecureAgain(const std::vector<ObjectId>& blobs);
   // store_idle.cc
   enum class Whose : uint8_t { kOwn, kAnybodys };
+  [[nodiscard]] uint64_t IdleBytesOf(const ClientState& client);
   uint64_t ClaimIdle(uint64_t bytes, Holder who, Whose whose);
   /// Has whoever can spare so many bytes give them up. Returns until when to wait for them: where all of
   /// them come without anybody else's doing, for a moment at least.

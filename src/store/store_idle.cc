@@ -33,14 +33,20 @@ Status Store::ShareIdle(ClientState& client, const os::UniqueFd& file) {
 uint64_t Store::IdleBytes(const Volume& volume) {
   uint64_t bytes = 0;
   for (const auto& [key, client] : clients_->all()) {
-    if (client->volume != volume.id() || !client->idle.valid()) continue;
-    std::unordered_set<uint64_t> seen;
-    for (const auto& slot : TableOf(*client)->slots) {
-      const uint64_t blob = slot.load();
-      if (blob == 0 || !seen.insert(blob).second) continue;
-      const auto idle = FindReservation(key, ObjectId(blob));
-      if (idle.ok()) bytes += (*idle)->pages;
-    }
+    if (client->volume == volume.id()) bytes += IdleBytesOf(*client);
+  }
+  return bytes;
+}
+
+uint64_t Store::IdleBytesOf(const ClientState& client) {
+  if (!client.idle.valid()) return 0;
+  uint64_t bytes = 0;
+  std::unordered_set<uint64_t> seen;
+  for (const auto& slot : TableOf(client)->slots) {
+    const uint64_t blob = slot.load();
+    if (blob == 0 || !seen.insert(blob).second) continue;
+    const auto idle = FindReservation(client.key, ObjectId(blob));
+    if (idle.ok()) bytes += (*idle)->pages;
   }
   return bytes;
 }

@@ -53,6 +53,7 @@ Status Transaction::Commit(layout::Ledger ledger, ClientTable* clients, const Cl
   os::CrashPoint("commit.cleared");
   for (const layout::IntentChange& c : changes_) {
     if (!moves_) volume_.NoteDurable(c);
+    if (!moves_) volume_.NoteChange();
     if (c.was != 0) volume_.arenas().Free(Ref(c.was));
   }
   return {};

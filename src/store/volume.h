@@ -180,6 +180,9 @@ class Volume {
   }
   /// Of a commit; see VolumeHost.
   void NoteDurable(const layout::IntentChange& change);
+  void NoteChange() { ++changes_; }
+  /// Of entries, since the engine began: while it stays, what is stored does, with its names.
+  [[nodiscard]] uint64_t changes() const { return changes_; }
   /// Takes over what lay on the disk, before anybody is served. kOutOfMemory.
   Status RestoreRecord(layout::RecordFields fields, std::span<const std::byte> head,
                        std::span<const std::byte> bytes);
@@ -281,6 +284,7 @@ class Volume {
   [[nodiscard]] ArenaSet& arenas() { return arenas_; }
   [[nodiscard]] const ArenaSet& arenas() const { return arenas_; }
   [[nodiscard]] Catalog& catalog() { return *catalog_; }
+  [[nodiscard]] const Catalog& catalog() const { return *catalog_; }
   uint64_t NextSequence() { return host_.NextSequence(); }
 
  private:
@@ -375,6 +379,7 @@ class Volume {
   std::string name_;
   uint64_t quota_;
   VolumeHost& host_;
+  uint64_t changes_ = 0;
   uint64_t usage_ = 0;  // extents' pages; records are counted by the arenas
   uint64_t promised_ = 0;
   ArenaSet arenas_;
