@@ -10,6 +10,7 @@
 #   check   clang 19 with its format and tidy tools, ruff, mypy
 #   fuzz    what the fuzzers need besides clang
 #   clang   clang 19 with its sanitizers and fuzzer
+#   web     Chromium and what drives it, for the tests of the page
 #   disk    fio, which says what the disk itself can do
 #   wheel   debootstrap, for the bare system that the wheel is tried in
 # Needs Debian 12 or Ubuntu 24.04, a Python of 3.11 or later (PYTHON=… names one), and root or sudo
@@ -43,6 +44,8 @@ fuzz|libgtest-dev|checks within one of the fuzzers
 clang|clang-19|compiles for the thread sanitizer and the fuzzers
 clang|libclang-rt-19-dev|the run-time part of those
 clang|llvm-19|turns addresses in their reports into lines, and measures coverage
+web|chromium|shows the page to its tests
+web|chromium-driver|has the tests do what a person would
 disk|fio|says what the disk itself can do, for make soak-spill
 wheel|debootstrap|makes the bare system that the wheel is tried in
 '
@@ -55,8 +58,8 @@ die() {
 profiles=("${@:-build}")
 for profile in "${profiles[@]}"; do
   case "$profile" in
-    build | bench | demo | disk | test | check | fuzz | clang | wheel) ;;
-    *) die "unknown profile '$profile'; there are: build bench demo disk test check fuzz clang wheel" ;;
+    build | bench | demo | disk | test | check | fuzz | clang | web | wheel) ;;
+    *) die "unknown profile '$profile'; there are: build bench demo disk test check fuzz clang web wheel" ;;
   esac
 done
 
@@ -188,7 +191,7 @@ install_python() {
 [[ ${SETUP_NO_APT:-} == 1 ]] || install_packages
 
 python_profiles=(build)
-for profile in demo test check; do
+for profile in demo test check web; do
   if wants "$profile"; then python_profiles+=("$profile"); fi
 done
 install_python "${python_profiles[@]}"

@@ -7,8 +7,10 @@ It serves the page's files from the sources, with the headers that an instance s
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -290,6 +292,7 @@ class FakeServer(ThreadingHTTPServer):
         self.store = store
         self.token = token
         self.asked: list[str] = []
+        self._open: list[socket.socket] = []
         super().__init__(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
@@ -298,10 +301,18 @@ class FakeServer(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.append(request)
+        super().process_request(request, client_address)
+
     def handle_error(self, *_: Any) -> None:
         """The browser went away within an answer."""
 
     def stop(self) -> None:
+        """As if its process had ended: connections that were kept open are closed too."""
         self.shutdown()
         self._thread.join()
         self.server_close()
+        for connection in self._open:
+            with contextlib.suppress(OSError):  # closed long ago
+                connection.shutdown(socket.SHUT_RDWR)

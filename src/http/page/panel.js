@@ -88,7 +88,7 @@ export class Panel {
   }
 
   async objectParts({ volume, id }) {
-    const why = await get(`/api/v1/why?volume=${encodeURIComponent(volume)}&id=${encodeURIComponent(id)}`);
+    const why = await get(`/api/v1/why?${new URLSearchParams({ volume, id })}`);
     return { title: why.id, data: why, parts: () => this.#objectSections(why, volume) };
   }
 

@@ -44,6 +44,7 @@ export class Treemap {
   constructor(element, readout, { open, leave }) {
     this.element = element;
     this.canvas = element.querySelector("canvas");
+    this.drawn = document.createElement("canvas");
     this.readout = readout;
     this.cells = [];
     this.chosen = -1;
@@ -68,14 +69,15 @@ export class Treemap {
     this.#say();
   }
 
+  /** All cells, on a canvas of their own, so that moving from one to the next copies what is there already. */
   draw() {
     const { width, height } = this.size;
-    const pen = penOf(this.canvas, width, height);
+    const pen = penOf(this.drawn, width, height);
     pen.clearRect(0, 0, width, height);
     pen.font = FONT;
     pen.textBaseline = "middle";
     for (const cell of this.cells) this.#drawCell(pen, cell);
-    if (this.chosen >= 0) this.#drawChosen(pen, this.cells[this.chosen]);
+    this.#drawChosen();
   }
 
   #drawCell(pen, cell) {
@@ -109,8 +111,14 @@ export class Treemap {
     pen.fillText(text, cell.x + 4, middle, room);
   }
 
-  #drawChosen(pen, cell) {
-    const { x, y, width, height } = target(cell);
+  #drawChosen() {
+    const pen = penOf(this.canvas, this.size.width, this.size.height);
+    pen.clearRect(0, 0, this.size.width, this.size.height);
+    if (this.drawn.width > 0 && this.drawn.height > 0) {
+      pen.drawImage(this.drawn, 0, 0, this.size.width, this.size.height);
+    }
+    if (this.chosen < 0) return;
+    const { x, y, width, height } = target(this.cells[this.chosen]);
     for (const [line, wide] of [["--ground", 5], ["--focus", 3]]) {
       pen.strokeStyle = colour(line);
       pen.lineWidth = wide;
@@ -189,7 +197,7 @@ export class Treemap {
     if (index === this.chosen || index < 0 || index >= this.cells.length) return;
     this.chosen = index;
     this.key = this.cells[index].key;
-    this.draw();
+    this.#drawChosen();
     this.#say();
   }
 
