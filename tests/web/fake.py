@@ -125,7 +125,6 @@ class Store:
                     "memory": parts,
                     "spilled": sum(stored.bytes for stored in mine if stored.state == "disk"),
                     "kept_by_names": 0,
-                    "pinned": 0,
                 }
             )
         return {

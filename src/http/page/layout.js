@@ -32,10 +32,9 @@ function chooseLarge(list, rows, area) {
   return new Set(large.sort((a, b) => bytes[b] - bytes[a] || a - b).slice(0, MOST_CELLS));
 }
 
-/** {volumes: Map(volume → Map(type → {leaves, small: Map(class → rows)}))}, and all small groups by key. */
+/** Map(volume → Map(type → {leaves, small: Map(class → rows), rows: how many})) */
 function group(list, rows, large, colour, now) {
   const volumes = new Map();
-  const groups = new Map();
   for (const row of rows) {
     const volume = list.rows.volume[row];
     const type = list.rows.type[row];
@@ -52,14 +51,15 @@ function group(list, rows, large, colour, now) {
       inType.small.get(kind).push(row);
     }
   }
-  return { volumes, groups };
+  return volumes;
 }
 
+/** A type's cells; the rows of those that stand for several go into groups. */
 function leavesOf(list, volume, type, inType, groups) {
   const { rows } = list;
   const leaves = inType.leaves.map(({ row, kind }) => ({
     what: "object",
-    key: `object ${volume} ${rows.id[row]}`,
+    key: `object\n${list.volumes[volume]}\n${rows.id[row]}`,
     id: rows.id[row],
     name: rows.name[row],
     bytes: rows.bytes[row],
@@ -68,7 +68,7 @@ function leavesOf(list, volume, type, inType, groups) {
     kind,
   }));
   for (const [kind, small] of inType.small) {
-    const key = `small ${volume} ${type} ${kind}`;
+    const key = `small\n${list.volumes[volume]}\n${list.types[type]}\n${kind}`;
     groups.set(key, small);
     let sum = 0;
     for (const row of small) sum += rows.bytes[row];
@@ -84,15 +84,16 @@ function headerOf(node) {
 /** Cells in the order in which they are drawn, each within the one it belongs to; and the small groups' rows. */
 export function layOut(list, rows, { width, height, colour, now }) {
   const large = chooseLarge(list, rows, width * height);
-  const { volumes, groups } = group(list, rows, large, colour, now);
+  const volumes = group(list, rows, large, colour, now);
+  const groups = new Map();
   const tree = {
     children: [...volumes].map(([volume, types]) => ({
       what: "volume",
-      key: `volume ${volume}`,
+      key: `volume\n${list.volumes[volume]}`,
       volume: list.volumes[volume],
       children: [...types].map(([type, inType]) => ({
         what: "type",
-        key: `type ${volume} ${type}`,
+        key: `type\n${list.volumes[volume]}\n${list.types[type]}`,
         volume: list.volumes[volume],
         type: list.types[type],
         objects: inType.rows,

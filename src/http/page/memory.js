@@ -44,7 +44,6 @@ export class Memory {
         { title: "Quota", number: true, text: (row) => (row.quota ? bytes(row.quota) : "none") },
         { title: "Guaranteed", number: true, text: (row) => (row.guaranteed ? bytes(row.guaranteed) : "none") },
         { title: "Kept by names", number: true, text: (row) => bytes(row.kept_by_names) },
-        { title: "Pinned", number: true, text: (row) => bytes(row.pinned) },
         { title: "Clients", number: true, text: (row) => count(row.connections) },
       ],
       { key: (row) => row.name, open: (row) => open({ what: "volume", volume: row.name }), empty: "No volumes." },

@@ -11,7 +11,7 @@ import { object, order, select, sumBytes } from "./columns.js";
 import { layOut } from "./layout.js";
 
 let list = null;
-let groups = new Map(); // of the last layout
+let laidOut = { list: null, groups: new Map() }; // the last layout, and the list that its rows are numbers in
 let ordered = { question: "", rows: [] }; // the last answer of `page`, before it was cut
 
 const calls = {
@@ -23,19 +23,16 @@ const calls = {
   async refresh({ anew }) {
     const since = list === null || anew ? "" : `?since=${encodeURIComponent(list.version)}`;
     const answer = await get(`/api/v1/objects${since}`);
-    if (answer !== null) {
-      list = answer;
-      groups = new Map(); // rows have other numbers now
-    }
+    if (answer !== null) list = answer;
     return { version: list.version, objects: list.rows.id.length, more: list.more };
   },
 
   layout({ scope, ...wanted }) {
     if (list === null) return null;
     const rows = select(list, scope);
-    const result = layOut(list, rows, wanted);
-    groups = result.groups;
-    return { cells: result.cells, objects: rows.length, bytes: sumBytes(list, rows) };
+    const { cells, groups } = layOut(list, rows, wanted);
+    laidOut = { list, groups };
+    return { cells, objects: rows.length, bytes: sumBytes(list, rows) };
   },
 
   /** Some rows of the table. */
@@ -53,10 +50,11 @@ const calls = {
   /** The largest of a scope, or of the objects that lie together in one cell. */
   largest({ scope, group, limit }) {
     if (list === null) return null;
-    const rows = group === undefined ? select(list, scope) : (groups.get(group) ?? []).slice();
-    order(list, rows, "bytes", true);
-    const shown = rows.slice(0, limit).map((row) => object(list, row));
-    return { rows: shown, objects: rows.length, bytes: sumBytes(list, rows) };
+    const from = group === undefined ? list : laidOut.list;
+    const rows = group === undefined ? select(list, scope) : (laidOut.groups.get(group) ?? []).slice();
+    order(from, rows, "bytes", true);
+    const shown = rows.slice(0, limit).map((row) => object(from, row));
+    return { rows: shown, objects: rows.length, bytes: sumBytes(from, rows) };
   },
 };
 

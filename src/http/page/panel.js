@@ -8,6 +8,7 @@ import { byId, facts, make, opener, setText } from "./dom.js";
 import { textOf } from "./paint.js";
 import { bytes, count, creator, duration, exactBytes, moment, percent, shown } from "./text.js";
 
+const NARROW = matchMedia("(max-width: 56rem)"); // the panel lies over the page (page.css)
 const MOST = 20; // objects of a group that are listed
 
 function bdi(text) {
@@ -27,6 +28,7 @@ export class Panel {
   constructor({ objects, clients, state, now }) {
     Object.assign(this, { objects, clients, state, now, subject: null, back: null, said: "" });
     this.element = byId("panel");
+    NARROW.addEventListener("change", () => this.#coverPage());
     byId("panel-close").addEventListener("click", () => this.close());
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.subject !== null && !event.defaultPrevented) this.close();
@@ -40,6 +42,7 @@ export class Panel {
     this.said = "";
     this.element.hidden = false;
     document.body.classList.add("with-panel");
+    this.#coverPage();
     setText(byId("panel-title"), "…");
     byId("panel-body").replaceChildren();
     byId("panel-title").focus({ preventScroll: true });
@@ -50,8 +53,15 @@ export class Panel {
     this.subject = null;
     this.element.hidden = true;
     document.body.classList.remove("with-panel");
+    this.#coverPage();
     if (this.back?.isConnected) this.back.focus({ preventScroll: true });
     else byId("map").focus({ preventScroll: true });
+  }
+
+  /** What lies below the panel can't be reached. */
+  #coverPage() {
+    const covered = this.subject !== null && NARROW.matches;
+    for (const element of document.querySelectorAll("header, main, .skip")) element.inert = covered;
   }
 
   /** What is shown may have changed, or gone. */
@@ -147,7 +157,6 @@ export class Panel {
           ["catalog", part(memory.catalog)],
           ["on disk", bytes(found.spilled)],
           ["kept by names", bytes(found.kept_by_names)],
-          ["pinned", bytes(found.pinned)],
           ["requests that wait", count(found.waiting)],
         ]),
         this.#largestSection(largest),

@@ -7,7 +7,7 @@ import { make, setText } from "./dom.js";
 
 /**
  * columns: [{title, text(row), number: bool, value(row)?, sort?: key}]; the first opens the row.
- * options: {key(row), open(row)?, label(row)?, sort(key)?, empty: text}
+ * options: {key(row), open(row)?, sort(key)?, empty: text}
  */
 export class Table {
   constructor(table, columns, options) {
