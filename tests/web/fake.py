@@ -64,6 +64,7 @@ class Store:
         self.disk = {"bytes": 0, "loads": 0, "evictions": 0, "damaged": 0}
         self.deployment: str = "fake"
         self.trouble: dict[str, int] = {}  # path → the status it is answered with
+        self.trouble_is = "the engine does not answer"
         self._last = 0
         self.add_volume("default")
 
@@ -236,7 +237,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         store = self.server.store
         if trouble := store.trouble.get(path):
-            self._fail(trouble, "unavailable", "the engine does not answer")
+            self._fail(trouble, "unavailable", store.trouble_is)
             return
         with store.lock:
             answers = {

@@ -105,10 +105,17 @@ def test_what_others_chose_is_shown_and_not_executed(page, store, fake, text, se
     assert page.run(elements) == before
 
 
-def test_what_a_server_says_of_an_error_is_text_too(page, store, fake, monkeypatch):
-    monkeypatch.setattr(type(store), "state", lambda self: 1 / 0)
-    page.open(fake.url)
-    page.wait(lambda: "does not answer" in page.text("status"))
+@pytest.mark.parametrize("path", ["state", "objects", "clients", "why"])
+def test_what_a_server_says_of_an_error_is_text_too(page, store, fake, path):
+    store.put("one")
+    page.open_live(fake.url)
+    store.trouble_is = MARKUP[0]
+    store.trouble = {f"/api/v1/{path}": 500}
+    if path == "why":
+        page.element("map").click()
+    said = {"state": "status", "why": "panel-body"}.get(path, f"{path}-note")
+    page.wait(lambda: MARKUP[0] in page.text(said))
+    assert page.run("return document.querySelectorAll('img').length") == 0
 
 
 def sources():

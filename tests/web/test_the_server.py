@@ -63,6 +63,14 @@ def test_the_last_data_stays_while_the_server_is_away(page, store):
         server.stop()
 
 
+def test_a_server_that_breaks_off_is_said_to_be_away(page, store, fake, monkeypatch):
+    page.open_live(fake.url)
+    with monkeypatch.context() as broken:
+        broken.setattr(type(store), "state", lambda self: 1 / 0)
+        page.wait(lambda: "The server does not answer" in page.text("status"))
+    page.wait(lambda: page.text("status") == "live")
+
+
 def test_one_question_that_is_not_answered_spoils_no_other(page, store, fake):
     store.trouble = {"/api/v1/clients": 503, "/api/v1/history": 404}
     store.put("there")
@@ -104,10 +112,14 @@ def test_a_page_that_nobody_looks_at_asks_nothing(page, store, fake):
     hide = """Object.defineProperty(document, "hidden", {value: arguments[0], configurable: true});
               document.dispatchEvent(new Event("visibilitychange"));"""
     page.run(hide, True)
-    time.sleep(1)  # what was under way has ended
+
+    def is_quiet():
+        before = len(fake.asked)
+        time.sleep(5)  # in which a page that is looked at asks
+        return len(fake.asked) == before
+
+    page.wait(is_quiet)
     asked = len(fake.asked)
-    time.sleep(5)
-    assert len(fake.asked) == asked
     page.run(hide, False)
     page.wait(lambda: len(fake.asked) > asked)
 
