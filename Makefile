@@ -123,7 +123,7 @@ test-allocator: build
 
 .PHONY: test-web
 test-web: build
-	@scripts/setup.sh demo test web
+	@scripts/setup.sh test web
 	@$(VENV)/python -m pytest tests/web $(PYTEST_ARGS)
 
 .PHONY: page-pictures

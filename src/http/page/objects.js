@@ -58,7 +58,8 @@ export class Objects {
     this.version = null;
     this.polls = 0;
     this.legend = null;
-    this.asked = 0; // the last question; answers to earlier ones are dropped
+    this.showing = null; // while the worker is asked for what is to be shown …
+    this.again = false; // … and whether something else is wanted already
     this.treemap = new Treemap(byId("map"), byId("map-cell"), { open, leave: () => this.#leave() });
     this.table = new Table(byId("objects-table"), this.#columns(), {
       key: (row) => `${row.volume}\n${row.id}`,
@@ -97,20 +98,34 @@ export class Objects {
     return this.show();
   }
 
-  async show() {
-    this.asked += 1;
-    const asked = this.asked;
+  /** One question at a time: of what is asked for meanwhile, as by every letter of a search, the last counts. */
+  show() {
+    this.again = true;
+    this.showing ??= (async () => {
+      try {
+        while (this.again) {
+          this.again = false;
+          await this.#showOnce();
+        }
+      } finally {
+        this.showing = null;
+      }
+    })();
+    return this.showing;
+  }
+
+  async #showOnce() {
     if (this.view === "map") {
       const size = { width: byId("map").clientWidth, height: byId("map").clientHeight };
       const wanted = { ...size, scope: this.scope, colour: this.colour, now: this.now() };
       const answer = await this.worked.ask("layout", wanted);
-      if (answer === null || asked !== this.asked) return;
+      if (answer === null) return;
       this.treemap.show(answer.cells, size);
       this.#showLegend(answer.cells);
       this.#showSum(answer);
     } else {
       const answer = await this.#page();
-      if (answer === null || asked !== this.asked) return;
+      if (answer === null) return;
       this.table.update(answer.rows);
       this.#showSum(answer);
       this.#showPlace(answer);
