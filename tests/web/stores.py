@@ -8,9 +8,13 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -18,6 +22,8 @@ import vineyard
 from fake import FakeServer, Store
 from vineyard.programs import find_program
 
+T = TypeVar("T")
+WATCHDOG = 60  # seconds
 LISTENS = re.compile(r"HTTP is answered.*?(127\.0\.0\.1:\d+)")
 
 
@@ -77,20 +83,29 @@ def running_instance() -> Iterator[InstanceStore]:
         socket = Path(folder) / "vineyard.sock"
         command = [program, f"--socket={socket}", "--size=256Mi", "--http=127.0.0.1:0"]
         command.append(f"--exit_with_parent={os.getpid()}")
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        log = Path(folder) / "log"
+        with log.open("wb") as out, subprocess.Popen(command, stderr=out) as process:
             try:
-                yield from _instance(process, str(socket))
+                url = f"http://{_wait(lambda: LISTENS.search(log.read_text()), process, log)[1]}"
+                _wait(lambda: _is_ready(url), process, log)
+                with vineyard.connect(str(socket)) as client:
+                    yield InstanceStore(url, client)
             finally:
                 process.terminate()
-                process.communicate()
 
 
-def _instance(process: subprocess.Popen[str], socket: str) -> Iterator[InstanceStore]:
-    log = []
-    for line in process.stderr:
-        log.append(line)
-        if found := LISTENS.search(line):
-            with vineyard.connect(socket) as client:
-                yield InstanceStore(f"http://{found[1]}", client)
-            return
-    pytest.fail("vineyardd did not come up: " + "".join(log))
+def _wait(ask: Callable[[], T], process: subprocess.Popen[bytes], log: Path) -> T:
+    end = time.monotonic() + WATCHDOG
+    while not (answer := ask()):
+        if process.poll() is not None or time.monotonic() > end:
+            pytest.fail(f"vineyardd did not come up: {log.read_text()}")
+        time.sleep(0.05)
+    return answer
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/readyz", timeout=WATCHDOG):
+            return True
+    except HTTPError:
+        return False
