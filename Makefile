@@ -57,6 +57,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
                 [SECONDS=1800] [SOAK_ARGS="--size 1Gi --working-set 4Gi --spill-path DIR"]
   make test-monitoring  metrics, alerts and dashboard, with Prometheus' own tool
   make test-torch   what needs torch, which the first run installs below build/ (gigabytes)
+  make test-web     the page in a browser, which the first run installs (Chromium)
 
   make check    what a change must also pass: format, layers, lint, types, thread safety
   make format   put the code into form
@@ -125,6 +126,16 @@ test-monitoring: build
 test-allocator: build
 	@scripts/setup.sh test
 	@$(VENV)/python tests/allocator/run.py $(PYTEST_ARGS)
+
+.PHONY: test-web
+test-web: build
+	@scripts/setup.sh test web
+	@$(VENV)/python -m pytest tests/web $(PYTEST_ARGS)
+
+.PHONY: page-pictures
+page-pictures: build
+	@scripts/setup.sh demo test web
+	@$(VENV)/python scripts/page_pictures.py
 
 .PHONY: test-oldest
 test-oldest: build

@@ -36,7 +36,8 @@ FORBIDDEN = [
 # Files that show the forbidden to whoever checks for it.
 EXEMPT = {"scripts/check_house.py", "LICENSE"}
 
-SOURCE_SUFFIXES = {".h", ".cc", ".py", ".pyi", ".sh", ".fbs"}
+SOURCE_SUFFIXES = {".h", ".cc", ".py", ".pyi", ".sh", ".fbs", ".js", ".css"}
+OTHERS = "/vendor/"  # files of others, as they published them
 HEADER = ("SPDX-License-Identifier: Apache-2.0", "Copyright The Vineyard Authors.")
 
 LONG = 500  # lines; asks whether a file has become two
@@ -61,7 +62,7 @@ def check_text(name: str, text: str) -> Iterator[str]:
             for pattern, why in FORBIDDEN:
                 if match := pattern.search(line):
                     yield f"{name}:{number}: '{match[0]}' is {why}"
-    if Path(name).suffix in SOURCE_SUFFIXES and lines:
+    if Path(name).suffix in SOURCE_SUFFIXES and OTHERS not in name and lines:
         top = "\n".join(lines[:4])
         for line in HEADER:
             if line not in top:

@@ -10,6 +10,7 @@
 #   check   clang 19 with its format and tidy tools, ruff, mypy
 #   fuzz    what the fuzzers need besides clang
 #   clang   clang 19 with its sanitizers and fuzzer
+#   web     Chromium and what drives it, for the tests of the page
 #   disk    fio, which says what the disk itself can do
 #   web     promtool, which tries metrics and alerts
 #   wheel   debootstrap, for the bare system that the wheel is tried in
@@ -44,6 +45,8 @@ fuzz|libgtest-dev|checks within one of the fuzzers
 clang|clang-19|compiles for the thread sanitizer and the fuzzers
 clang|libclang-rt-19-dev|the run-time part of those
 clang|llvm-19|turns addresses in their reports into lines, and measures coverage
+web|chromium|shows the page to its tests
+web|chromium-driver|has the tests do what a person would
 disk|fio|says what the disk itself can do, for make soak-spill
 wheel|debootstrap|makes the bare system that the wheel is tried in
 '
@@ -202,7 +205,7 @@ fetch_promtool() {
 if wants web && [[ ${SETUP_NO_APT:-} != 1 ]]; then fetch_promtool; fi
 
 python_profiles=(build)
-for profile in demo test check; do
+for profile in demo test check web; do
   if wants "$profile"; then python_profiles+=("$profile"); fi
 done
 install_python "${python_profiles[@]}"
