@@ -12,7 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # A folder of src/ includes only itself and folders before it ...
-ORDER = ["base", "os", "wire", "layout", "spill", "store", "daemon", "client", "types", "cli", "http"]
+ORDER = [
+    "base",
+    "os",
+    "wire",
+    "layout",
+    "spill",
+    "store",
+    "daemon",
+    "client",
+    "types",
+    "cli",
+    "http",
+]
 
 # ... and never these: a program that uses the store knows nothing of how the instance is built, and
 # what lies on disk nothing of what it describes.

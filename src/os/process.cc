@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -211,7 +212,10 @@ std::string ProgramOfThisProcess() {
   for (std::string argument; arguments.size() < kLookedAt && std::getline(in, argument, '\0');) {
     arguments.push_back(argument);
   }
-  return arguments.empty() ? ProcessName(::getpid()) : ProgramOf(arguments);
+  if (!arguments.empty()) return ProgramOf(arguments);
+  std::array<char, 16> name{};  // one that may open nothing is known by this
+  ::prctl(PR_GET_NAME, name.data());
+  return name.data();
 }
 
 SignalsBlocked::SignalsBlocked() {
