@@ -36,7 +36,9 @@ class RequestCounts {
   }
 
   void Note(fb::RequestBody kind, std::chrono::nanoseconds took, StatusCode code) {
-    std::unique_ptr<Kind>& slot = kinds_.at(static_cast<size_t>(kind));
+    // A client may send any number; those that mean nothing count as none.
+    const bool is_known = kind <= fb::RequestBody::MAX;
+    std::unique_ptr<Kind>& slot = kinds_.at(is_known ? static_cast<size_t>(kind) : 0);
     if (slot == nullptr) slot = std::make_unique<Kind>();
     ++slot->answered;
     slot->total_ns += static_cast<uint64_t>(std::max<int64_t>(took.count(), 0));
