@@ -3,6 +3,7 @@
 //
 // Who is there and what they hold, and what waits.
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -45,8 +46,11 @@ std::vector<std::string> ClientCells(const ClientInfo& client) {
 Status ShowClients(Session& session, const Options& options) {
   return ShowOften(session, options.watch, [&](Client& client) -> Status {
     VY_ASSIGN_OR_RETURN(std::vector<ClientInfo> clients, client.ListClients(options.all));
-    std::ranges::stable_sort(clients, std::greater(), [](const ClientInfo& c) {
+    const auto holds = [](const ClientInfo& c) {
       return c.mapped_bytes + c.writing_bytes + c.pinned_bytes;
+    };
+    std::ranges::sort(clients, [&](const ClientInfo& a, const ClientInfo& b) {
+      return std::pair(holds(b), a.number) < std::pair(holds(a), b.number);
     });
     const ListForm<ClientInfo> form = {.things = "clients",
                                        .columns = {{"PROGRAM"},

@@ -4,6 +4,8 @@
 // What takes most of the memory: one thing after another (top), or in sums (du).
 #include <algorithm>
 #include <map>
+#include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -59,10 +61,13 @@ struct TopOptions {
 
 Status Sort(std::vector<Surveyed>& found, const std::string& by) {
   if (by == "size") {
-    std::ranges::stable_sort(found, std::greater(), &Surveyed::bytes);
+    std::ranges::sort(found, [](const Surveyed& a, const Surveyed& b) {
+      return std::pair(b.bytes, a.info.id.value()) < std::pair(a.bytes, b.info.id.value());
+    });
   } else if (by == "age") {
-    std::ranges::stable_sort(found, std::less(),
-                             [](const Surveyed& s) { return s.info.created_unix_ns; });
+    std::ranges::sort(found, std::less(), [](const Surveyed& s) {
+      return std::pair(s.info.created_unix_ns, s.info.id.value());
+    });
   } else {
     return Status::Invalid(fmt::format("--by: '{}' is none; say size or age", by));
   }
@@ -167,7 +172,9 @@ Result<std::string> GroupOf(const Surveyed& s, const std::string& by, const Peop
 void PrintSums(Session& session, const DuOptions& options, const std::map<std::string, Sum>& sums,
                bool counts) {
   std::vector<std::pair<std::string, Sum>> sorted(sums.begin(), sums.end());
-  std::ranges::stable_sort(sorted, std::greater(), [](const auto& s) { return s.second.bytes; });
+  std::ranges::sort(sorted, [](const auto& a, const auto& b) {
+    return std::tie(b.second.bytes, a.first) < std::tie(a.second.bytes, b.first);
+  });
   nlohmann::json list = nlohmann::json::array();
   Table with_counts({{options.by}, {"OBJECTS", Align::kRight}, {"SIZE", Align::kRight}});
   Table without({{options.by}, {"SIZE", Align::kRight}});

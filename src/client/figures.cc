@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "client/client_info.h"
 #include "client/impl.h"
@@ -181,7 +182,9 @@ Result<std::vector<WaitInfo>> Client::ListWaits(bool all, const CallOptions& opt
   if (waits == nullptr) return NoAnswer();
   std::vector<WaitInfo> found;
   for (const fb::WaitEntry* wait : *waits->waits()) found.push_back(ToWait(*wait));
-  std::ranges::stable_sort(found, std::greater(), &WaitInfo::since);
+  std::ranges::sort(found, [](const WaitInfo& a, const WaitInfo& b) {
+    return std::tie(b.since, a.client, a.request_id) < std::tie(a.since, b.client, b.request_id);
+  });
   return found;
 }
 

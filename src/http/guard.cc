@@ -33,10 +33,9 @@ Result<std::string> ReadToken(const std::string& path) {
   auto text = os::ReadTextFile(path);
   if (!text.ok()) return text.status().WithContext("--http_token_file");
   const size_t first = text->find_first_not_of(" \t\r\n");
-  const std::string token =
-      first == std::string::npos
-          ? ""
-          : text->substr(first, text->find_last_not_of(" \t\r\n") - first + 1);
+  std::string token = first == std::string::npos
+                          ? ""
+                          : text->substr(first, text->find_last_not_of(" \t\r\n") - first + 1);
   const bool printable = std::ranges::all_of(token, [](char c) { return c > ' ' && c < '\x7f'; });
   if (printable && token.size() >= kLeastToken && token.size() <= kMostToken) return token;
   return Status::Invalid(fmt::format(

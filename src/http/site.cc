@@ -26,9 +26,8 @@ Answer NotReady(const Outlook& outlook) { return ErrorAnswer(503, "unavailable",
 
 std::optional<uint64_t> ReadNumber(std::string_view text) {
   uint64_t number = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || stop != end) return std::nullopt;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || stop != text.data() + text.size()) return std::nullopt;
   return number;
 }
 

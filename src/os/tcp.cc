@@ -100,9 +100,8 @@ Result<TcpAddress> ParseTcpAddress(std::string_view text) {
   if (colon == std::string_view::npos) return mistake;
   const std::string_view port = text.substr(colon + 1);
   std::string_view host = text.substr(0, colon);
-  const char* end = port.data() + port.size();
-  const auto [stop, error] = std::from_chars(port.data(), end, address.port);
-  if (port.empty() || error != std::errc() || stop != end) return mistake;
+  const auto [stop, error] = std::from_chars(port.data(), port.data() + port.size(), address.port);
+  if (port.empty() || error != std::errc() || stop != port.data() + port.size()) return mistake;
   if (host.starts_with('[') && host.ends_with(']')) {
     address.family = TcpAddress::Family::kIp6;
     host = host.substr(1, host.size() - 2);
