@@ -34,6 +34,7 @@ export FUZZERS
 
 VENV := .venv/bin
 RELEASE := build/release
+REPORT := Testing/report.xml
 CMAKE := cmake -Wno-dev --log-level=WARNING
 PYTHON_OPTIONS = -DVINEYARD_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(VENV)/python
 
@@ -105,7 +106,8 @@ build-tests:
 
 .PHONY: test
 test: build-tests
-	@ctest --preset release $(if $(TESTS),-R '$(TESTS)')
+	@ctest --preset release --output-junit $(REPORT) $(if $(TESTS),-R '$(TESTS)') \
+	  || { scripts/failed_tests.py $(RELEASE)/$(REPORT); exit 1; }
 	@tests/install/check.sh $(RELEASE)
 	@$(VENV)/python -m pytest python/tests tests $(PYTEST_ARGS)
 

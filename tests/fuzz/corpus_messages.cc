@@ -41,6 +41,11 @@ std::string Text(const Builder& b) {
   return {reinterpret_cast<const char*>(b.GetBufferPointer()), b.GetSize()};
 }
 
+flatbuffers::Offset<fb::ClientEntry> ExampleClient(Builder& b) {
+  return fb::CreateClientEntryDirect(b, 1, "default", 2, 3, "program", "namespace/pod", true, true,
+                                     4, 5, 6, 7, 8, 9, 10, 11);
+}
+
 class Messages {
  public:
   Messages();
@@ -51,8 +56,10 @@ class Messages {
   void AddLists();
   void AddStreams();
   void AddInstance();
+  void AddFigures();
   void AddReplies();
   void AddListReplies();
+  void AddFiguresReplies();
 
   void Request(RequestBody kind, const auto& make_body) {
     Builder b;
@@ -78,8 +85,9 @@ class Messages {
 };
 
 void Messages::AddObjects() {
-  Request(RequestBody::Hello,
-          [&](Builder& b) { return fb::CreateHelloDirect(b, 1, &token_, 1, &ids_, &ids_, &ids_); });
+  Request(RequestBody::Hello, [&](Builder& b) {
+    return fb::CreateHelloDirect(b, 1, &token_, 1, &ids_, &ids_, &ids_, "p", "n/p");
+  });
   Request(RequestBody::Put, [&](Builder& b) {
     const std::vector<fb::Token> siblings{token_};
     return fb::CreatePutDirect(b, 1, fb::PutKind::Object, 96, 5, 7, 5, "n", true, 2, 1000, &ids_, 9,
@@ -117,10 +125,10 @@ void Messages::AddLists() {
   Request(RequestBody::DropName,
           [](Builder& b) { return fb::CreateDropNameDirect(b, 3, "name", true, 1); });
   Request(RequestBody::ListNames, [](Builder& b) {
-    return fb::CreateListNamesDirect(b, fb::Match::Prefix, "*", "after", 10);
+    return fb::CreateListNamesDirect(b, fb::Match::Prefix, "*", "after", 10, 7);
   });
   Request(RequestBody::ListObjects,
-          [](Builder& b) { return fb::CreateListObjectsDirect(b, "*", true, 7, 10); });
+          [](Builder& b) { return fb::CreateListObjectsDirect(b, "*", true, 7, 10, 8); });
   Request(RequestBody::CreateVolume, [](Builder& b) {
     const std::vector<fb::SocketFile> rights{{0600, 1, 2}, {0660, 3, 4}};
     return fb::CreateCreateVolumeDirect(b, 6, "volume", 1 << 20, true, 1 << 19, 1000, true,
@@ -158,6 +166,13 @@ void Messages::AddInstance() {
   Request(RequestBody::Upgrade, [](Builder& b) { return fb::CreateUpgrade(b, 13); });
 }
 
+void Messages::AddFigures() {
+  Request(RequestBody::ListClients, [](Builder& b) { return fb::CreateListClients(b, true, 7); });
+  Request(RequestBody::ListWaits, [](Builder& b) { return fb::CreateListWaits(b, true); });
+  Request(RequestBody::GetFigures, [](Builder& b) { return fb::CreateGetFigures(b, true); });
+  Request(RequestBody::GetTrace, [](Builder& b) { return fb::CreateGetTrace(b, true, 7, 10); });
+}
+
 void Messages::AddReplies() {
   Reply(ReplyBody::Welcome, [&](Builder& b) {
     return fb::CreateWelcomeDirect(b, 1, "default", 1, "uuid", 1, "1.0", 3, 256, 1024, 64, &ids_,
@@ -186,8 +201,10 @@ void Messages::AddReplies() {
                                       "why");
   });
   Reply(ReplyBody::RingOpened, [](Builder& b) { return fb::CreateRingOpened(b); });
-  Reply(ReplyBody::Places,
-        [](Builder& b) { return fb::CreatePlaces(b, 1, 2, true, true, true, true); });
+  Reply(ReplyBody::Places, [](Builder& b) {
+    const std::vector<flatbuffers::Offset<fb::ClientEntry>> holders{ExampleClient(b)};
+    return fb::CreatePlacesDirect(b, 1, 2, true, true, true, true, &holders, "why", 3);
+  });
 }
 
 void Messages::AddListReplies() {
@@ -204,13 +221,44 @@ void Messages::AddListReplies() {
   });
 }
 
+void Messages::AddFiguresReplies() {
+  Reply(ReplyBody::Clients, [](Builder& b) {
+    const std::vector<flatbuffers::Offset<fb::ClientEntry>> clients{ExampleClient(b)};
+    return fb::CreateClientsDirect(b, &clients, 1, true);
+  });
+  Reply(ReplyBody::Waits, [](Builder& b) {
+    const std::vector<flatbuffers::Offset<fb::WaitEntry>> waits{fb::CreateWaitEntryDirect(
+        b, fb::WaitKind::Name, "Get", "default", 1, 2, 3, "name", 4, 5, 6, 7)};
+    return fb::CreateWaitsDirect(b, &waits, true);
+  });
+  Reply(ReplyBody::Figures, [&](Builder& b) {
+    const fb::VolumeMemory memory{1, 2, 3, 4, 5, 6, 7, 8};
+    const std::vector<flatbuffers::Offset<fb::RequestCount>> requests{
+        fb::CreateRequestCountDirect(b, "Get", 6, 1, 1000, &ids_)};
+    const std::vector<flatbuffers::Offset<fb::VolumeFigures>> volumes{
+        fb::CreateVolumeFiguresDirect(b, "default", &memory, 36, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+                                      &requests, 12, 13, 14, 15, true)};
+    return fb::CreateFiguresDirect(b, &volumes, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13);
+  });
+  Reply(ReplyBody::Trace, [](Builder& b) {
+    const std::vector<fb::TraceEntry> entries{{1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 0}};
+    const std::vector<flatbuffers::Offset<flatbuffers::String>> kinds{b.CreateString("NONE"),
+                                                                      b.CreateString("Hello")};
+    const std::vector<flatbuffers::Offset<fb::VolumeNumber>> volumes{
+        fb::CreateVolumeNumberDirect(b, 8, "default")};
+    return fb::CreateTraceDirect(b, &entries, &kinds, &volumes, 1, 2, true);
+  });
+}
+
 Messages::Messages() {
   AddObjects();
   AddLists();
   AddStreams();
   AddInstance();
+  AddFigures();
   AddReplies();
   AddListReplies();
+  AddFiguresReplies();
   // A new message is to be added above.
   for (const RequestBody kind : fb::EnumValuesRequestBody()) {
     VY_CHECK(kind == RequestBody::NONE || requests_.contains(kind));
