@@ -13,6 +13,7 @@
 #include "vineyard/object.h"
 #include "vineyard/status.h"
 #include "vineyard/stream.h"
+#include "vineyard/survey.h"
 #include "vineyard/table.h"
 #include "vineyard/tensor.h"
 #include "vineyard/typed.h"

@@ -77,6 +77,8 @@ auto Unlocked(Call&& call) {
   return call();
 }
 
+nb::dict FromClient(const ClientInfo& client);
+
 /// Text of the store as str; what is no UTF-8 is replaced, never an error.
 nb::object ToStr(std::string_view text);
 

@@ -10,26 +10,12 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include "bindings.h"
+#include "py_client.h"
 
 namespace vineyard::python {
 namespace {
 
-using Seconds = std::optional<double>;
 using Version = std::optional<uint64_t>;
-
-struct PyClient {
-  std::optional<Client> client;
-  Timeout timeout;
-
-  PyClient(Client&& connected, Timeout t) : client(std::move(connected)), timeout(t) {}
-  PyClient(PyClient&&) = delete;
-  PyClient& operator=(PyClient&&) = delete;
-  ~PyClient() {
-    nb::gil_scoped_release released;
-    client.reset();
-  }
-};
 
 /// Copies up to this size come as `bytes`: cheaper than an object that keeps a copy alive.
 constexpr size_t kSmall = 4096;
@@ -473,6 +459,7 @@ void BindClient(nb::module_& m) {
   BindNames(c);
   BindStreamCalls(c);
   BindInstance(c);
+  BindSeeing(c);
 }
 
 }  // namespace vineyard::python

@@ -103,6 +103,12 @@ void BindInfos(nb::module_& m) {
       .def_ro("pinned", &Places::pinned)
       .def_ro("durable", &Places::durable)
       .def_ro("kept", &Places::kept)
+      .def_prop_ro("holders",
+                   [](const Places& self) {
+                     nb::list list;
+                     for (const ClientInfo& holder : self.holders) list.append(FromClient(holder));
+                     return list;
+                   })
       .def("__repr__", [](const Places& self) {
         return "Places(memory_bytes=" + std::to_string(self.memory_bytes) +
                ", spilled_bytes=" + std::to_string(self.spilled_bytes) +

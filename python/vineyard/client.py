@@ -20,6 +20,7 @@ from vineyard.calls.objects import ObjectCalls
 from vineyard.calls.parts import PartCalls, held_together
 from vineyard.calls.places import PlaceCalls
 from vineyard.calls.refs import Ref, to_id, to_name
+from vineyard.calls.seeing import SeeingCalls
 from vineyard.calls.sharing import NO_OPTIONS, PutOptions, note, store
 from vineyard.calls.streams import StreamCalls
 from vineyard.codecs import NotEncoded, decode, encode
@@ -57,6 +58,7 @@ class Client(
     MemoryCalls,
     PlaceCalls,
     StreamCalls,
+    SeeingCalls,
     ElsewhereCalls,
 ):
     """A connection to one volume of an instance. Programs get it from `vineyard.connect`.
@@ -454,6 +456,11 @@ class Client(
     def __repr__(self) -> str:
         state = "" if self.connected else ", closed"
         return f"<vineyard.Client of volume {self.volume!r} at {self.ipc_socket!r}{state}>"
+
+    def _repr_html_(self) -> str | None:
+        from vineyard.notebook import client_html
+
+        return client_html(self)
 
 
 def _reconnect(socket: str, timeout: float, pickle: bool, progress: bool) -> Client:

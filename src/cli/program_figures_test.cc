@@ -54,6 +54,18 @@ TEST_F(ProgramTest, TopShowsTheLargestWithTheirPartsNamesAndUsers) {
   EXPECT_EQ(Run({"top", "--by", "weight"}).code, 2);
 }
 
+TEST_F(ProgramTest, TopShowsBlobsThatBelongToNoObject) {
+  Client client = Connected();
+  Result<MutableBlob> blob = client.CreateBlob(2 * kMi);
+  ASSERT_TRUE(blob.ok());
+  const Result<Blob> sealed = client.Seal(std::move(blob).value());
+  ASSERT_TRUE(sealed.ok());
+  const json top = RunJson({"top"});
+  ASSERT_EQ(top["objects"].size(), 1U);
+  EXPECT_EQ(top["objects"][0]["id"], sealed->id().ToString());
+  EXPECT_EQ(top["objects"][0]["bytes"], 2 * kMi);
+}
+
 TEST_F(ProgramTest, DuAddsUp) {
   const std::vector<std::byte> large(4 * kMi);
   Put(Large(large));

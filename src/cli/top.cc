@@ -13,9 +13,9 @@
 #include "cli/nouns.h"
 #include "cli/object_text.h"
 #include "cli/people.h"
-#include "cli/survey.h"
 #include "cli/verbs.h"
 #include "cli/watch.h"
+#include "vineyard/survey.h"
 
 namespace vineyard::cli {
 

@@ -72,6 +72,7 @@ Status Client::MakeDurable(std::span<const ObjectId> ids, const CallOptions& opt
 
 Result<Places> Client::GetPlaces(ObjectId id, const CallOptions& options) {
   Connection& connection = impl_->connection();
+  connection.extents().DropIdle();  // what is only kept for the next get is nobody's use
   const Outgoing get = Question(fb::RequestBody::GetPlaces, [id](FlatBufferBuilder& b, uint64_t) {
     return fb::CreateGetPlaces(b, id.value()).Union();
   });

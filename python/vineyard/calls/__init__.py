@@ -8,5 +8,6 @@
 * `parts`: values larger than the memory
 * `building`: puts that builders take part in
 * `places`: in memory, or on the disk
+* `seeing`: who holds the memory, what waits, what is slow
 * `elsewhere`: what means nothing on one instance, and what needs several
 """

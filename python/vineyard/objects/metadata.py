@@ -357,6 +357,11 @@ class ObjectMeta:
     def __repr__(self) -> str:
         return f"ObjectMeta({self.id!r}, typename={self.typename!r})"
 
+    def _repr_html_(self) -> str:
+        from vineyard.notebook import meta_html
+
+        return meta_html(self)
+
 
 def _unpickle_meta(
     info: _Info | None, content: dict[str, Any], members: dict[str, Any], blobs: dict[str, Any]

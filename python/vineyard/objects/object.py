@@ -69,3 +69,6 @@ class Object:
 
     def __repr__(self) -> str:
         return f"Object({self.id!r}, typename={self.typename!r})"
+
+    def _repr_html_(self) -> str:
+        return self._meta._repr_html_()

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Vineyard Authors.
-#include "cli/survey.h"
+#include "vineyard/survey.h"
 
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
-namespace vineyard::cli {
+namespace vineyard {
 
 namespace {
 
@@ -17,7 +17,10 @@ class Tree {
     for (size_t i = 0; i < objects.size(); ++i) by_id_[objects[i].id.value()] = i;
     for (const ObjectInfo& object : objects) {
       for (const Member& member : object.members) parts_.insert(member.id.value());
-      for (const BufferRef& buffer : object.buffers) parts_.insert(buffer.blob.value());
+      for (const BufferRef& buffer : object.buffers) {
+        // A blob is described as what has itself as its buffer.
+        if (buffer.blob != object.id) parts_.insert(buffer.blob.value());
+      }
     }
   }
   [[nodiscard]] bool IsPart(ObjectId id) const { return parts_.contains(id.value()); }
@@ -51,12 +54,15 @@ class Tree {
 
 }  // namespace
 
-Result<std::vector<Surveyed>> TakeSurvey(Client& client) {
+Result<std::vector<Surveyed>> TakeSurvey(Client& client, const CallOptions& options) {
   ListOptions all;
+  all.timeout = options.timeout;
   all.limit = SIZE_MAX;
   all.include_parts = true;
   VY_ASSIGN_OR_RETURN(std::vector<ObjectInfo> objects, client.List(all));
-  VY_ASSIGN_OR_RETURN(const std::vector<NameInfo> names, client.ListNames());
+  ListNamesOptions every_name;
+  every_name.timeout = options.timeout;
+  VY_ASSIGN_OR_RETURN(const std::vector<NameInfo> names, client.ListNames(every_name));
   Tree tree(objects);
   std::vector<Surveyed> found;
   std::unordered_map<uint64_t, size_t> places;
@@ -74,4 +80,4 @@ Result<std::vector<Surveyed>> TakeSurvey(Client& client) {
   return found;
 }
 
-}  // namespace vineyard::cli
+}  // namespace vineyard

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Vineyard Authors.
+//
+// Keys are the names of vineyard/figures.py's fields; times are seconds.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include "py_client.h"
+
+namespace vineyard::python {
+namespace {
+
+template <typename Duration>
+double InSeconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+nb::list Texts(const std::vector<std::string>& texts) {
+  nb::list list;
+  for (const std::string& text : texts) list.append(ToStr(text));
+  return list;
+}
+
+template <typename T, typename Convert>
+nb::list Each(const std::vector<T>& items, Convert convert) {
+  nb::list list;
+  for (const T& item : items) list.append(convert(item));
+  return list;
+}
+
+nb::dict FromWait(const WaitInfo& wait) {
+  nb::dict d;
+  d["kind"] = ToStr(WaitKindName(wait.kind));
+  d["request"] = ToStr(wait.request);
+  d["volume"] = ToStr(wait.volume);
+  d["client"] = wait.client;
+  d["pid"] = wait.pid;
+  d["request_id"] = wait.request_id;
+  d["name"] = ToStr(wait.name);
+  d["object"] = wait.object;
+  d["nbytes"] = wait.bytes;
+  d["since"] = InSeconds(wait.since);
+  d["left"] = InSeconds(wait.left);
+  return d;
+}
+
+nb::dict FromMemory(const MemoryFigures& memory) {
+  nb::dict d;
+  d["sealed"] = memory.sealed;
+  d["writing"] = memory.writing;
+  d["idle"] = memory.idle;
+  d["lingering"] = memory.lingering;
+  d["moving"] = memory.moving;
+  d["records"] = memory.records;
+  d["slack"] = memory.slack;
+  d["catalog"] = memory.catalog;
+  return d;
+}
+
+nb::dict FromRequests(const RequestFigures& requests) {
+  nb::dict d;
+  d["kind"] = ToStr(requests.kind);
+  d["answered"] = requests.answered;
+  d["failed"] = requests.failed;
+  d["total"] = InSeconds(requests.total);
+  d["buckets"] = nb::tuple(Each(std::vector(requests.buckets.begin(), requests.buckets.end()),
+                                [](uint64_t n) { return n; }));
+  return d;
+}
+
+nb::dict FromVolume(const VolumeFigures& volume) {
+  nb::dict d;
+  d["name"] = ToStr(volume.name);
+  d["memory"] = FromMemory(volume.memory);
+  d["held"] = volume.held;
+  d["limit"] = volume.limit;
+  d["guaranteed"] = volume.guaranteed;
+  d["spilled"] = volume.spilled;
+  d["kept_by_names"] = volume.kept_by_names;
+  d["objects"] = volume.objects;
+  d["blobs"] = volume.blobs;
+  d["names"] = volume.names;
+  d["leases"] = volume.leases;
+  d["connections"] = volume.connections;
+  d["waiting"] = volume.waiting;
+  d["requests"] = Each(volume.requests, FromRequests);
+  d["refused_memory"] = volume.refused_memory;
+  d["refused_access"] = volume.refused_access;
+  d["late"] = volume.late;
+  d["changes"] = volume.changes;
+  d["durable"] = volume.durable;
+  return d;
+}
+
+nb::dict FromFigures(const Figures& figures) {
+  nb::dict d;
+  d["volumes"] = Each(figures.volumes, FromVolume);
+  d["limit"] = figures.limit;
+  d["held"] = figures.held;
+  d["ready"] = figures.ready;
+  d["chunks_ready"] = figures.chunks_ready;
+  d["chunks_made"] = figures.chunks_made;
+  d["disk_bytes"] = figures.disk_bytes;
+  d["loads"] = figures.loads;
+  d["evictions"] = figures.evictions;
+  d["damaged"] = figures.damaged;
+  d["engine_for"] = InSeconds(figures.engine_for);
+  d["generation"] = figures.generation;
+  d["heap_bytes"] = figures.heap_bytes;
+  d["memory_files"] = figures.memory_files;
+  return d;
+}
+
+nb::dict FromTraced(const TracedRequest& request) {
+  nb::dict d;
+  d["sequence"] = request.sequence;
+  d["request_id"] = request.request_id;
+  d["client"] = request.client;
+  d["pid"] = request.pid;
+  d["kind"] = ToStr(request.kind);
+  d["volume"] = ToStr(request.volume);
+  d["nbytes"] = request.bytes;
+  d["begun_unix_ns"] = request.begun_unix_ns;
+  d["took"] = InSeconds(request.took);
+  d["waited"] = InSeconds(request.waited);
+  d["status"] = ToStr(StatusCodeName(request.code));
+  return d;
+}
+
+nb::dict FromTrace(const TracePage& page) {
+  nb::dict d;
+  d["requests"] = Each(page.requests, FromTraced);
+  d["last"] = page.last;
+  d["missed"] = page.missed;
+  d["more"] = page.more;
+  return d;
+}
+
+nb::dict FromExplanation(Explanation&& found) {
+  nb::dict d;
+  d["id"] = found.info.id;
+  d["typename"] = ToStr(found.info.type_name);
+  d["names"] = Each(found.names, [](const NameInfo& name) { return ToStr(name.name); });
+  d["referrers"] = Each(found.referrers, [](const ObjectInfo& info) { return nb::cast(info.id); });
+  d["memory_bytes"] = found.places.memory_bytes;
+  d["spilled_bytes"] = found.places.spilled_bytes;
+  d["holders"] = Each(found.places.holders, FromClient);
+  d["evictable"] = found.evictable;
+  d["reasons"] = Texts(found.reasons);
+  d["advice"] = Texts(found.advice);
+  return d;
+}
+
+/// (ObjectInfo, bytes with all parts, names)
+nb::list FromSurvey(std::vector<Surveyed>&& found) {
+  nb::list list;
+  for (Surveyed& one : found) {
+    list.append(nb::make_tuple(nb::cast(std::move(one.info)), one.bytes, Texts(one.names)));
+  }
+  return list;
+}
+
+}  // namespace
+
+nb::dict FromClient(const ClientInfo& client) {
+  nb::dict d;
+  d["number"] = client.number;
+  d["volume"] = ToStr(client.volume);
+  d["pid"] = client.pid;
+  d["uid"] = client.uid;
+  d["program"] = ToStr(client.program);
+  d["pod"] = ToStr(client.pod);
+  d["connected"] = client.connected;
+  d["read_only"] = client.read_only;
+  d["known_for"] = InSeconds(client.known_for);
+  d["mapped_bytes"] = client.mapped_bytes;
+  d["mapped_blobs"] = client.mapped_blobs;
+  d["writing_bytes"] = client.writing_bytes;
+  d["idle_bytes"] = client.idle_bytes;
+  d["pinned_bytes"] = client.pinned_bytes;
+  d["waiting"] = client.waiting;
+  d["requests"] = client.requests;
+  return d;
+}
+
+void BindSeeing(nb::class_<PyClient>& c) {
+  c.def(
+       "figures",
+       [](PyClient& self, bool all, Seconds timeout) {
+         const CallOptions options{ToTimeout(timeout)};
+         return FromFigures(
+             Unwrap(Unlocked([&] { return self.client->GetFigures(all, options); })));
+       },
+       nb::arg("all") = false, nb::arg("timeout") = nb::none())
+      .def(
+          "list_clients",
+          [](PyClient& self, bool all, Seconds timeout) {
+            const CallOptions options{ToTimeout(timeout)};
+            return Each(Unwrap(Unlocked([&] { return self.client->ListClients(all, options); })),
+                        FromClient);
+          },
+          nb::arg("all") = false, nb::arg("timeout") = nb::none())
+      .def(
+          "list_waits",
+          [](PyClient& self, bool all, Seconds timeout) {
+            const CallOptions options{ToTimeout(timeout)};
+            return Each(Unwrap(Unlocked([&] { return self.client->ListWaits(all, options); })),
+                        FromWait);
+          },
+          nb::arg("all") = false, nb::arg("timeout") = nb::none())
+      .def(
+          "trace",
+          [](PyClient& self, uint64_t after, bool all, Seconds timeout) {
+            const CallOptions options{ToTimeout(timeout)};
+            return FromTrace(
+                Unwrap(Unlocked([&] { return self.client->GetTrace(after, all, options); })));
+          },
+          nb::arg("after") = 0, nb::arg("all") = false, nb::arg("timeout") = nb::none())
+      .def(
+          "why",
+          [](PyClient& self, ObjectId id, Seconds timeout) {
+            const CallOptions options{ToTimeout(timeout)};
+            return FromExplanation(
+                Unwrap(Unlocked([&] { return self.client->Explain(id, options); })));
+          },
+          nb::arg("id"), nb::arg("timeout") = nb::none())
+      .def(
+          "survey",
+          [](PyClient& self, Seconds timeout) {
+            const CallOptions options{ToTimeout(timeout)};
+            return FromSurvey(Unwrap(Unlocked([&] { return TakeSurvey(*self.client, options); })));
+          },
+          nb::arg("timeout") = nb::none());
+}
+
+}  // namespace vineyard::python
