@@ -19,6 +19,7 @@ constexpr std::chrono::milliseconds kLongestPause{50};
 }  // namespace
 
 Status Connection::Open(os::TimePoint deadline) {
+  VY_RETURN_IF_ERROR(RequestTrace::OfProcess().status());
   const auto give_up = std::min(deadline, os::Clock::now() + options_.wait_for_instance);
   auto pause = kFirstPause;
   while (true) {
@@ -152,7 +153,8 @@ Status Connection::SayHello(Lock& lock, os::TimePoint deadline) {
             welcome->inline_max(),
             welcome->read_only(),
             welcome->has_disk(),
-            welcome->names_keep()};
+            welcome->names_keep(),
+            welcome->client()};
   inline_max_ = welcome->inline_max();
   window_ = std::max<uint32_t>(1, welcome->window());
   const std::lock_guard reader_lock(reader_mutex_);

@@ -6,12 +6,15 @@
 #include <random>
 #include <thread>
 
+#include <fmt/format.h>
+
 #include "os/process.h"
 
 namespace vineyard::client {
 
 Connection::Connection(ConnectOptions options, std::string pod)
-    : options_(std::move(options)), pod_(std::move(pod)), program_(os::ProgramOfThisProcess()) {
+    : options_(std::move(options)), pod_(std::move(pod)), program_(os::ProgramOfThisProcess()),
+      trace_(RequestTrace::OfProcess().ok() ? *RequestTrace::OfProcess() : nullptr) {
   std::random_device random;
   for (uint64_t& half : token_) half = uint64_t{random()} << 32 | random();
 }
@@ -94,6 +97,7 @@ Result<uint64_t> Connection::TakeNumber(Lock& lock, os::TimePoint deadline) {
 Status Connection::Begin(Lock& lock, Pending& pending, os::TimePoint deadline) {
   VY_RETURN_IF_ERROR(CheckUsable());
   pending.id = next_id_++;
+  if (trace_ != nullptr) pending.begun = os::Clock::now();
   if (pending.outgoing->changing) {
     VY_ASSIGN_OR_RETURN(pending.number, TakeNumber(lock, deadline));
   }
@@ -142,13 +146,34 @@ Result<Answer> Connection::Await(Lock& lock, Pending& pending, Status s, os::Tim
   if (pending.listed) pending_.erase(pending.place);
   unanswered_.erase(pending.number);
   changed_.notify_all();
+  if (trace_ != nullptr) NoteInTrace(pending, pending.done ? pending.status.code() : s.code());
   if (!pending.done) {
     if (s.Is(StatusCode::kProtocol) || s.Is(StatusCode::kIOError)) broken_ = true;
     if (pending.listed && !broken_ && !closed_) SendCancel(pending.id);
-    return s;
+    return s.Is(StatusCode::kDeadlineExceeded) ? NameRequest(s, pending) : s;
   }
   if (!pending.status.ok()) return pending.status;
   return std::move(pending.answer);
+}
+
+// REQUIRES: mutex_ held.
+void Connection::NoteInTrace(const Pending& pending, StatusCode code) const {
+  const auto took = os::Clock::now() - pending.begun;
+  const auto begun = std::chrono::system_clock::now() - took;
+  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(begun.time_since_epoch());
+  trace_->Note({.client = facts_.client,
+                .request_id = pending.id,
+                .kind = pending.outgoing->type,
+                .begun_unix_ns = since.count(),
+                .took = took,
+                .code = code});
+}
+
+// As `vineyardctl trace` names it. REQUIRES: mutex_ held.
+Status Connection::NameRequest(const Status& status, const Pending& pending) const {
+  if (facts_.client == 0) return status;
+  return {status.code(),
+          fmt::format("{} (request {}#{})", status.message(), facts_.client, pending.id)};
 }
 
 Result<Answer> Connection::Call(const Outgoing& outgoing, os::TimePoint deadline) {

@@ -25,6 +25,7 @@
 
 #include "client/catalog_reader.h"
 #include "client/extents.h"
+#include "client/request_trace.h"
 #include "client/ring.h"
 #include "client/writing_habit.h"
 #include "os/socket.h"
@@ -121,6 +122,7 @@ class Connection {
     bool read_only = false;
     bool has_disk = false;
     bool names_keep = false;
+    uint64_t client = 0;  // its number there
   };
   [[nodiscard]] Facts facts() const;
   [[nodiscard]] uint64_t inline_max() const { return inline_max_; }
@@ -142,6 +144,7 @@ class Connection {
     const Outgoing* outgoing;
     uint64_t id = 0;
     uint64_t number = 0;
+    os::TimePoint begun{};
     bool done = false;
     Status status;
     Answer answer;
@@ -191,6 +194,8 @@ class Connection {
   Status AwaitTurn(Lock& lock, os::TimePoint deadline);
   void List(Pending& pending);
   Result<Answer> Await(Lock& lock, Pending& pending, Status s, os::TimePoint deadline);
+  void NoteInTrace(const Pending& pending, StatusCode code) const;
+  [[nodiscard]] Status NameRequest(const Status& status, const Pending& pending) const;
   void TellReleased(Lock& lock, os::TimePoint deadline);
   void NoteGivenBack(uint64_t blob);
   void TellGivenBack();
@@ -209,6 +214,7 @@ class Connection {
   const ConnectOptions options_;
   const std::string pod_;
   const std::string program_;
+  RequestTrace* const trace_;  // null: nobody wants one
   uint64_t token_[2];
   std::atomic<uint64_t> inline_max_{0};
   std::atomic<bool> closed_{false};

@@ -69,10 +69,11 @@ void Server::HandleHello(const std::shared_ptr<Connection>& connection, const fb
   const auto uuid = b.CreateString(options_.instance_uuid);
   const auto version = b.CreateString(VINEYARD_VERSION);
   const auto segments = b.CreateVector(numbers);
-  const auto welcome = fb::CreateWelcome(
-      b, wire::kProtocolVersion, name, volume->id(), uuid, 0, version, options_.generation,
-      store_.options().inline_max, wire::kMaxPayload, layout::kAnswerWindow, segments,
-      connection->rights() == Rights::kRead, store_.mirror() != nullptr, /*names_keep=*/true);
+  const auto welcome =
+      fb::CreateWelcome(b, wire::kProtocolVersion, name, volume->id(), uuid, 0, version,
+                        options_.generation, store_.options().inline_max, wire::kMaxPayload,
+                        layout::kAnswerWindow, segments, connection->rights() == Rights::kRead,
+                        store_.mirror() != nullptr, /*names_keep=*/true, connection->client());
   reply.Send(b, fb::ReplyBody::Welcome, welcome.Union(), {}, std::move(*fds));
   AfterChange();  // what it has not claimed was freed, and may be mapped by others still
 }
@@ -154,6 +155,8 @@ void Server::ReconcileClaims(store::ClientState& client, const fb::Hello& hello)
 
 void Server::Dispatch(Call call, const fb::Request& request) {
   log::Debug("request", {{"kind", fb::EnumNameRequestBody(request.body_type())},
+                         {"client", call.connection->client()},
+                         {"id", call.reply.request_id()},
                          {"pid", call.client.pid},
                          {"volume", call.volume.name()}});
   if (call.connection->rights() == Rights::kRead && !OnlyReads(request.body_type())) {

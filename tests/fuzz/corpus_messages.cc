@@ -176,7 +176,7 @@ void Messages::AddFigures() {
 void Messages::AddReplies() {
   Reply(ReplyBody::Welcome, [&](Builder& b) {
     return fb::CreateWelcomeDirect(b, 1, "default", 1, "uuid", 1, "1.0", 3, 256, 1024, 64, &ids_,
-                                   true, true);
+                                   true, true, true, 9);
   });
   Reply(ReplyBody::Done, [](Builder& b) { return fb::CreateDone(b, 1, 2); });
   Reply(ReplyBody::Reserved, [&](Builder& b) {
