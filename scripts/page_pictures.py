@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
-"""Draws docs/images/page-*.png: the page in Chromium, before a made store that is always the same."""
+"""Draws docs/images/page-*.png: the page in Chromium, before a made store that is always the same; and plays the
+incident of docs/guides/operating.md, which shows what was printed, and the page as it was then.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests/web"))
+sys.path[:0] = [str(ROOT / "tests/web"), str(ROOT / "tests"), str(ROOT / "python")]
 
 from browser import Page, chromium  # noqa: E402
 from fake import FakeServer, Store  # noqa: E402
+from photographer import Photographer  # noqa: E402
 from PIL import Image  # noqa: E402  (matplotlib brings it)
+from rehearsal import incident  # noqa: E402
 
 NOW = 1_770_000_000_000  # of the made store's clock
 MIB = 1 << 20
@@ -138,7 +142,7 @@ def fill(store: Store) -> str:
 def draw(page: Page, name: str) -> None:
     shot = page.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
     image = Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
-    path = ROOT / "docs/images" / f"page-{name}.png"
+    path = ROOT / "docs/images" / f"{name}.png"
     image.quantize(160, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KiB")
 
@@ -172,7 +176,11 @@ def main() -> None:
                         lambda: " of " not in page.text("sum") and asked in page.text("map-cell")
                     )
                     page.run("document.activeElement.blur()")
-                draw(page, name)
+                draw(page, f"page-{name}")
+            page.device(1180, 900)
+            page.media(prefers_color_scheme="light")
+            played = incident.transcript(Photographer(page, lambda name: draw(page, name)))
+            incident.write(ROOT / "docs/guides/operating.md", played)
     finally:
         server.stop()
 

@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -24,6 +23,12 @@
 #include <system_error>
 
 namespace vineyard::os {
+
+namespace {
+
+const char* g_name = "";  // by SetProcessName
+
+}  // namespace
 
 Result<UniqueFd> OpenPidFd(pid_t pid) {
   UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
@@ -170,7 +175,10 @@ Status LimitPrivateMemory(uint64_t bytes) {
   return {};
 }
 
-void SetProcessName(const char* name) { ::prctl(PR_SET_NAME, name); }
+void SetProcessName(const char* name) {
+  ::prctl(PR_SET_NAME, name);
+  g_name = name;
+}
 
 std::string ProcessName(pid_t pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/comm");
@@ -212,10 +220,8 @@ std::string ProgramOfThisProcess() {
   for (std::string argument; arguments.size() < kLookedAt && std::getline(in, argument, '\0');) {
     arguments.push_back(argument);
   }
-  if (!arguments.empty()) return ProgramOf(arguments);
-  std::array<char, 16> name{};  // one that may open nothing is known by this
-  ::prctl(PR_GET_NAME, name.data());
-  return name.data();
+  // A process in a sandbox may not read how it was started.
+  return arguments.empty() ? g_name : ProgramOf(arguments);
 }
 
 SignalsBlocked::SignalsBlocked() {

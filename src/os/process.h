@@ -96,7 +96,7 @@ void GiveBackFreeMemory();
 /// files, does not count.
 Status LimitPrivateMemory(uint64_t bytes);
 
-/// Of this process: at most 15 bytes.
+/// Of this process: a constant, at most 15 bytes. Before other threads ask for ProgramOfThisProcess.
 void SetProcessName(const char* name);
 
 /// "python3", from /proc/PID/comm; empty if it is gone.

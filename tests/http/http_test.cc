@@ -159,6 +159,10 @@ TEST(Http, ListsClientsAndWhatWaits) {
     return std::ranges::any_of(
         clients, [&](const json& c) { return c["pid"] == waiter.pid() && c["waiting"] == 1; });
   })) << clients.dump();
+  const auto own = testing::WebProcessOf(daemon.keeper());
+  EXPECT_TRUE(std::ranges::any_of(clients, [&](const json& c) {
+    return c["pid"] == own && c["program"] == "vineyardd-http";
+  })) << clients.dump();
   EXPECT_TRUE(Eventually([&] {
     return daemon.Get("/metrics").body.find("vineyard_waiting_requests{volume=\"default\"} 1\n") !=
            std::string::npos;

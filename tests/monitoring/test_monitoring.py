@@ -2,8 +2,8 @@
 # Copyright The Vineyard Authors.
 """What Prometheus and Grafana are given, tried with Prometheus' own tool and against a real instance.
 
-`make test-monitoring` brings promtool; without it these tests are skipped. The dashboard is held against what
-Grafana needs of one, field by field, as no schema of it is to be had apart from Grafana: its queries are read by promtool.
+`make test-monitoring` brings promtool and Grafana's own library of what a dashboard is, which is made from its schema;
+without them the tests that need them are skipped. The dashboard's queries are read by promtool.
 """
 
 import contextlib
@@ -16,8 +16,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -151,6 +152,75 @@ def test_the_dashboards_queries_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "rules.yml"
     path.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
     run("check", "rules", str(path))
+
+
+#: Of an annotation by Prometheus: the schema knows what all data sources have.
+BEYOND_THE_SCHEMA = {".annotations.list[0].titleFormat", ".annotations.list[0].textFormat"}
+
+
+def unknown_to_the_schema(board: dict[str, Any]) -> set[str]:
+    """Paths of what Grafana's classes do not give back as they were given it; raises for values that can't be."""
+    encoder = pytest.importorskip("grafana_foundation_sdk.cog.encoder")
+    models = pytest.importorskip("grafana_foundation_sdk.models.dashboard")
+    plugins = pytest.importorskip("grafana_foundation_sdk.cog.plugins")
+    plugins.register_default_plugins()
+    read = models.Dashboard.from_json(board)
+    _check_types(read, "")
+    return set(_different(board, json.loads(encoder.JSONEncoder().encode(read)), ""))
+
+
+def _check_types(value: Any, path: str) -> None:
+    """Grafana's classes say what each field may be, and take anything."""
+    typeguard = pytest.importorskip("typeguard")
+    if isinstance(value, dict):
+        for key, one in value.items():
+            _check_types(one, f"{path}[{key}]")
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            _check_types(one, f"{path}[{index}]")
+    elif type(value).__module__.startswith("grafana_foundation_sdk") and not isinstance(
+        value, Enum
+    ):
+        for name, kind in get_type_hints(type(value)).items():
+            one = getattr(value, name)
+            if not any(_is(one, option) for option in (get_args(kind) or (kind,))):
+                try:
+                    typeguard.check_type(one, kind)
+                except typeguard.TypeCheckError as error:
+                    raise ValueError(f"{path}.{name}: {error}") from None
+            _check_types(one, f"{path}.{name}")
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """A value of an enumeration, which the classes keep as the text or number that it was."""
+    return (
+        isinstance(kind, type) and issubclass(kind, Enum) and value in [one.value for one in kind]
+    )
+
+
+def _different(given: Any, known: Any, path: str) -> Iterator[str]:
+    if isinstance(given, dict) and isinstance(known, dict):
+        for key, value in given.items():
+            yield from _different(value, known.get(key), f"{path}.{key}")
+    elif isinstance(given, list) and isinstance(known, list) and len(given) == len(known):
+        for index, (one, other) in enumerate(zip(given, known, strict=True)):
+            yield from _different(one, other, f"{path}[{index}]")
+    elif given != known:
+        yield path
+
+
+def test_the_dashboard_keeps_to_the_schema() -> None:
+    assert unknown_to_the_schema(DASHBOARD) == BEYOND_THE_SCHEMA
+
+
+def test_what_the_schema_does_not_know_is_found() -> None:
+    board = json.loads(json.dumps(DASHBOARD))
+    board["panels"][0]["fieldConfig"]["defaults"]["invented"] = 1
+    found = unknown_to_the_schema(board) - BEYOND_THE_SCHEMA
+    assert found == {".panels[0].fieldConfig.defaults.invented"}
+    board["panels"][0]["fieldConfig"]["defaults"]["thresholds"] = {"mode": "no mode", "steps": []}
+    with pytest.raises(ValueError, match="mode"):
+        unknown_to_the_schema(board)
 
 
 def test_the_dashboard_is_one() -> None:

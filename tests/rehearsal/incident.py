@@ -3,9 +3,10 @@
 # Copyright The Vineyard Authors.
 """An incident, played with real programs: the store is full, a program waits, another holds memory that was deleted.
 
-Each step is a command of `vineyardctl`, what has to be seen in its output, and what is said of it in the guide. Run by
-itself it fails where something is not seen; with ``--write FILE`` it puts the commands and what they printed between
-the marks in that file.
+Each step is a command of `vineyardctl`, what has to be seen in its output, and what is said of it in the guide; some
+are shown by the page too. Run by itself it fails where something is not seen; with ``--write FILE`` it puts the
+commands and what they printed between the marks in that file. Pictures of the page are taken where somebody
+brings a camera (scripts/page_pictures.py, and the tests of the page).
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import vineyard
 from vineyard.launching import Instance
@@ -58,13 +61,24 @@ PROGRAMS = {
 }
 
 
+class Camera(Protocol):
+    """Somebody who looks at the page."""
+
+    def take(self, url: str, name: str, seen: Sequence[str], chosen: str | None) -> None:
+        """A picture called `name`, with all of `seen` in it; of the object of the name `chosen`, if any."""
+
+
 class Failure(Exception):
     """Something that the guide shows was not seen."""
 
 
 class Rehearsal:
-    def __init__(self, folder: Path, instance: Instance) -> None:
+    def __init__(
+        self, folder: Path, instance: Instance, url: str = "", camera: Camera | None = None
+    ) -> None:
         self.folder = folder
+        self.url = url
+        self.camera = camera
         self.socket = instance.socket
         self.text: list[str] = []
         for name, program in PROGRAMS.items():
@@ -106,6 +120,11 @@ class Rehearsal:
         self.text.append(f"```console\n$ vineyardctl {command}\n{printed}\n```")
         return printed
 
+    def picture(self, name: str, title: str, *seen: str, chosen: str | None = None) -> None:
+        if self.camera is not None:
+            self.camera.take(self.url, name, seen, chosen)
+        self.text.append(f"![{title}](../images/{name}.png)")
+
 
 def play(rehearsal: Rehearsal) -> None:
     with rehearsal.program("prepare.py") as prepare:
@@ -124,8 +143,8 @@ def play(rehearsal: Rehearsal) -> None:
 
 def wait_until_somebody_waits(socket: str) -> None:
     with vineyard.connect(socket, progress=False) as client:
-        while client.status.deferred_requests == 0:
-            time.sleep(0.02)  # each question is a request that the instance remembers, too
+        while not any(wait.since >= 2 for wait in client.waits()):
+            time.sleep(0.05)  # each question is a request that the instance remembers, too
 
 
 def full(rehearsal: Rehearsal) -> None:
@@ -142,6 +161,12 @@ def full(rehearsal: Rehearsal) -> None:
         anybody. What is it that lies there, and who uses it?
         """)
     rehearsal.show("top --limit 3", "features", "train.py", "prepare.py")
+    rehearsal.say(
+        "Or with one look, where the instance was started with `--http` ([The page](the-page.md)):"
+    )
+    rehearsal.picture(
+        "incident-full", "The page: the store is full, load.py waits", "features", "load.py"
+    )
     rehearsal.say("""
         ### Who holds it
 
@@ -152,6 +177,14 @@ def full(rehearsal: Rehearsal) -> None:
         `train.py` has more mapped than `features`: the rest is what was deleted. Why does the largest object stay?
         """)
     rehearsal.show("why features", "train.py", "the name 'features' points to it", "to do")
+    rehearsal.say("The page says the same of what is clicked:")
+    rehearsal.picture(
+        "incident-why",
+        "The page: why features is in memory",
+        "the name 'features' points to it",
+        "train.py",
+        chosen="features",
+    )
 
 
 def free(rehearsal: Rehearsal, train: subprocess.Popen[str]) -> None:
@@ -186,15 +219,32 @@ def after(rehearsal: Rehearsal) -> None:
         """)
 
 
-def transcript() -> str:
+def transcript(camera: Camera | None = None) -> str:
     with tempfile.TemporaryDirectory(prefix="vineyard-rehearsal-") as folder:
-        instance = Instance.start(socket=f"{folder}/vineyard.sock", size="192Mi")
+        address = f"127.0.0.1:{_free_port()}"
+        instance = Instance.start(
+            socket=f"{folder}/vineyard.sock",
+            size="192Mi",
+            exit_with=os.getpid(),
+            arguments=[f"--http={address}"] if camera is not None else [],
+        )
         try:
-            rehearsal = Rehearsal(Path(folder), instance)
+            rehearsal = Rehearsal(Path(folder), instance, f"http://{address}", camera)
             play(rehearsal)
         finally:
             instance.stop()
     return "\n\n".join(rehearsal.text)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def write(guide: Path, text: str) -> None:
+    before, _, rest = guide.read_text().partition(BEGIN)
+    _, _, behind = rest.partition(END)
+    guide.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{behind}")
 
 
 def main() -> int:
@@ -205,9 +255,7 @@ def main() -> int:
     if options.write is None:
         print(text)
         return 0
-    before, _, rest = options.write.read_text().partition(BEGIN)
-    _, _, behind = rest.partition(END)
-    options.write.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{behind}")
+    write(options.write, text)
     return 0
 
 
