@@ -10,6 +10,7 @@ find_package(spdlog CONFIG REQUIRED)
 find_package(CLI11 CONFIG REQUIRED)
 find_package(nlohmann_json CONFIG REQUIRED)
 find_path(ASIO_INCLUDE_DIR asio.hpp REQUIRED)
+find_path(BEAST_INCLUDE_DIR boost/beast/http/parser.hpp REQUIRED)
 
 # vineyard_fmt: link this, not fmt::fmt (a shared library).
 if(fmt_VERSION VERSION_GREATER_EQUAL 9 AND fmt_VERSION VERSION_LESS 10)
@@ -36,3 +37,7 @@ target_link_libraries(vineyard_spdlog INTERFACE vineyard_fmt)
 add_library(vineyard_asio INTERFACE)
 target_include_directories(vineyard_asio SYSTEM INTERFACE ${ASIO_INCLUDE_DIR})
 target_compile_definitions(vineyard_asio INTERFACE ASIO_STANDALONE= ASIO_DISABLE_STD_ALIGNED_ALLOC)
+
+# vineyard_beast: link this where heads of HTTP are read. Headers of Boost, of which nothing is linked.
+add_library(vineyard_beast INTERFACE)
+target_include_directories(vineyard_beast SYSTEM INTERFACE ${BEAST_INCLUDE_DIR})

@@ -26,6 +26,7 @@ build|cmake|configures the build
 build|ninja-build|runs the build
 build|ccache|keeps compiled files, so that a second build takes seconds
 build|libasio-dev|the event loop of vineyardd
+build|libboost-dev|Beast, which reads the requests of HTTP; headers alone
 build|libflatbuffers-dev|messages between client and instance
 build|flatbuffers-compiler|turns the message schema into C++
 build|flatbuffers-compiler-dev|tells CMake where that compiler is

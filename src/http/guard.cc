@@ -74,7 +74,8 @@ std::optional<Refusal> Guard::Check(const Request& request) const {
 std::optional<Refusal> Guard::CheckToken(const Request& request) const {
   if (token_.empty()) return std::nullopt;
   constexpr std::string_view kScheme = "bearer ";
-  const std::string_view given = request.authorization.value_or("");
+  const std::string credentials = request.authorization.value_or("");
+  const std::string_view given = credentials;
   if (given.size() > kScheme.size() &&
       EqualsIgnoringCase(given.substr(0, kScheme.size()), kScheme) &&
       IsSameSecret(given.substr(kScheme.size()), token_)) {

@@ -46,6 +46,24 @@ TEST(Request, TheConnectionEndsWhereTheClientSaysSoOrIsOld) {
   EXPECT_TRUE(request.head_only);
   ASSERT_FALSE(ParseRequest("GET / HTTP/1.0\r\nHost: x\r\n\r\n", &request));
   EXPECT_FALSE(request.keep_alive);
+  ASSERT_FALSE(
+      ParseRequest("GET / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n", &request));
+  EXPECT_FALSE(request.keep_alive);
+  ASSERT_FALSE(
+      ParseRequest("GET / HTTP/1.1\r\nHost: x\r\nConnection: TE, close\r\n\r\n", &request));
+  EXPECT_FALSE(request.keep_alive) << "one of several";
+}
+
+TEST(Request, OutlivesTheBytesItWasReadFrom) {
+  Request request;
+  {
+    std::string head = "GET /path HTTP/1.1\r\nHost: x\r\nOrigin: y\r\n\r\n";
+    ASSERT_FALSE(ParseRequest(head, &request));
+    head.assign(head.size(), '-');
+  }
+  EXPECT_EQ(request.path, "/path");
+  EXPECT_EQ(request.host, "x");
+  EXPECT_EQ(request.origin, "y");
 }
 
 TEST(Request, OnlyQuestionsAreAnswered) {
@@ -55,8 +73,12 @@ TEST(Request, OnlyQuestionsAreAnswered) {
   EXPECT_EQ(WithLine("Content-Length: 1"), 413);
   EXPECT_EQ(WithLine("Content-Length: -0"), 413);
   EXPECT_EQ(WithLine("Content-Length: 0"), 0);
+  EXPECT_EQ(WithLine("Content-Length: 0, 0"), 413);
+  EXPECT_EQ(WithLine("Content-Length: 18446744073709551616"), 413);
   EXPECT_EQ(WithLine("Transfer-Encoding: chunked"), 413);
   EXPECT_EQ(WithLine("Transfer-Encoding: identity"), 413);
+  EXPECT_EQ(WithLine("Transfer-Encoding: xchunked"), 413);
+  EXPECT_EQ(WithLine("Content-Length: 0\r\nTransfer-Encoding: chunked"), 413);
 }
 
 TEST(Request, FirstLinesThatAreNoneAreRefused) {
@@ -73,9 +95,11 @@ TEST(Request, FirstLinesThatAreNoneAreRefused) {
 }
 
 TEST(Request, FieldsThatTwoServersWouldReadDifferentlyAreRefused) {
-  for (const char* line : {"No colon", ": nameless", "Name : blank", " Folded: on", "\tFolded",
-                           "A\x01: b", "A: b\x01", "Host: second", "Origin: a\r\nOrigin: b",
-                           "Authorization: a\r\nAuthorization: b", "A: b\nC: d", "A: b\rC: d"}) {
+  for (const char* line :
+       {"No colon", ": nameless", "Name : blank", " Folded: on", "\tFolded", "A\x01: b", "A: b\x01",
+        "Host: second", "Origin: a\r\nOrigin: b", "Authorization: a\r\nAuthorization: b",
+        "Connection: close\r\nConnection: close", "Connection: a b",
+        "Content-Length: 0\r\nContent-Length: 0", "A: b\r\n c", "A: b\nC: d", "A: b\rC: d"}) {
     EXPECT_EQ(WithLine(line), 400) << line;
   }
   EXPECT_EQ(WithLine(std::string("A: b\0c", 6)), 400);

@@ -245,12 +245,12 @@ void Server::HandleHeads(Connection& connection, os::TimePoint now) {
       return StartAnswer(
           connection, ErrorAnswer(431, "too_long", "the head of a request is at most 16 KiB"), now);
     }
-    const std::string head = connection.in.substr(0, *end);
-    connection.in.erase(0, *end);
     Request request;
+    const auto refused = ParseRequest(std::string_view(connection.in).substr(0, *end), &request);
+    connection.in.erase(0, *end);
     std::optional<Answer> answer;
     connection.head_only = false;
-    if (const auto refused = ParseRequest(head, &request)) {
+    if (refused) {
       connection.keep_alive = false;
       answer = ErrorAnswer(*refused);
     } else {
