@@ -228,7 +228,7 @@ Status RestrictCallsOfHttp(SandboxReport* report) {
   filter.Allow({__NR_accept4, __NR_getsockopt, __NR_getsockname, __NR_shutdown, __NR_connect,
                 __NR_eventfd2, __NR_fstat, __NR_newfstatat, __NR_lseek, __NR_getrandom,
                 __NR_geteuid, __NR_getuid, __NR_getppid, __NR_rt_sigaction, __NR_uname,
-                __NR_sysinfo, __NR_pidfd_open});
+                __NR_sysinfo, __NR_pidfd_open, __NR_preadv2});
   filter.AllowWhere(__NR_socket, {{0, Kind::kIsOneOf, {AF_UNIX}}});
   filter.AllowWhere(
       __NR_fcntl,

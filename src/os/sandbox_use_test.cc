@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -159,6 +160,15 @@ TEST_F(Inside, TheProcessThatAnswersHttpOpensNothingAndMakesOnlyUnixSockets) {
               if (!Accept(web).status().Is(StatusCode::kNotFound)) return 2;
               std::thread([] {}).join();
               return BoundTcpAddress(web)->port == bound.port ? 0 : 3;
+            }),
+            0);
+  EXPECT_EQ(inside([] {  // a bell that can't be silenced would wake it for ever
+              const auto bell = MakeBell();
+              pollfd entry{.fd = bell->get(), .events = POLLIN, .revents = 0};
+              RingBell(*bell);
+              if (::poll(&entry, 1, 0) != 1) return 1;
+              SilenceBell(bell->get());
+              return ::poll(&entry, 1, 0);
             }),
             0);
 }
