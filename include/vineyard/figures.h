@@ -143,8 +143,9 @@ struct TracedRequest {
 
 struct TracePage {
   std::vector<TracedRequest> requests;
-  uint64_t last = 0;    ///< Ask for what comes after this one next.
-  uint64_t missed = 0;  ///< Forgotten before these: the instance remembers some thousands.
+  uint64_t last = 0;  ///< Ask for what comes after this one next.
+  /// Forgotten before and among these: the instance remembers some thousands, and longer what was slow or failed.
+  uint64_t missed = 0;
   bool more = false;
 };
 

@@ -146,7 +146,7 @@ void AddTrace(CLI::App& root, Session& session) {
        .description =
            "Requests that were answered: when, how long it took, what came of it.\n"
            "Whose it was is CLIENT#REQUEST, as the client counts. Gets of what is in memory ask\n"
-           "nobody, and are not here.",
+           "nobody, and are not here. What was slow or failed is remembered longest.",
        .json =
            R"({"requests": [{"sequence", "time", "begun_unix_ns", "request", "request_id", "client",
   "pid", "program", "volume", "bytes", "took_us", "waited_us", "result"}]}; with --follow

@@ -313,17 +313,19 @@ void Server::HandleGetTrace(Call call, const fb::GetTrace& get) {
   const uint32_t limit = std::min(get.limit(), kMostTraced);
   const int64_t offset = RealtimeOffset();
   std::vector<fb::TraceEntry> entries;
-  const uint64_t first = log_.FirstAfter(get.after());
-  const uint64_t missed = get.after() > log_.last() ? 0 : first - get.after() - 1;
-  uint64_t last = first - 1;
-  while (last < log_.last() && entries.size() < limit) {
-    const AnsweredRequest& r = log_.At(++last);
-    if (!get.all() && r.volume != call.volume.id()) continue;
+  uint64_t last = std::min(get.after(), log_.last());
+  uint64_t missed = 0;
+  log_.ForEachAfter(last, [&](const AnsweredRequest& r) {
+    if (entries.size() >= limit) return false;
+    missed += r.sequence - last - 1;
+    last = r.sequence;
+    if (!get.all() && r.volume != call.volume.id()) return true;
     entries.emplace_back(
-        last, r.request_id, r.client, r.pid, Nanoseconds(r.begun.time_since_epoch()) + offset,
+        r.sequence, r.request_id, r.client, r.pid, Nanoseconds(r.begun.time_since_epoch()) + offset,
         static_cast<uint64_t>(r.took.count()), static_cast<uint64_t>(r.waited.count()), r.volume,
         r.bytes, static_cast<uint8_t>(r.kind), static_cast<uint8_t>(r.code));
-  }
+    return true;
+  });
   FlatBufferBuilder b(4096);
   std::vector<std::string> kinds;
   for (const fb::RequestBody kind : fb::EnumValuesRequestBody()) {

@@ -21,10 +21,8 @@ namespace {
 
 using std::chrono::milliseconds;
 using ::testing::Contains;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr uint64_t kMi = uint64_t{1} << 20;
@@ -259,6 +257,16 @@ TEST_F(FiguresTest, WhatIsForgottenIsCounted) {
     next = client_.GetTrace(next.last).value();
   }
   EXPECT_GE(seen + page.missed, 5000U);
+}
+
+TEST_F(FiguresTest, WhatFailedIsRememberedWhenAllElseIsForgotten) {
+  EXPECT_CODE(kNotFound, client_.GetName("never"));
+  for (int i = 0; i < 5000; ++i) ASSERT_OK(client_.GetStatus());
+  ASSERT_OK_AND_ASSIGN(const TracePage page, client_.GetTrace(0));
+  const auto failed = std::ranges::find(page.requests, StatusCode::kNotFound, &TracedRequest::code);
+  ASSERT_NE(failed, page.requests.end());
+  EXPECT_GT(page.missed, 800U);
+  EXPECT_EQ(client_.GetTrace(failed->sequence)->requests.front().code, StatusCode::kOk);
 }
 
 TEST_F(FiguresTest, AnotherVolumeIsForWhoManagesTheInstanceOnly) {
