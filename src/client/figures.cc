@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "client/client_info.h"
 #include "client/impl.h"
@@ -14,8 +15,6 @@
 namespace vineyard {
 
 using client::Answer;
-using client::Connection;
-using client::Outgoing;
 using client::Question;
 using flatbuffers::FlatBufferBuilder;
 using std::chrono::milliseconds;
@@ -23,7 +22,14 @@ using std::chrono::nanoseconds;
 
 namespace {
 
-Status NoAnswer() { return Status::Protocol("the instance's answer is none"); }
+// The answer to a question, if it has the body that is expected.
+Result<Answer> Ask(Client::Impl& impl, fb::RequestBody question, fb::ReplyBody expected,
+                   os::TimePoint deadline, client::BuildBody body) {
+  VY_ASSIGN_OR_RETURN(Answer answer,
+                      impl.connection().Call(Question(question, std::move(body)), deadline));
+  if (answer.reply().body_type() == expected) return answer;
+  return Status::Protocol("the instance's answer is none");
+}
 
 MemoryFigures ToMemory(const fb::VolumeMemory& m) {
   return {m.sealed(), m.writing(), m.idle(),  m.lingering(),
@@ -122,14 +128,12 @@ ClientInfo client::ToClientInfo(const fb::ClientEntry& c) {
 }
 
 Result<Figures> Client::GetFigures(bool all, const CallOptions& options) {
-  Connection& connection = impl_->connection();
-  const Outgoing get = Question(fb::RequestBody::GetFigures, [all](FlatBufferBuilder& b, uint64_t) {
-    return fb::CreateGetFigures(b, all).Union();
-  });
-  VY_ASSIGN_OR_RETURN(const Answer answer,
-                      connection.Call(get, connection.Deadline(options.timeout)));
+  VY_ASSIGN_OR_RETURN(
+      const Answer answer,
+      Ask(*impl_, fb::RequestBody::GetFigures, fb::ReplyBody::Figures,
+          impl_->connection().Deadline(options.timeout),
+          [all](FlatBufferBuilder& b, uint64_t) { return fb::CreateGetFigures(b, all).Union(); }));
   const fb::Figures* f = answer.reply().body_as_Figures();
-  if (f == nullptr) return NoAnswer();
   Figures figures;
   for (const fb::VolumeFigures* volume : *f->volumes()) {
     figures.volumes.push_back(ToVolume(*volume));
@@ -151,19 +155,17 @@ Result<Figures> Client::GetFigures(bool all, const CallOptions& options) {
 }
 
 Result<std::vector<ClientInfo>> Client::ListClients(bool all, const CallOptions& options) {
-  Connection& connection = impl_->connection();
-  const os::TimePoint deadline = connection.Deadline(options.timeout);
+  const os::TimePoint deadline = impl_->connection().Deadline(options.timeout);
   std::vector<ClientInfo> found;
   uint64_t after = 0;
   bool more = true;
   while (more) {
-    const Outgoing list =
-        Question(fb::RequestBody::ListClients, [&](FlatBufferBuilder& b, uint64_t) {
-          return fb::CreateListClients(b, all, after).Union();
-        });
-    VY_ASSIGN_OR_RETURN(const Answer answer, connection.Call(list, deadline));
+    VY_ASSIGN_OR_RETURN(const Answer answer,
+                        Ask(*impl_, fb::RequestBody::ListClients, fb::ReplyBody::Clients, deadline,
+                            [&](FlatBufferBuilder& b, uint64_t) {
+                              return fb::CreateListClients(b, all, after).Union();
+                            }));
     const fb::Clients* clients = answer.reply().body_as_Clients();
-    if (clients == nullptr) return NoAnswer();
     for (const fb::ClientEntry* c : *clients->clients()) found.push_back(client::ToClientInfo(*c));
     more = clients->more() && clients->last() > after;
     after = clients->last();
@@ -172,14 +174,12 @@ Result<std::vector<ClientInfo>> Client::ListClients(bool all, const CallOptions&
 }
 
 Result<std::vector<WaitInfo>> Client::ListWaits(bool all, const CallOptions& options) {
-  Connection& connection = impl_->connection();
-  const Outgoing list = Question(fb::RequestBody::ListWaits, [all](FlatBufferBuilder& b, uint64_t) {
-    return fb::CreateListWaits(b, all).Union();
-  });
-  VY_ASSIGN_OR_RETURN(const Answer answer,
-                      connection.Call(list, connection.Deadline(options.timeout)));
+  VY_ASSIGN_OR_RETURN(
+      const Answer answer,
+      Ask(*impl_, fb::RequestBody::ListWaits, fb::ReplyBody::Waits,
+          impl_->connection().Deadline(options.timeout),
+          [all](FlatBufferBuilder& b, uint64_t) { return fb::CreateListWaits(b, all).Union(); }));
   const fb::Waits* waits = answer.reply().body_as_Waits();
-  if (waits == nullptr) return NoAnswer();
   std::vector<WaitInfo> found;
   for (const fb::WaitEntry* wait : *waits->waits()) found.push_back(ToWait(*wait));
   std::ranges::sort(found, [](const WaitInfo& a, const WaitInfo& b) {
@@ -190,14 +190,13 @@ Result<std::vector<WaitInfo>> Client::ListWaits(bool all, const CallOptions& opt
 
 Result<TracePage> Client::GetTrace(uint64_t after, bool all, const CallOptions& options) {
   constexpr uint32_t kMost = 1024;
-  Connection& connection = impl_->connection();
-  const Outgoing get = Question(fb::RequestBody::GetTrace, [&](FlatBufferBuilder& b, uint64_t) {
-    return fb::CreateGetTrace(b, all, after, kMost).Union();
-  });
-  VY_ASSIGN_OR_RETURN(const Answer answer,
-                      connection.Call(get, connection.Deadline(options.timeout)));
+  VY_ASSIGN_OR_RETURN(
+      const Answer answer,
+      Ask(*impl_, fb::RequestBody::GetTrace, fb::ReplyBody::Trace,
+          impl_->connection().Deadline(options.timeout), [&](FlatBufferBuilder& b, uint64_t) {
+            return fb::CreateGetTrace(b, all, after, kMost).Union();
+          }));
   const fb::Trace* trace = answer.reply().body_as_Trace();
-  if (trace == nullptr) return NoAnswer();
   std::map<uint64_t, std::string> volumes;
   if (trace->volumes() != nullptr) {
     for (const fb::VolumeNumber* v : *trace->volumes()) volumes[v->number()] = v->name()->str();
