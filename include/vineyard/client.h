@@ -26,6 +26,7 @@
 #include "vineyard/ids.h"
 #include "vineyard/object.h"
 #include "vineyard/status.h"
+#include "vineyard/survey.h"
 
 namespace vineyard {
 
@@ -372,6 +373,8 @@ class Client {
   /// one change; more go some at a time, and where one is a member of what stays, the others may have gone.
   Result<uint64_t> Delete(const std::vector<ObjectId>& ids, const DeleteOptions& options = {});
   Result<std::vector<ObjectInfo>> List(const ListOptions& options = {});
+  /// See survey.h. Asks several questions: things may change between them.
+  Result<Survey> TakeSurvey(const SurveyOptions& options = {});
   /// Adds or replaces labels of an object.
   Status SetLabels(ObjectId id, const std::vector<Label>& labels, const CallOptions& options = {});
 

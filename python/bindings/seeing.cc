@@ -5,6 +5,12 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
 #include "py_client.h"
 
 namespace vineyard::python {
@@ -151,11 +157,33 @@ nb::dict FromExplanation(Explanation&& found) {
   return d;
 }
 
-/// (ObjectInfo, bytes with all parts, names)
-nb::list FromSurvey(std::vector<Surveyed>&& found) {
+struct Listed {
+  Survey survey;
+  std::vector<NameInfo> names;
+};
+
+Result<Listed> ListAll(Client& client, std::optional<Timeout> timeout) {
+  Listed listed;
+  VY_ASSIGN_OR_RETURN(listed.survey, client.TakeSurvey({.timeout = timeout}));
+  VY_ASSIGN_OR_RETURN(listed.names, client.ListNames({.timeout = timeout}));
+  return listed;
+}
+
+/// (ObjectInfo, as far as lists tell of it; bytes with all parts; names)
+nb::list FromListed(Listed&& listed) {
+  std::unordered_map<ObjectId, std::vector<std::string>> names;
+  for (NameInfo& name : listed.names) names[name.id].push_back(std::move(name.name));
   nb::list list;
-  for (Surveyed& one : found) {
-    list.append(nb::make_tuple(nb::cast(std::move(one.info)), one.bytes, Texts(one.names)));
+  for (const Survey::Object& object : listed.survey.objects) {
+    ObjectInfo info;
+    info.id = object.id;
+    info.type_name = listed.survey.types[object.type];
+    info.created_unix_ns = object.created_unix_ns;
+    info.creator = listed.survey.creators[object.creator];
+    info.nbytes = object.bytes.value_or(0);
+    const auto of_it = names.find(object.id);
+    list.append(nb::make_tuple(nb::cast(std::move(info)), object.bytes.value_or(0),
+                               of_it == names.end() ? nb::list() : Texts(of_it->second)));
   }
   return list;
 }
@@ -227,8 +255,8 @@ void BindSeeing(nb::class_<PyClient>& c) {
       .def(
           "survey",
           [](PyClient& self, Seconds timeout) {
-            const CallOptions options{ToTimeout(timeout)};
-            return FromSurvey(Unwrap(Unlocked([&] { return TakeSurvey(*self.client, options); })));
+            return FromListed(
+                Unwrap(Unlocked([&] { return ListAll(*self.client, ToTimeout(timeout)); })));
           },
           nb::arg("timeout") = nb::none());
 }

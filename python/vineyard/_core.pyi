@@ -470,7 +470,8 @@ class Client:
     def survey(
         self, timeout: float | None = None
     ) -> builtins.list[tuple[ObjectInfo, int, builtins.list[str]]]:
-        """Objects that are no part of others; with the bytes of all their parts, and their names."""
+        """Objects that are no part of others, each with what a list tells of it alone; with the bytes
+        of all their parts, and their names."""
     def make_allocator(self, threshold: int, limit: int) -> Allocator:
         """`limit` 0: half of what the volume may hold."""
     def allocate(self, size: int, timeout: float | None = None) -> Memory:

@@ -4,8 +4,12 @@
 // What takes most of the memory: one thing after another (top), or in sums (du).
 #include <algorithm>
 #include <map>
+#include <span>
+#include <string>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -59,30 +63,73 @@ struct TopOptions {
   std::string watch;
 };
 
-Status Sort(std::vector<Surveyed>& found, const std::string& by) {
-  if (by == "size") {
-    std::ranges::sort(found, [](const Surveyed& a, const Surveyed& b) {
-      return std::pair(b.bytes, a.info.id.value()) < std::pair(a.bytes, b.info.id.value());
-    });
-  } else if (by == "age") {
-    std::ranges::sort(found, std::less(), [](const Surveyed& s) {
-      return std::pair(s.info.created_unix_ns, s.info.id.value());
-    });
+// So many of them, what comes first first.
+std::vector<Survey::Object> FirstOf(std::vector<Survey::Object> objects, const std::string& by,
+                                    size_t limit) {
+  const auto larger = [](const Survey::Object& a, const Survey::Object& b) {
+    return std::pair(b.bytes, a.id) < std::pair(a.bytes, b.id);
+  };
+  const auto older = [](const Survey::Object& a, const Survey::Object& b) {
+    return std::pair(a.created_unix_ns, a.id) < std::pair(b.created_unix_ns, b.id);
+  };
+  const auto end = objects.begin() + static_cast<ptrdiff_t>(std::min(limit, objects.size()));
+  if (by == "age") {
+    std::partial_sort(objects.begin(), end, objects.end(), older);
   } else {
-    return Status::Invalid(fmt::format("--by: '{}' is none; say size or age", by));
+    std::partial_sort(objects.begin(), end, objects.end(), larger);
   }
-  return {};
+  objects.erase(end, objects.end());
+  return objects;
+}
+
+// Those of the objects that are shown.
+Result<std::unordered_map<ObjectId, std::vector<std::string>>> NamesOf(
+    Client& client, std::span<const Survey::Object> objects) {
+  std::unordered_map<ObjectId, std::vector<std::string>> found;
+  for (const Survey::Object& object : objects) found[object.id];
+  VY_ASSIGN_OR_RETURN(std::vector<NameInfo> names, client.ListNames());
+  for (NameInfo& name : names) {
+    const auto it = found.find(name.id);
+    if (it != found.end()) it->second.push_back(std::move(name.name));
+  }
+  return found;
+}
+
+// A blob has no description; kNotFound: the object has gone meanwhile.
+Result<ObjectInfo> InfoOf(Client& client, const Survey& survey, const Survey::Object& object) {
+  if (object.id.is_blob()) {
+    ObjectInfo info;
+    info.id = object.id;
+    info.type_name = survey.types[object.type];
+    info.nbytes = object.bytes.value_or(0);
+    return info;
+  }
+  VY_ASSIGN_OR_RETURN(const Object found, client.Get(object.id, {.map_buffers = false}));
+  return found.info();
+}
+
+Result<nlohmann::json> TopJson(Client& client, const Survey& survey, const Survey::Object& object,
+                               const std::vector<std::string>& names, const Places& places) {
+  VY_ASSIGN_OR_RETURN(const ObjectInfo info, InfoOf(client, survey, object));
+  nlohmann::json holders = nlohmann::json::array();
+  for (const ClientInfo& holder : places.holders) holders.push_back(ClientJson(holder));
+  nlohmann::json json = ObjectJson(info);
+  for (const char* key : {"metadata", "buffers", "members"}) json.erase(key);
+  json["bytes"] = object.bytes.value_or(0);
+  json["names"] = names;
+  json["where"] = WhereText(places);
+  json["held_by"] = std::move(holders);
+  return json;
 }
 
 Status ShowTop(Session& session, const TopOptions& options) {
   VY_ASSIGN_OR_RETURN(const size_t limit, ParseLimit(options.limit));
   return ShowOften(session, options.watch, [&](Client& client) -> Status {
     VY_ASSIGN_OR_RETURN(const Figures figures, client.GetFigures());
-    VY_ASSIGN_OR_RETURN(std::vector<Surveyed> found, TakeSurvey(client));
-    VY_RETURN_IF_ERROR(Sort(found, options.by));
-    const bool more = found.size() > limit;
-    const size_t all = found.size();
-    if (more) found.resize(limit);
+    VY_ASSIGN_OR_RETURN(const Survey survey, client.TakeSurvey());
+    const std::vector<Survey::Object> first = FirstOf(survey.objects, options.by, limit);
+    VY_ASSIGN_OR_RETURN(const auto names, NamesOf(client, first));
+    const bool more = first.size() < survey.objects.size();
     VY_ASSIGN_OR_RETURN(const std::vector<ClientInfo> clients, client.ListClients());
     const People people(clients);
     nlohmann::json list = nlohmann::json::array();
@@ -95,28 +142,23 @@ Status ShowTop(Session& session, const TopOptions& options) {
                  {"WHERE"},
                  {"USED BY"}});
     const int64_t now = UnixNow();
-    for (const Surveyed& s : found) {
-      const Result<Places> places = client.GetPlaces(s.info.id);
+    for (const Survey::Object& object : first) {
+      const Result<Places> places = client.GetPlaces(object.id);
       if (places.status().Is(StatusCode::kNotFound)) continue;  // it has gone meanwhile
       VY_RETURN_IF_ERROR(places.status());
-      const Creator& creator = s.info.creator;
-      const bool known = s.info.created_unix_ns != 0;
       if (session.wants_json()) {
-        nlohmann::json holders = nlohmann::json::array();
-        for (const ClientInfo& holder : places->holders) holders.push_back(ClientJson(holder));
-        nlohmann::json json = ObjectJson(s.info);
-        for (const char* key : {"metadata", "buffers", "members"}) json.erase(key);
-        json["bytes"] = s.bytes;
-        json["names"] = s.names;
-        json["where"] = WhereText(*places);
-        json["held_by"] = std::move(holders);
-        list.push_back(std::move(json));
+        auto json = TopJson(client, survey, object, names.at(object.id), *places);
+        if (json.status().Is(StatusCode::kNotFound)) continue;
+        VY_RETURN_IF_ERROR(json.status());
+        list.push_back(std::move(*json));
         continue;
       }
-      table.AddRow({s.info.id.ToString(), NamesText(s.names), s.info.type_name,
-                    FormatBytes(s.bytes),
-                    known ? FormatAge(std::chrono::nanoseconds(now - s.info.created_unix_ns)) : "-",
-                    known ? people.Name(creator) : "-", WhereText(*places), HoldersText(*places)});
+      const bool known = object.created_unix_ns != 0;
+      table.AddRow({object.id.ToString(), NamesText(names.at(object.id)), survey.types[object.type],
+                    FormatBytes(object.bytes.value_or(0)),
+                    known ? FormatAge(std::chrono::nanoseconds(now - object.created_unix_ns)) : "-",
+                    known ? people.Name(survey.creators[object.creator]) : "-", WhereText(*places),
+                    HoldersText(*places)});
     }
     if (session.wants_json()) {
       session.PrintJson({{"held", figures.held},
@@ -129,7 +171,10 @@ Status ShowTop(Session& session, const TopOptions& options) {
     }
     session.Print(MemoryLine(figures));
     session.Print(table.ToString());
-    if (more) Session::Say(fmt::format("of {}; --limit 0 shows all", Count(all, "object")));
+    if (more) {
+      Session::Say(
+          fmt::format("of {}; --limit 0 shows all", Count(survey.objects.size(), "object")));
+    }
     return {};
   });
 }
@@ -157,16 +202,11 @@ std::string AgeGroup(int64_t created_unix_ns, int64_t now) {
   return "a day or more";
 }
 
-Result<std::string> GroupOf(const Surveyed& s, const std::string& by, const People& people,
-                            int64_t now) {
-  if (by == "type") return s.info.type_name;
-  if (by == "age") return AgeGroup(s.info.created_unix_ns, now);
-  if (by == "creator") {
-    if (s.info.created_unix_ns == 0) return std::string("unknown");
-    return people.Name(s.info.creator);
-  }
-  return Status::Invalid(
-      fmt::format("--by: '{}' is none; say state, volume, type, age or creator", by));
+// Of each number of a creator in the survey.
+std::vector<std::string> NamesOfCreators(const Survey& survey, const People& people) {
+  std::vector<std::string> names;
+  for (const Creator& creator : survey.creators) names.push_back(people.Name(creator));
+  return names;
 }
 
 void PrintSums(Session& session, const DuOptions& options, const std::map<std::string, Sum>& sums,
@@ -233,13 +273,17 @@ Status ShowDu(Session& session, const DuOptions& options) {
       return Status::Invalid(
           "--all goes with --by state or volume; otherwise ask at each volume's socket");
     VY_ASSIGN_OR_RETURN(const std::vector<ClientInfo> clients, client.ListClients());
-    VY_ASSIGN_OR_RETURN(const std::vector<Surveyed> found, TakeSurvey(client));
-    const People people(clients);
+    VY_ASSIGN_OR_RETURN(const Survey survey, client.TakeSurvey());
+    const std::vector<std::string> creators = NamesOfCreators(survey, People(clients));
     const int64_t now = UnixNow();
-    for (const Surveyed& s : found) {
-      VY_ASSIGN_OR_RETURN(const std::string group, GroupOf(s, options.by, people, now));
-      ++sums[group].count;
-      sums[group].bytes += s.bytes;
+    for (const Survey::Object& object : survey.objects) {
+      const bool is_known = object.created_unix_ns != 0;
+      Sum& sum = sums[options.by == "type"  ? survey.types[object.type]
+                      : options.by == "age" ? AgeGroup(object.created_unix_ns, now)
+                      : is_known            ? creators[object.creator]
+                                            : std::string("unknown")];
+      ++sum.count;
+      sum.bytes += object.bytes.value_or(0);
     }
     PrintSums(session, options, sums, true);
     return {};

@@ -63,6 +63,7 @@ void Server::HandleListObjects(Call call, const fb::ListObjects& list) {
   Page page;
   uint64_t last = list.after();
   bool more = false;
+  std::vector<uint64_t> spilled;
   size_t looked_at = 0;
   for (auto it = entries.upper_bound(list.after()); it != entries.end(); ++it) {
     if (page.count() >= limit || page.bytes().size() > kMaxPageBytes ||
@@ -77,6 +78,10 @@ void Server::HandleListObjects(Call call, const fb::ListObjects& list) {
     if (ObjectId(it->first).is_blob()) {
       if (!blobs) break;  // they come last
       page.Add(DescribeBlob(it->first, layout::FieldsOf(record).value));
+      const store::Extent* extent = store_.FindExtent(ObjectId(it->first));
+      const bool is_away =
+          extent != nullptr && store::IsStored(*extent) && !store::IsInMemory(*extent);
+      if (is_away) spilled.push_back(it->first);
       continue;
     }
     const auto head = layout::HeadOf(record);
@@ -85,7 +90,8 @@ void Server::HandleListObjects(Call call, const fb::ListObjects& list) {
     if (GlobMatch(pattern, d->type_name()->string_view())) page.Add(head);
   }
   flatbuffers::FlatBufferBuilder b(128);
-  const auto objects = fb::CreateObjects(b, page.count(), last, more);
+  const auto away = spilled.empty() ? 0 : b.CreateVector(spilled);
+  const auto objects = fb::CreateObjects(b, page.count(), last, more, away);
   call.reply.Send(b, fb::ReplyBody::Objects, objects.Union(), {page.bytes()});
 }
 

@@ -2,14 +2,14 @@
 // Copyright The Vineyard Authors.
 #include "http/objects.h"
 
+#include <algorithm>
 #include <array>
+#include <concepts>
 #include <iterator>
 #include <map>
-#include <optional>
+#include <span>
 #include <string_view>
 #include <tuple>
-#include <unordered_map>
-#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -21,22 +21,21 @@ namespace vineyard::http {
 namespace {
 
 // Steps from an object to a member, in all: a graph that is shared by many is not to be walked for ever.
-constexpr size_t kMostSteps = 5'000'000;
+constexpr uint64_t kMostSteps = 5'000'000;
 
-// As indices into "states".
+// As indices into "states": what Survey::Where says, and what no object of a list is in.
 constexpr std::array<std::string_view, 5> kStates = {"memory", "disk", "mixed", "writing",
                                                      "lingering"};
-constexpr size_t kInMemory = 0;
+static_assert(static_cast<int>(Survey::Where::kBoth) == 2);
 
 Result<VolumeContents> FetchVolume(const VolumeInfo& volume, size_t limit, Timeout patience) {
   VY_ASSIGN_OR_RETURN(Client client,
                       Client::Connect({.socket = volume.socket, .timeout = patience}));
   VolumeContents contents;
   contents.name = volume.name;
-  VY_ASSIGN_OR_RETURN(contents.objects, client.List({.limit = limit, .include_parts = true}));
+  VY_ASSIGN_OR_RETURN(contents.objects,
+                      client.TakeSurvey({.limit = limit, .most_steps = kMostSteps}));
   VY_ASSIGN_OR_RETURN(contents.names, client.ListNames({.limit = kMostListed}));
-  VY_ASSIGN_OR_RETURN(const InstanceStatus status, client.GetStatus());
-  contents.has_spilled = status.spilled_bytes > 0;
   return contents;
 }
 
@@ -56,74 +55,65 @@ class Dictionary {
   std::vector<Key> keys_;
 };
 
-using CreatorKey = std::tuple<uint32_t, uint32_t, std::string>;
+using CreatorKey = std::tuple<uint32_t, uint32_t, std::string, std::string>;
 
-// The parts of a volume's objects, and which are parts.
-class Graph {
+// The names that point to each object: one of them, and how many there are.
+class NamesByObject {
  public:
-  Graph(const std::vector<ObjectInfo>& objects, size_t* steps) : steps_(steps) {
-    by_id_.reserve(objects.size());
-    for (const ObjectInfo& object : objects) {
-      by_id_.emplace(object.id, &object);
-      for (const Member& member : object.members) parts_.insert(member.id);
-      for (const BufferRef& buffer : object.buffers) {
-        if (buffer.blob != object.id) parts_.insert(buffer.blob);
-      }
-    }
+  explicit NamesByObject(const std::vector<NameInfo>& names) {
+    names_.reserve(names.size());
+    for (const NameInfo& name : names) names_.push_back(&name);
+    std::ranges::stable_sort(names_, {}, &NameInfo::id);
   }
-
-  [[nodiscard]] bool IsPart(ObjectId id) const { return parts_.contains(id); }
-
-  /// With all that it is made of, each part once; nullopt where that has become too much to ask.
-  std::optional<uint64_t> BytesWithParts(const ObjectInfo& object) {
-    if (object.members.empty()) return object.nbytes;
-    uint64_t bytes = 0;
-    std::unordered_set<ObjectId> seen = {object.id};
-    std::vector<const ObjectInfo*> left = {&object};
-    while (!left.empty()) {
-      const ObjectInfo* next = left.back();
-      left.pop_back();
-      bytes += next->nbytes;
-      for (const Member& member : next->members) {
-        if (++*steps_ > kMostSteps) return std::nullopt;
-        const auto found = by_id_.find(member.id);
-        if (found != by_id_.end() && seen.insert(member.id).second) left.push_back(found->second);
-      }
-    }
-    return bytes;
+  [[nodiscard]] std::span<const NameInfo* const> Of(ObjectId id) const {
+    return std::ranges::equal_range(names_, id, {}, &NameInfo::id);
   }
 
  private:
-  std::unordered_map<ObjectId, const ObjectInfo*> by_id_;
-  std::unordered_set<ObjectId> parts_;
-  size_t* steps_;
+  std::vector<const NameInfo*> names_;
+};
+
+// Makes a column: values with commas between them.
+class Column {
+ public:
+  void Add(std::string_view text) {
+    if (!text_.empty()) text_ += ',';
+    text_ += text;
+  }
+  void Add(std::integral auto number) { Add(std::string_view(fmt::format_int(number).c_str())); }
+  void AddId(ObjectId id) {
+    if (!text_.empty()) text_ += ',';
+    text_ += '"';
+    text_ += id.ToString();
+    text_ += '"';
+  }
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
 };
 
 class Columns {
  public:
   void Add(const VolumeContents& volume) {
     const size_t number = volumes_.NumberOf(volume.name);
-    std::unordered_map<ObjectId, std::pair<const std::string*, size_t>> names;
-    for (const NameInfo& name : volume.names) {
-      auto& entry = names.try_emplace(name.id, &name.name, 0).first->second;
-      ++entry.second;
-    }
-    Graph graph(volume.objects, &steps_);
-    for (const ObjectInfo& object : volume.objects) {
-      if (graph.IsPart(object.id)) continue;
-      const auto name = names.find(object.id);
-      const bool is_named = name != names.end();
-      Put(&id_, fmt::format("\"{}\"", object.id.ToString()));
-      Put(&volume_, number);
-      Put(&type_, types_.NumberOf(object.type_name));
-      const std::optional<uint64_t> bytes = graph.BytesWithParts(object);
-      Put(&bytes_, bytes ? std::to_string(*bytes) : "null");
-      Put(&created_, object.created_unix_ns / 1'000'000);
-      Put(&creator_, CreatorOf(object));
-      Put(&name_, is_named ? JsonString(*name->second.first) : "null");
-      Put(&names_, is_named ? name->second.second : 0);
-      // Where nothing is on the disk all is in memory; else the instance tells it of one object only.
-      Put(&state_, volume.has_spilled ? "null" : std::to_string(kInMemory));
+    const Survey& survey = volume.objects;
+    std::vector<size_t> types;
+    for (const std::string& type : survey.types) types.push_back(types_.NumberOf(type));
+    std::vector<int64_t> creators;
+    for (const Creator& creator : survey.creators) creators.push_back(NumberOf(creator));
+    const NamesByObject names(volume.names);
+    for (const Survey::Object& object : survey.objects) {
+      id_.AddId(object.id);
+      volume_.Add(number);
+      type_.Add(types[object.type]);
+      object.bytes ? bytes_.Add(*object.bytes) : bytes_.Add("null");
+      created_.Add(object.created_unix_ns / 1'000'000);
+      creator_.Add(creators[object.creator]);
+      const auto of_it = names.Of(object.id);
+      name_.Add(of_it.empty() ? "null" : JsonString(of_it.front()->name));
+      names_.Add(of_it.size());
+      state_.Add(static_cast<int>(object.where));
     }
   }
 
@@ -133,9 +123,10 @@ class Columns {
     out += "\"volumes\":[" + Texts(volumes_.keys()) + "],\"types\":[" + Texts(types_.keys());
     out += "],\"creators\":[";
     for (size_t i = 0; i < creators_.keys().size(); ++i) {
-      const auto& [pid, uid, pod] = creators_.keys()[i];
-      fmt::format_to(std::back_inserter(out), "{}{{\"pid\":{},\"uid\":{},\"pod\":{}}}",
-                     i == 0 ? "" : ",", pid, uid, JsonString(pod));
+      const auto& [pid, uid, pod, program] = creators_.keys()[i];
+      fmt::format_to(std::back_inserter(out),
+                     "{}{{\"pid\":{},\"uid\":{},\"pod\":{},\"program\":{}}}", i == 0 ? "" : ",",
+                     pid, uid, JsonString(pod), JsonString(program));
     }
     out += "],\"states\":[" + Texts(kStates) + "],\"rows\":{";
     const std::array columns = {std::pair("id", &id_),           std::pair("volume", &volume_),
@@ -145,18 +136,12 @@ class Columns {
                                 std::pair("state", &state_)};
     for (size_t i = 0; i < columns.size(); ++i) {
       fmt::format_to(std::back_inserter(out), "{}\"{}\":[{}]", i == 0 ? "" : ",", columns[i].first,
-                     *columns[i].second);
+                     columns[i].second->text());
     }
     return out + "}}";
   }
 
  private:
-  template <typename T>
-  static void Put(std::string* column, const T& value) {
-    if (!column->empty()) *column += ',';
-    fmt::format_to(std::back_inserter(*column), "{}", value);
-  }
-
   template <typename List>
   static std::string Texts(const List& list) {
     std::string out;
@@ -167,17 +152,17 @@ class Columns {
     return out;
   }
 
-  int64_t CreatorOf(const ObjectInfo& object) {
-    const Creator& creator = object.creator;
-    if (creator.pid == 0 && creator.pod.empty()) return -1;
-    return static_cast<int64_t>(creators_.NumberOf({creator.pid, creator.uid, creator.pod}));
+  // -1: of a blob, of which nobody knows.
+  int64_t NumberOf(const Creator& creator) {
+    if (creator.pid == 0 && creator.pod.empty() && creator.program.empty()) return -1;
+    return static_cast<int64_t>(
+        creators_.NumberOf({creator.pid, creator.uid, creator.pod, creator.program}));
   }
 
-  size_t steps_ = 0;
   Dictionary<std::string> volumes_;
   Dictionary<std::string> types_;
   Dictionary<CreatorKey> creators_;
-  std::string id_, volume_, type_, bytes_, created_, creator_, name_, names_, state_;
+  Column id_, volume_, type_, bytes_, created_, creator_, name_, names_, state_;
 };
 
 }  // namespace
@@ -193,7 +178,8 @@ Contents FetchContents(const std::vector<VolumeInfo>& volumes, Timeout patience)
       contents.more = true;
       continue;
     }
-    left -= fetched->objects.size();
+    left -= fetched->objects.looked_at;
+    contents.more = contents.more || fetched->objects.more;
     contents.volumes.push_back(std::move(fetched).value());
     if (left == 0) {
       contents.more = true;

@@ -18,9 +18,8 @@ inline constexpr size_t kMostListed = 250'000;
 
 struct VolumeContents {
   std::string name;
-  std::vector<ObjectInfo> objects;  ///< with those that are parts of others, and blobs
+  Survey objects;
   std::vector<NameInfo> names;
-  bool has_spilled = false;  ///< some of it lies on the disk only
 };
 
 struct Contents {

@@ -84,10 +84,11 @@ Result<Sample> Sampler::Ask() {
   return TakeSample(*client_);
 }
 
-// Another number whenever objects or names may be others.
+// Another number whenever objects or names may be others, or lie elsewhere.
 uint64_t Sampler::VersionOf(const Sample& sample) {
-  std::string of = fmt::format("{}", sample.figures.generation);
-  for (const VolumeFigures& volume : sample.figures.volumes) {
+  const Figures& figures = sample.figures;
+  std::string of = fmt::format("{} {} {}", figures.generation, figures.evictions, figures.loads);
+  for (const VolumeFigures& volume : figures.volumes) {
     fmt::format_to(std::back_inserter(of), " {} {} {}", volume.name, volume.changes,
                    volume.spilled);
   }

@@ -213,7 +213,9 @@ void Messages::AddListReplies() {
         fb::CreateNameEntryDirect(b, "n", 1, 2, 3, 4, 5, true, true)};
     return fb::CreateNamesDirect(b, &names, true);
   });
-  Reply(ReplyBody::Objects, [](Builder& b) { return fb::CreateObjects(b, 1, 2, true); });
+  Reply(ReplyBody::Objects, [](Builder& b) {
+    return fb::CreateObjects(b, 1, 2, true, b.CreateVector(std::vector<uint64_t>{9}));
+  });
   Reply(ReplyBody::Volumes, [](Builder& b) {
     const std::vector<flatbuffers::Offset<fb::VolumeEntry>> volumes{
         fb::CreateVolumeEntryDirect(b, "default", "socket", 1, 2, 3, 4, 5, "readers", 6, 7, true)};

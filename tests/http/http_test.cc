@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -117,6 +118,39 @@ TEST(Http, ListsObjectsAndSaysWhenThereIsNothingNew) {
   ASSERT_OK(PutPattern(client, 2, kSmall, "second"));
   EXPECT_EQ(daemon.Await(since, 200).json()["rows"]["id"].size(), 2U);
   EXPECT_EQ(daemon.Get("/api/v1/objects?since=x").status, 400);
+}
+
+TEST(Http, SaysOfEachObjectWhoMadeItAndWhereItLies) {
+  const testing::TempFolder disk;
+  WebDaemon daemon({"--spill_path=" + disk.path()});
+  Client client = daemon.Connect();
+  ASSERT_OK_AND_ASSIGN(const ObjectId away, PutPattern(client, 1, kLarge));
+  ASSERT_OK_AND_ASSIGN(const ObjectId here, PutPattern(client, 2, kLarge));
+  ASSERT_OK_AND_ASSIGN(const ObjectId whole,
+                       client.Put(ObjectBuilder("both").AddMember("a", away).AddMember("b", here)));
+  ASSERT_OK_AND_ASSIGN(const ObjectId alone, PutPattern(client, 3, kLarge));
+  ASSERT_OK_AND_ASSIGN(const ObjectId small, PutPattern(client, 4, kSmall));
+  json list;
+  const auto states = [&] {
+    list = daemon.Await("/api/v1/objects", 200).json();
+    std::map<std::string, std::string> found;
+    for (size_t i = 0; i < list["rows"]["id"].size(); ++i) {
+      found[list["rows"]["id"][i]] = list["states"][list["rows"]["state"][i].get<size_t>()];
+    }
+    return found;
+  };
+  using States = std::map<std::string, std::string>;
+  EXPECT_TRUE(Eventually([&] {
+    return states() ==
+           States{{IdOf(whole), "memory"}, {IdOf(alone), "memory"}, {IdOf(small), "memory"}};
+  })) << list.dump();
+  EXPECT_EQ(list["creators"][0]["pid"], ::getpid());
+  EXPECT_FALSE(list["creators"][0]["program"].get<std::string>().empty());
+  ASSERT_OK(client.Evict(std::vector{away, alone}));
+  EXPECT_TRUE(Eventually([&] {
+    return states() ==
+           States{{IdOf(whole), "mixed"}, {IdOf(alone), "disk"}, {IdOf(small), "memory"}};
+  })) << list.dump();
 }
 
 TEST(Http, ExplainsOneObject) {
@@ -258,6 +292,8 @@ TEST(HttpProcess, ComesBackWhenItIsKilledAndNobodyElseNotices) {
   ASSERT_OK(PutPattern(client, 1, kSmall, "kept"));
   const pid_t engine = daemon.engine();
   const uint16_t port = daemon.port();
+  daemon.Await("/readyz", 200);
+  const json version = daemon.Await("/api/v1/state", 200).json()["objects_version"];
   for (int i = 0; i < 3; ++i) {
     daemon.Await("/readyz", 200);
     const pid_t web = daemon.web();
@@ -269,6 +305,8 @@ TEST(HttpProcess, ComesBackWhenItIsKilledAndNobodyElseNotices) {
     EXPECT_TRUE(client.Get("kept").ok());
   }
   daemon.Await("/readyz", 200);
+  EXPECT_GT(daemon.Await("/api/v1/state", 200).json()["objects_version"], version)
+      << "a page that knows a version of another process reads the list anew";
   EXPECT_EQ(daemon.port(), port);
   EXPECT_EQ(daemon.engine(), engine);
 }

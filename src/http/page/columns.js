@@ -7,10 +7,10 @@
 function matches(list, word) {
   const exact = word.startsWith("pid:") || word.startsWith("uid:");
   const types = list.types.map((type) => type.toLowerCase().includes(word));
-  const creators = list.creators.map(({ pid, uid, pod }) =>
+  const creators = list.creators.map(({ pid, uid, pod, program }) =>
     exact
       ? word === `pid:${pid}` || word === `uid:${uid}`
-      : `pid:${pid}`.includes(word) || `uid:${uid}`.includes(word) || (pod ?? "").toLowerCase().includes(word),
+      : `pid:${pid}`.includes(word) || `uid:${uid}`.includes(word) || [pod, program].some((text) => (text ?? "").toLowerCase().includes(word)),
   );
   const { id, name, type, creator } = list.rows;
   return (row) =>
@@ -34,7 +34,7 @@ export function select(list, { volume = null, type = null, search = "" }) {
   return found;
 }
 
-/** What the server does not say of each object (as where each lies, while some are on the disk) is "unknown". */
+/** What the server does not say of an object is "unknown". */
 export function stateOf(list, row) {
   return list.states[list.rows.state[row]] ?? "unknown";
 }
