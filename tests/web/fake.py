@@ -91,7 +91,7 @@ class Store:
         with self.lock:
             self._last += 1
             key = f"o{self._last:016x}"
-            who = creator or {"pid": 4711, "uid": 1000, "pod": None}
+            who = creator or {"pid": 4711, "uid": 1000, "pod": None, "program": "python3"}
             names = [] if name is None else [name]
             created = self.time() - int(age * 1000)
             self.objects[volume, key] = Stored(
@@ -197,7 +197,7 @@ class Store:
             "type": stored.type,
             "bytes": stored.bytes,
             "created": stored.created,
-            "creator": (stored.creator or {}) | {"program": "python3"},
+            "creator": {"program": None} | (stored.creator or {}),
             "names": stored.names,
             "members_of": stored.members_of,
             "memory_bytes": stored.bytes - on_disk,

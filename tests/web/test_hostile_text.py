@@ -41,7 +41,7 @@ def fill(store, text):
         text,
         type=text,
         volume=volume,
-        creator={"pid": 1, "uid": 2, "pod": text},
+        creator={"pid": 1, "uid": 2, "pod": text, "program": text},
         reasons=[text],
         advice=[text],
         members_of=[text],

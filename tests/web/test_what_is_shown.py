@@ -197,6 +197,7 @@ def test_the_last_minutes_are_said_in_words_and_in_a_table(page, store, fake):
         ("pid:77", {"weights"}),
         ("uid:5", {"far"}),
         ("trainer-0", {"far"}),
+        ("Train.PY", {"far"}),
         ("tensor 77", {"weights", "far"}),
         ("weights table", set()),
         ("", {"weights", "table", "far"}),
@@ -205,7 +206,7 @@ def test_the_last_minutes_are_said_in_words_and_in_a_table(page, store, fake):
 def test_objects_are_found(page, store, fake, words, found):
     store.put("weights", creator={"pid": 77, "uid": 1, "pod": None})
     store.put("table", type="vineyard::Table", creator=None)
-    store.put("far", creator={"pid": 770, "uid": 5, "pod": "trainer-0"})
+    store.put("far", creator={"pid": 770, "uid": 5, "pod": "trainer-0", "program": "train.py"})
     page.open_live(fake.url)
     page.choose("view", "table")
     page.search(words)

@@ -109,7 +109,6 @@ export class Panel {
       return bdi(`${holder.program ?? "program"} ${holder.pid}${pod}: ${bytes(holder.mapped_bytes)}${pinned}`);
     });
     const member = (id) => opener(id, `why ${id}`, () => this.open({ what: "object", volume, id }));
-    const program = why.creator?.program ? `${shown(why.creator.program)}, ` : "";
     return [
       section("Why it is there", list(why.reasons?.map(bdi), "The server gives no reason.")),
       section("What may be done", list(why.advice?.map(bdi), "Nothing is advised.")),
@@ -120,7 +119,7 @@ export class Panel {
         ["in memory", exactBytes(why.memory_bytes)],
         ["on disk", exactBytes(why.spilled_bytes)],
         ["created", moment(why.created)],
-        ["by", `${program}${creator(why.creator)}`],
+        ["by", bdi(creator(why.creator))],
         ["durable", why.durable ? "yes" : "no"],
         ["can go to the disk", why.evictable ? "yes" : "no"],
       ]),

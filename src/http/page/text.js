@@ -80,6 +80,7 @@ export function shown(text, most = Infinity) {
 
 export function creator(who) {
   if (!who) return "–";
+  const program = who.program ? `${shown(who.program, 80)}, ` : "";
   const pod = who.pod ? `, ${shown(who.pod, 80)}` : "";
-  return `pid ${who.pid}, uid ${who.uid}${pod}`;
+  return `${program}pid ${who.pid}, uid ${who.uid}${pod}`;
 }
