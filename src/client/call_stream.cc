@@ -18,6 +18,11 @@ void CallStream::Add(const Outgoing& request) {
   connection_.more_follow_ = false;
 }
 
+void CallStream::Flush() {
+  const Connection::Lock lock(connection_.mutex_);
+  connection_.PublishRing();
+}
+
 void CallStream::Finish() {
   Connection::Lock lock(connection_.mutex_);
   LandAll(lock);

@@ -29,6 +29,8 @@ class CallStream {
 
   /// Sends it; where too many are unanswered, waits for the first. The request stays valid until it has landed.
   void Add(const Outgoing& request);
+  /// Has what was added begin, where nothing is added or awaited for a while.
+  void Flush();
   /// Waits for all answers.
   void Finish();
 

@@ -179,6 +179,7 @@ class Pages {
   void AskAfter(uint64_t id) {
     after_ = id;
     stream_.Add(request_);
+    stream_.Flush();
   }
   Result<Answer> Take() {
     stream_.Finish();
