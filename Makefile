@@ -21,6 +21,8 @@ ROWS_OF ?=
 SYSTEMS ?=
 ROUNDS ?=
 QUICK ?=
+# More arguments for bench-seeing.
+SEEING ?=
 # How long the soak is, how many engines and clients it kills, and more arguments for it.
 OPERATIONS ?=
 KILLS ?= 1000
@@ -47,6 +49,8 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make bench    vineyard beside its peers, in one run: up to an hour; see docs/performance.md
                 [ROUNDS=5] [ROWS_OF="put-* get-*"] [SYSTEMS="ours ray lmdb"] [QUICK=1]
   make bench-compare BASE=<commit>  this tree and a commit, in turn; BASE=x.json: an older result
+  make bench-seeing  what it costs to look at an instance, and how long its answers take with 100,000
+                objects: ten minutes                     [SEEING="--part answers --rounds 3"]
   make test-long    the Python tests with 2,000 examples of each property instead of 100
   make test-oldest  the Python tests with the oldest supported numpy, pandas and pyarrow
   make test-mutants breaks each codec on purpose, and sees that its tests notice
@@ -181,6 +185,11 @@ bench: bench-build
 .PHONY: bench-compare
 bench-compare: bench-build
 	@set -f; scripts/compare_benchmarks.sh '$(BASE)' $(BENCH)
+
+.PHONY: bench-seeing
+bench-seeing: build
+	@scripts/setup.sh test
+	@PYTHONPATH=benchmarks $(VENV)/python -m seeing $(if $(QUICK),--quick) $(SEEING)
 
 # ---- what a change must also pass
 
