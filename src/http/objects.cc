@@ -63,7 +63,8 @@ class NamesByObject {
   explicit NamesByObject(const std::vector<NameInfo>& names) {
     names_.reserve(names.size());
     for (const NameInfo& name : names) names_.push_back(&name);
-    std::ranges::stable_sort(names_, {}, &NameInfo::id);
+    // Those of one object in the order in which they came.
+    std::ranges::sort(names_, {}, [](const NameInfo* name) { return std::pair(name->id, name); });
   }
   [[nodiscard]] std::span<const NameInfo* const> Of(ObjectId id) const {
     return std::ranges::equal_range(names_, id, {}, &NameInfo::id);
