@@ -148,6 +148,29 @@ TEST_F(ProgramTest, TraceShowsWhatWasAskedAndWhatCameOfIt) {
   EXPECT_EQ(Run({"trace", "--slower-than", "soon"}).code, 2);
 }
 
+TEST_F(ProgramTest, TraceShowsOneClientOrOneRequest) {
+  Client other = Connected();
+  ASSERT_TRUE(other.Put(ObjectBuilder("y")).ok());
+  Put(ObjectBuilder("x"));
+  const json all = RunJson({"trace", "--limit", "0"})["requests"];
+  const json last = all.back();
+  const auto client = last["client"].get<uint64_t>();
+  const auto request = last["request_id"].get<uint64_t>();
+  const json of_client = RunJson({"trace", "--of", std::to_string(client)})["requests"];
+  EXPECT_GE(of_client.size(), 1U);
+  EXPECT_LT(of_client.size(), all.size());
+  for (const json& one : of_client) EXPECT_EQ(one["client"], client);
+  const json one = RunJson(
+      {"trace", "--of", std::to_string(client) + "#" + std::to_string(request)})["requests"];
+  ASSERT_EQ(one.size(), 1U);
+  EXPECT_EQ(one[0]["sequence"], last["sequence"]);
+  for (const char* wrong : {"x", "3#", "3#x", "#3", "0", "3#17 ", "-3", "99999999999999999999"}) {
+    const Ran ran = Run({"trace", "--of", wrong});
+    EXPECT_EQ(ran.code, 2) << wrong;
+    EXPECT_THAT(ran.err, HasSubstr("--of: ")) << wrong;
+  }
+}
+
 TEST_F(ProgramTest, WatchingGoesOnUntilItIsInterrupted) {
   const int out = Open("watched");
   const pid_t pid =

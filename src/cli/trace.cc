@@ -2,11 +2,12 @@
 // Copyright The Vineyard Authors.
 //
 // The requests there were, and those that come.
+#include <charconv>
+#include <thread>
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
-
-#include <thread>
 
 #include "cli/nouns.h"
 #include "cli/people.h"
@@ -23,8 +24,33 @@ struct Options {
   bool follow = false;
   std::string limit = "20";
   std::string slower = "0";
+  std::string of;
   bool failed = false;
 };
+
+// "3": all of client 3; "3#17": its request 17; nothing: everybody's.
+struct Asker {
+  uint64_t client = 0;
+  uint64_t request_id = 0;
+
+  [[nodiscard]] bool Includes(const TracedRequest& r) const {
+    return (client == 0 || r.client == client) && (request_id == 0 || r.request_id == request_id);
+  }
+};
+
+Result<Asker> ParseAsker(const std::string& text) {
+  Asker asker;
+  if (text.empty()) return asker;
+  const char* const end = text.data() + text.size();
+  auto read = std::from_chars(text.data(), end, asker.client);
+  if (read.ec == std::errc() && read.ptr != end && *read.ptr == '#') {
+    read = std::from_chars(read.ptr + 1, end, asker.request_id);
+    if (asker.request_id == 0) read.ec = std::errc::invalid_argument;
+  }
+  if (read.ec == std::errc() && read.ptr == end && asker.client != 0) return asker;
+  return Status::Invalid(fmt::format(
+      "--of: '{}' is none; say a client's number, or a request's, as in 3 or 3#17", text));
+}
 
 nlohmann::json RequestJson(const TracedRequest& r, const People& people) {
   return {{"sequence", r.sequence},
@@ -58,8 +84,10 @@ std::string RequestLine(const TracedRequest& r, const People& people) {
 
 class Tracer {
  public:
-  Tracer(Session& session, Client& client, const Options& options, size_t limit, Timeout slower)
-      : session_(session), client_(client), options_(options), limit_(limit), slower_(slower) {}
+  Tracer(Session& session, Client& client, const Options& options, size_t limit, Timeout slower,
+         Asker of)
+      : session_(session), client_(client), options_(options), limit_(limit), slower_(slower),
+        of_(of) {}
 
   Status Run() {
     VY_RETURN_IF_ERROR(TakePages());
@@ -86,7 +114,7 @@ class Tracer {
       }
       for (TracedRequest& r : page.requests) {
         if (r.took < slower_ || (options_.failed && r.code == StatusCode::kOk)) continue;
-        if (r.kind == "GetTrace") continue;  // what this program does
+        if (r.kind == "GetTrace" || !of_.Includes(r)) continue;  // the first are this program's
         shown_.push_back(std::move(r));
       }
       after_ = page.last;
@@ -125,6 +153,7 @@ class Tracer {
   const Options& options_;
   const size_t limit_;
   const Timeout slower_;
+  const Asker of_;
   uint64_t after_ = 0;
   std::vector<TracedRequest> shown_;
   People people_;
@@ -133,8 +162,9 @@ class Tracer {
 Status ShowTrace(Session& session, const Options& options) {
   VY_ASSIGN_OR_RETURN(const size_t limit, ParseLimit(options.limit));
   VY_ASSIGN_OR_RETURN(const Timeout slower, ParseTimeout("--slower-than", options.slower));
+  VY_ASSIGN_OR_RETURN(const Asker of, ParseAsker(options.of));
   VY_ASSIGN_OR_RETURN(Client client, session.Connect());
-  return Tracer(session, client, options, limit, slower).Run();
+  return Tracer(session, client, options, limit, slower, of).Run();
 }
 
 }  // namespace
@@ -153,7 +183,8 @@ void AddTrace(CLI::App& root, Session& session) {
   each request is a document of its own, in a line)",
        .example = R"(follow what fails, or takes longer than 10 ms
   vineyardctl trace --follow --failed
-  vineyardctl trace --follow --slower-than 10ms)"});
+  vineyardctl trace --follow --slower-than 10ms
+  vineyardctl trace --of 3#17)"});
   Options& options = RunWhenChosen(trace, session, ShowTrace);
   trace.add_flag("-f,--follow", options.follow, "go on with those that come, until Ctrl-C");
   trace
@@ -162,6 +193,8 @@ void AddTrace(CLI::App& root, Session& session) {
       ->type_name("N");
   trace.add_option("--slower-than", options.slower, "only those that took as long")
       ->type_name("DURATION");
+  trace.add_option("--of", options.of, "only this client's requests, or this one request")
+      ->type_name("CLIENT[#REQUEST]");
   trace.add_flag("--failed", options.failed, "only those that were refused or failed");
   trace.add_flag("--all", options.all,
                  "of all volumes: for the owner of the instance, at its first socket");
