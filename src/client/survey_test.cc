@@ -89,7 +89,7 @@ TEST_F(SurveyOfDescriptors, WhereItIsIsWhereItsBytesAre) {
   ObjectInfo both = Object(6, 10);
   both.buffers.push_back({ObjectId(4).own_blob(), 0, 10});
   Add(both);
-  for (const uint64_t owner : {1, 2, 4, 8}) {
+  for (const uint64_t owner : {1U, 2U, 4U, 8U}) {
     Add(Blob(owner, 10));
     if (owner != 2) builder_.AddSpilled(ObjectId(owner).own_blob());
   }
