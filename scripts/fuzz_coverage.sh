@@ -19,7 +19,8 @@ decoders=(src/wire/codec.cc src/wire/frame.cc src/layout/record.cc src/layout/in
   src/daemon/config.cc src/daemon/flags.cc src/daemon/settings.cc src/base/size.cc src/base/duration.cc src/base/glob.cc
   src/types/tree.cc src/types/utf8.cc
   src/types/arrow_type.cc src/types/arrow_type_json.cc src/types/arrow_json.cc src/types/arrow_check.cc
-  src/types/table_json.cc src/types/tensor_reader.cc src/types/pandas_values.cc src/types/pandas_columns.cc)
+  src/types/table_json.cc src/types/tensor_reader.cc src/types/pandas_values.cc src/types/pandas_columns.cc
+  src/http/request.cc)
 
 cmake -Wno-dev --log-level=WARNING -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=Debug \
   -DCMAKE_CXX_COMPILER=clang++-19 -DVINEYARD_FUZZERS=ON -DVINEYARD_TESTS=OFF \
