@@ -2,9 +2,10 @@
 # Copyright The Vineyard Authors.
 """The processor time of a put and a get while somebody looks, beside that while nobody does.
 
-Two instances of the same build are there all the time, each with a client. They take turns of a second or two, each
-doing the same number of operations; who looks at one of them is stopped while it is the other's turn. What is stopped
-asks at once when it goes on, so that a turn has somewhat more questions than its length would.
+Three instances of the same build are there all the time, each with a client. They take turns of a second or two, each
+doing the same number of operations. At one of them somebody looks, who is stopped while it is another's turn; what is
+stopped asks at once when it goes on, so that a turn has somewhat more questions than its length would. At the others
+nobody does: what differs between these two is what the figures are good for.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Row:
     unseen, seen, all : list of float
         For each pair of turns the processor seconds of an operation: of client and instance while nobody looks, while
         somebody does, and then with the process that answers HTTP and the trace.
+    twin : list of float
+        The same as `unseen`, of another instance at which nobody looks.
     """
 
     step: str
@@ -46,11 +49,11 @@ class Row:
     unseen: list[float] = field(default_factory=list)
     seen: list[float] = field(default_factory=list)
     all: list[float] = field(default_factory=list)
+    twin: list[float] = field(default_factory=list)
 
-    def ratios(self, of_all: bool = False) -> tuple[float, float, float]:
-        """Return the quartiles of what seeing makes of the time, pair by pair; the second is the median."""
-        pairs = zip(self.all if of_all else self.seen, self.unseen, strict=True)
-        return quartiles([seen / unseen for seen, unseen in pairs])
+    def ratios(self, times: list[float]) -> tuple[float, float, float]:
+        """Return the quartiles of these times to `unseen`, turn by turn; the second is the median."""
+        return quartiles([time / unseen for time, unseen in zip(times, self.unseen, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -93,15 +96,23 @@ def measure(
 ) -> list[Row]:
     """Compare puts and gets of the sizes, with turns of about so many seconds."""
     rows = []
-    with _side(size, seen=False) as unseen, _side(size, seen=True) as seen:
+    with (
+        _side(size, seen=False) as unseen,
+        _side(size, seen=True) as seen,
+        _side(size, seen=False) as twin,
+    ):
         for step in ("put", "get"):
             for bytes_each in sizes:
                 count = _enough(unseen.worker, step, bytes_each, seconds)
-                seen.worker.run(step, bytes_each, count)  # both have done it before
+                for side in (seen, twin):
+                    side.worker.run(step, bytes_each, count)  # all have done it before
                 row = Row(step, bytes_each, count)
-                for number in range(pairs):
-                    _pair(row, unseen, seen, seen_first=number % 2 == 1)
-                say(f"  {step} {bytes_each} bytes: {row.ratios()[1]:.3f}")
+                sides = [unseen, seen, twin]
+                for _ in range(pairs):
+                    for side in sides:
+                        _take_turn(row, side, twin)
+                    sides.append(sides.pop(0))  # each is the first in its turn
+                say(f"  {step} {bytes_each} bytes: {row.ratios(row.seen)[1]:.3f}")
                 rows.append(row)
     return rows
 
@@ -116,15 +127,13 @@ def measure_idle(size: str, seconds: float = _IDLE) -> Idle:
         return Idle(own / seconds / 1e9, (there.processor_ns() - others) / seconds / 1e9)
 
 
-def _pair(row: Row, unseen: Side, seen: Side, seen_first: bool) -> None:
-    order = [seen, unseen] if seen_first else [unseen, seen]
-    for side in order:
-        own, others = side.turn(row.step, row.size, row.count)
-        if side is unseen:
-            row.unseen.append(own)
-        else:
-            row.seen.append(own)
-            row.all.append(own + others)
+def _take_turn(row: Row, side: Side, twin: Side) -> None:
+    own, others = side.turn(row.step, row.size, row.count)
+    if side.lookers is not None:
+        row.seen.append(own)
+        row.all.append(own + others)
+    else:
+        (row.twin if side is twin else row.unseen).append(own)
 
 
 @contextlib.contextmanager

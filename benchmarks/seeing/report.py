@@ -19,12 +19,16 @@ GOAL_COMMANDS = {"why": 0.1, "top": 0.1}
 
 def cost(rows: list[Row], idle: Idle) -> Iterator[str]:
     """Tell what seeing makes of the processor time of puts and gets."""
-    yield f"| | nobody looks | somebody looks, goal ≤ {GOAL_COST} | with the process for HTTP and the trace |"
-    yield "|---|--:|--:|--:|"
+    yield (
+        f"| | nobody looks | nobody looks either | somebody looks, goal ≤ {GOAL_COST} "
+        "| with the process for HTTP and the trace |"
+    )
+    yield "|---|--:|--:|--:|--:|"
     for row in rows:
         title = f"{row.step} {size_text(row.size)}"
         alone = quantity(statistics.median(row.unseen), "s")
-        yield f"| {title} | {alone} | {_ratio(row.ratios())} | {_ratio(row.ratios(of_all=True))} |"
+        ratios = " | ".join(_ratio(row.ratios(times)) for times in (row.twin, row.seen, row.all))
+        yield f"| {title} | {alone} | {ratios} |"
     yield ""
     yield (
         f"An instance with nothing else to do takes {idle.instance * 1000:.2g} ms of a processor in a second to tell of "

@@ -47,7 +47,7 @@ def test_each_operation_has_its_pairs(run):
     rows = {(row["step"], row["size"]): row for row in found["cost"]}
     assert set(rows) == {(step, size) for step in ("put", "get") for size in (1024, 102400, 10**7)}
     for row in rows.values():
-        assert len(row["unseen"]) == len(row["seen"]) == len(row["all"]) == 2
+        assert len(row["unseen"]) == len(row["twin"]) == len(row["seen"]) == len(row["all"]) == 2
         for unseen, seen, everyone in zip(row["unseen"], row["seen"], row["all"], strict=True):
             assert unseen > 0 and everyone >= seen > 0
     assert found["idle"]["lookers"] > 0
@@ -111,8 +111,8 @@ def test_what_the_page_asks_is_read_from_the_page():
 
 def test_ratios_are_of_pairs():
     row = cost.Row("put", 1, 1, unseen=[1.0, 2.0, 4.0], seen=[1.5, 2.0, 8.0], all=[2.0, 4.0, 8.0])
-    assert row.ratios()[1] == 1.5
-    assert row.ratios(of_all=True) == (2.0, 2.0, 2.0)
+    assert row.ratios(row.seen)[1] == 1.5
+    assert row.ratios(row.all) == (2.0, 2.0, 2.0)
     text = "\n".join(report.cost([row], cost.Idle(0.001, 0.002)))
     assert "1.500 (1.250–1.750)" in text
 
