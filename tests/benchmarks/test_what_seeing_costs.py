@@ -111,6 +111,7 @@ def test_what_the_page_asks_is_read_from_the_page():
 
 def test_ratios_are_of_pairs():
     row = cost.Row("put", 1, 1, unseen=[1.0, 2.0, 4.0], seen=[1.5, 2.0, 8.0], all=[2.0, 4.0, 8.0])
+    row.twin = [1.0, 2.0, 6.0]
     assert row.ratios(row.seen)[1] == 1.5
     assert row.ratios(row.all) == (2.0, 2.0, 2.0)
     text = "\n".join(report.cost([row], cost.Idle(0.001, 0.002)))
