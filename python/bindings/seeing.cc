@@ -188,6 +188,13 @@ nb::list FromListed(Listed&& listed) {
   return list;
 }
 
+/// What the instance answers. A timeout that is none is refused while this thread may still raise.
+template <typename Question>
+auto Ask(Seconds timeout, Question question) {
+  const CallOptions options{ToTimeout(timeout)};
+  return Unwrap(Unlocked([&] { return question(options); }));
+}
+
 }  // namespace
 
 nb::dict FromClient(const ClientInfo& client) {
@@ -215,48 +222,49 @@ void BindSeeing(nb::class_<PyClient>& c) {
   c.def(
        "figures",
        [](PyClient& self, bool all, Seconds timeout) {
-         const CallOptions options{ToTimeout(timeout)};
-         return FromFigures(
-             Unwrap(Unlocked([&] { return self.client->GetFigures(all, options); })));
+         return FromFigures(Ask(
+             timeout, [&](const auto& options) { return self.client->GetFigures(all, options); }));
        },
        nb::arg("all") = false, nb::arg("timeout") = nb::none())
       .def(
           "list_clients",
           [](PyClient& self, bool all, Seconds timeout) {
-            const CallOptions options{ToTimeout(timeout)};
-            return Each(Unwrap(Unlocked([&] { return self.client->ListClients(all, options); })),
-                        FromClient);
+            return Each(
+                Ask(timeout,
+                    [&](const auto& options) { return self.client->ListClients(all, options); }),
+                FromClient);
           },
           nb::arg("all") = false, nb::arg("timeout") = nb::none())
       .def(
           "list_waits",
           [](PyClient& self, bool all, Seconds timeout) {
-            const CallOptions options{ToTimeout(timeout)};
-            return Each(Unwrap(Unlocked([&] { return self.client->ListWaits(all, options); })),
-                        FromWait);
+            return Each(
+                Ask(timeout,
+                    [&](const auto& options) { return self.client->ListWaits(all, options); }),
+                FromWait);
           },
           nb::arg("all") = false, nb::arg("timeout") = nb::none())
       .def(
           "trace",
           [](PyClient& self, uint64_t after, bool all, Seconds timeout) {
-            const CallOptions options{ToTimeout(timeout)};
-            return FromTrace(
-                Unwrap(Unlocked([&] { return self.client->GetTrace(after, all, options); })));
+            return FromTrace(Ask(timeout, [&](const auto& options) {
+              return self.client->GetTrace(after, all, options);
+            }));
           },
           nb::arg("after") = 0, nb::arg("all") = false, nb::arg("timeout") = nb::none())
       .def(
           "why",
           [](PyClient& self, ObjectId id, Seconds timeout) {
-            const CallOptions options{ToTimeout(timeout)};
-            return FromExplanation(
-                Unwrap(Unlocked([&] { return self.client->Explain(id, options); })));
+            return FromExplanation(Ask(
+                timeout, [&](const auto& options) { return self.client->Explain(id, options); }));
           },
           nb::arg("id"), nb::arg("timeout") = nb::none())
       .def(
           "survey",
           [](PyClient& self, Seconds timeout) {
-            return FromListed(
-                Unwrap(Unlocked([&] { return ListAll(*self.client, ToTimeout(timeout)); })));
+            return FromListed(Ask(timeout, [&](const auto& options) {
+              return ListAll(*self.client, options.timeout);
+            }));
           },
           nb::arg("timeout") = nb::none());
 }

@@ -133,6 +133,15 @@ def test_an_instance_that_does_not_answer_is_a_deadline_that_passes(own_instance
     assert len(own_client.memory()) == 1
 
 
+@pytest.mark.parametrize(
+    "name", ["figures", "list_clients", "list_waits", "trace", "survey", "status"]
+)
+def test_a_time_that_is_none_is_refused(client, name):
+    for timeout in (-1.0, float("nan")):
+        with pytest.raises(vineyard.InvalidException):
+            getattr(client._core, name)(timeout=timeout)
+
+
 # ---- the others
 
 
@@ -155,7 +164,7 @@ def test_figures_add_up(client):
     assert requests["Put"].total > 0
 
 
-def test_clients_say_who_they_are(client, socket):
+def test_clients_say_who_they_are(client):
     array = client.get(client.put(np.arange(LARGE)))
     with vineyard.connect(client.ipc_socket) as other:
         clients = client.clients()
