@@ -18,7 +18,6 @@ from vineyard.contrib.kedro.io.dataset import VineyardDataset
 from vineyard.contrib.kedro.io.place import Place
 from vineyard.launching import Instance
 
-
 PATIENCE = 120  # seconds until what hangs is ended
 SCHEDULERS = ("ARGO_", "AIRFLOW_", "VINEYARD_", "KEDRO_")
 _numbers = itertools.count()
