@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
 #
-# Runs the tests of the Kedro plugin with real Kedro, in environments of their own: build/kedro with the newest
-# (requirements/kedro.txt), build/kedro-oldest with the oldest that it supports. `make build` comes first.
+# Runs the tests of the Kedro plugin with real Kedro, in environments of their own: build/test-kedro with the newest
+# (requirements/kedro.txt), build/test-kedro-oldest with the oldest that it supports. `make build` comes first.
 # Usage: test_kedro.sh newest|oldest|unsupported|all [argument for pytest]…
 #        test_kedro.sh types
-# unsupported: that an older Kedro, and a project made with one, get a clear error (build/kedro-unsupported).
+# unsupported: that an older Kedro, and a project made with one, get a clear error (build/test-kedro-unsupported).
 # types: what mypy says of the plugin, with the newest Kedro.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,12 +15,12 @@ readonly tests=python/vineyard-kedro/tests
 which="$1"
 shift
 
-# site NAME: where the environment build/NAME has its packages.
-site() { "build/$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
+# site NAME: where the environment build/test-NAME has its packages.
+site() { "build/test-$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
 
-# install NAME: requirements/NAME.txt and the plugin into the environment build/NAME.
+# install NAME: requirements/NAME.txt and the plugin into the environment build/test-NAME.
 install() {
-  local environment="build/$1" wanted="requirements/$1.txt"
+  local environment="build/test-$1" wanted="requirements/$1.txt"
   if ! "$environment/bin/python" -c '' 2>/dev/null; then
     rm -rf "$environment"
     .venv/bin/python -m venv "$environment"
@@ -44,18 +44,18 @@ install() {
 newest() {
   install kedro
   # By its path: coverage would import what a name stands for, and forget it, which numpy and vineyard don't survive.
-  build/kedro/bin/python -m pytest "$tests" --ignore="$tests/unsupported" \
+  COVERAGE_FILE=build/test-kedro/.coverage build/test-kedro/bin/python -m pytest "$tests" --ignore="$tests/unsupported" \
     --cov="$(site kedro)/vineyard/contrib/kedro" --cov-report=term:skip-covered --cov-fail-under=90 "$@"
 }
 
 oldest() {
   install kedro-oldest
-  build/kedro-oldest/bin/python -m pytest "$tests" --ignore="$tests/unsupported" "$@"
+  build/test-kedro-oldest/bin/python -m pytest "$tests" --ignore="$tests/unsupported" "$@"
 }
 
 unsupported() {
   install kedro-unsupported
-  build/kedro-unsupported/bin/python -m pytest --noconftest "$tests/unsupported" "$@"
+  build/test-kedro-unsupported/bin/python -m pytest --noconftest "$tests/unsupported" "$@"
 }
 
 # mypy finds a package in one place only: here is one with all parts of it.
@@ -69,7 +69,7 @@ types() {
   done
   ln -s "$PWD"/python/vineyard/contrib/*.py "$PWD"/python/vineyard-kedro/vineyard/contrib/kedro "$whole/contrib/"
   (cd "${whole%/*}" && "$OLDPWD/.venv/bin/python" -m mypy --config-file "$OLDPWD/pyproject.toml" \
-    --python-executable "$OLDPWD/build/kedro/bin/python" -p vineyard.contrib.kedro)
+    --python-executable "$OLDPWD/build/test-kedro/bin/python" -p vineyard.contrib.kedro)
 }
 
 case "$which" in
