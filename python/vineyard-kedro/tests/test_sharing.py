@@ -108,14 +108,15 @@ def test_never_means_never(make_project, client, log):
     assert seen(log) == []
 
 
-def test_the_datasets_of_a_catalog_belong_to_the_run(make_project, client):
+@pytest.mark.parametrize("runner", [SequentialRunner, ThreadRunner, ParallelRunner])
+def test_the_datasets_of_a_catalog_belong_to_the_run(make_project, client, runner):
     project = make_project(
         catalog="""
             "{default}": {type: vineyard.contrib.kedro.VineyardDataset, name: "{default}"}
         """,
         settings=NEVER,
     )
-    project.run()
+    project.run(runner=runner())
     names = client.list_names()
     assert list(names) == [f"kedro/{project.package}/result"]  # the output: it stays
     assert client.get(name=f"kedro/{project.package}/result") == RESULT
