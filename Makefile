@@ -74,7 +74,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make fuzz-coverage  how much of the decoders the fuzzers' inputs reach, file by file
   make fuzz-python  the one of the Python codecs alone
 
-  make wheel        dist/vineyard-….whl
+  make wheel        dist/vineyard-….whl, and that of the Kedro plugin
   make wheel-check  the wheel, tried on a bare system with nothing but Python
 
   make clean    remove build/, dist/ and .venv
@@ -248,8 +248,8 @@ fuzz-python: build
 .PHONY: wheel
 wheel:
 	@scripts/setup.sh build
-	@CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(VENV)/python -m pip wheel -q --no-deps -w dist .
-	@ls dist/vineyard-*.whl
+	@CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(VENV)/python -m pip wheel -q --no-deps -w dist . ./python/vineyard-kedro
+	@ls dist/vineyard*.whl
 
 .PHONY: wheel-check
 wheel-check:
