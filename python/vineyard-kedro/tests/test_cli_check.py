@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from cli_fixtures import CIRCLE, EMPTY, PARAMETERS, SPACES, TRANSCODED, ask
-from vineyard.contrib.kedro.plugins.cli import manners
+from vineyard.contrib.kedro.plugins.cli import listing, manners
 from vineyard.contrib.kedro.plugins.cli.manners import talk_on_stderr
 
 VINEYARD = "type: vineyard.contrib.kedro.VineyardDataset"
@@ -271,6 +271,8 @@ def test_kedro_has_the_commands(shop, instance):
     [
         (),
         ("check",),
+        ("list",),
+        ("clean",),
         ("catalog", "create"),
         ("catalog", "list"),
     ],
@@ -300,6 +302,6 @@ def test_kedros_logging_stays_off_stdout_and_is_as_before_afterwards():
         logger.handlers.clear()
 
 
-@pytest.mark.parametrize("module", [manners])
+@pytest.mark.parametrize("module", [listing, manners])
 def test_examples_of_the_documentation_hold(module):
     assert doctest.testmod(module).failed == 0

@@ -26,6 +26,8 @@ def commands() -> None:
     lazy_subcommands={
         "catalog": f"{_HERE}.catalog.catalog",
         "check": f"{_HERE}.check.check",
+        "clean": f"{_HERE}.clean.clean",
+        "list": f"{_HERE}.listing.list_",
     },
     epilog="""
     \b
