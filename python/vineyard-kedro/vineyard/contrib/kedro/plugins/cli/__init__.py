@@ -27,12 +27,14 @@ def commands() -> None:
         "catalog": f"{_HERE}.catalog.catalog",
         "check": f"{_HERE}.check.check",
         "clean": f"{_HERE}.clean.clean",
+        "docker": f"{_HERE}.docker.docker",
         "list": f"{_HERE}.listing.list_",
     },
     epilog="""
     \b
     example: what a pipeline's tasks would lose
       kedro vineyard check
+      kedro vineyard docker build --image=shop
     """,
 )
 @click.pass_context
