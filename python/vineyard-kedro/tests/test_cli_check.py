@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from cli_fixtures import CIRCLE, EMPTY, PARAMETERS, SPACES, TRANSCODED, ask
-from vineyard.contrib.kedro.plugins.cli import docker, listing, manners
+from vineyard.contrib.kedro.plugins.cli import docker, labels, listing, manners
 from vineyard.contrib.kedro.plugins.cli.manners import talk_on_stderr
 
 VINEYARD = "type: vineyard.contrib.kedro.VineyardDataset"
@@ -277,6 +277,7 @@ def test_kedro_has_the_commands(shop, instance):
         ("catalog", "list"),
         ("docker", "init"),
         ("docker", "build"),
+        ("argo", "generate"),
     ],
 )
 def test_each_help_ends_with_an_example(shop, words):
@@ -304,6 +305,6 @@ def test_kedros_logging_stays_off_stdout_and_is_as_before_afterwards():
         logger.handlers.clear()
 
 
-@pytest.mark.parametrize("module", [docker, listing, manners])
+@pytest.mark.parametrize("module", [docker, labels, listing, manners])
 def test_examples_of_the_documentation_hold(module):
     assert doctest.testmod(module).failed == 0

@@ -24,6 +24,7 @@ def commands() -> None:
     cls=LazyGroup,
     context_settings=HELP,
     lazy_subcommands={
+        "argo": f"{_HERE}.argo.argo",
         "catalog": f"{_HERE}.catalog.catalog",
         "check": f"{_HERE}.check.check",
         "clean": f"{_HERE}.clean.clean",
@@ -32,9 +33,10 @@ def commands() -> None:
     },
     epilog="""
     \b
-    example: what a pipeline's tasks would lose
+    example: what a pipeline's tasks would lose, and a workflow that loses nothing
       kedro vineyard check
       kedro vineyard docker build --image=shop
+      kedro vineyard argo generate --image=shop
     """,
 )
 @click.pass_context
