@@ -115,7 +115,7 @@ test: build-tests
 	  || { scripts/failed_tests.py $(RELEASE)/$(REPORT); exit 1; }
 	@tests/install/check.sh $(RELEASE)
 	@$(VENV)/python -m pytest python/tests tests $(PYTEST_ARGS)
-	@scripts/test_kedro.sh newest $(PYTEST_ARGS)
+	@scripts/test_kedro.sh newest --no-cov $(PYTEST_ARGS)
 
 .PHONY: test-kedro
 test-kedro: build

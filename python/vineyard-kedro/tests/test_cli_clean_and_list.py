@@ -23,7 +23,7 @@ def left(shop, client):
         f"kedro/w1/{shop.package}/#done/make",
         f"kedro/a%2Fb/{shop.package}/raw",
         f"{by_hand}raw",
-        f"kedro/{shop.package}/result",
+        f"kedro-project/{shop.package}/result",
         "kedro/w1/another/raw",
         "mine",
     ):
@@ -56,8 +56,8 @@ def test_what_there_is_of_the_project_is_listed(left, client):
 
 def test_the_table_says_how_long_things_stay(shop, client):
     client.put(np.arange(1000.0), name=f"kedro/w1/{shop.package}/raw", ttl=86400 * 3)
-    client.put(1, name=f"kedro/{shop.package}/result")
-    header, project_s, run_s = ask(shop, "list").out.splitlines()
+    client.put(1, name=f"kedro-project/{shop.package}/result")
+    header, run_s, project_s = ask(shop, "list").out.splitlines()
     assert header.split() == ["RUN", "DATASET", "TYPE", "SIZE", "AGE", "GOES"]
     assert project_s.split()[:2] == ["-", "result"] and project_s.split()[-1] == "stays"
     assert run_s.split()[:2] == ["w1", "raw"] and run_s.split()[-1] in ("2d", "3d")
@@ -122,7 +122,7 @@ def test_without_an_id_it_is_the_run_that_a_process_here_would_be_part_of(
 
 def test_all_runs_of_this_project_are_removed(left, client):
     ask(left, "clean", "--all")
-    assert names(client) == {f"kedro/{left.package}/result", "kedro/w1/another/raw", "mine"}
+    assert names(client) == {f"kedro-project/{left.package}/result", "kedro/w1/another/raw", "mine"}
 
 
 def test_a_dry_run_removes_nothing(left, client):

@@ -118,8 +118,8 @@ def test_the_datasets_of_a_catalog_belong_to_the_run(make_project, client, runne
     )
     project.run(runner=runner())
     names = client.list_names()
-    assert list(names) == [f"kedro/{project.package}/result"]  # the output: it stays
-    assert client.get(name=f"kedro/{project.package}/result") == RESULT
+    assert list(names) == [f"kedro-project/{project.package}/result"]  # the output: it stays
+    assert client.get(name=f"kedro-project/{project.package}/result") == RESULT
     with project.session() as session:
         assert session.load_context().catalog["result"]
 

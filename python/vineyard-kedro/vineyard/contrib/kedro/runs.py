@@ -10,7 +10,8 @@ A run is one of three kinds:
   environment have in common.
 
 What is handed over in a run is named ``kedro/<id of the run>/<package>/<dataset>``, where id and package are quoted as
-in a URL. Two runs never meet, and what there is of one is found by its prefix.
+in a URL. Two runs never meet, and what there is of one is found by its prefix. Inputs and outputs of the whole pipeline
+that are in vineyard are ``kedro-project/<package>/<dataset>``: they belong to no run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from urllib.parse import quote
 
 from kedro.framework import project
 
-ROOT = "kedro/"
+RUNS, PROJECTS = "kedro/", "kedro-project/"
 
 #: Says, if set, which run a process is part of.
 RUN_ID = "VINEYARD_RUN_ID"
@@ -64,7 +65,7 @@ class Run:
         >>> Run("nightly/3", "shop", "workflow").prefix
         'kedro/nightly%2F3/shop/'
         """
-        return f"{ROOT}{quote(self.id, safe='')}/{quote(self.package, safe='')}/"
+        return f"{RUNS}{quote(self.id, safe='')}/{quote(self.package, safe='')}/"
 
     @property
     def whole(self) -> bool:
@@ -74,6 +75,11 @@ class Run:
         if self.kind == "by hand":
             return f"the project '{self.package}' run by hand, step by step"
         return f"run '{self.id}' of the project '{self.package}'"
+
+
+def project_prefix(package: str) -> str:
+    """What the names begin with that belong to a project, and to no run of it."""
+    return f"{PROJECTS}{quote(package, safe='')}/"
 
 
 def whole_run(kedro_run_id: str, package: str) -> Run:

@@ -18,7 +18,7 @@ from vineyard.contrib.kedro.flows import Flows, bare
 from vineyard.contrib.kedro.io.dataset import VineyardDataset
 from vineyard.contrib.kedro.io.place import START, Place, connect
 from vineyard.contrib.kedro.progress import Progress
-from vineyard.contrib.kedro.runs import ROOT, Run
+from vineyard.contrib.kedro.runs import Run, project_prefix
 from vineyard.contrib.kedro.settings import Settings, Use
 from vineyard.errors import VineyardException
 
@@ -172,7 +172,7 @@ class Sharing:
         story = self._story(bare(name))
         if bare(name) not in self.flows.intermediate:
             # An input or an output of the whole pipeline: the project's, and nothing that a run takes away.
-            prefix = f"{ROOT}{self.run.package}/"
+            prefix = project_prefix(self.run.package)
             return Place(prefix, socket, frees=False, embedded=self.run.whole, story=story)
         # Kedro lets go of "x@pandas" also when "x@spark" is still to be read.
         frees = bare(name) == name

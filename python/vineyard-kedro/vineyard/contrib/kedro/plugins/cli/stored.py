@@ -16,7 +16,7 @@ from vineyard.connecting import find_socket
 from vineyard.contrib.kedro.io.place import START, connect
 from vineyard.contrib.kedro.plugins.cli.manners import CommandFailed
 from vineyard.contrib.kedro.progress import DONE, RUNNING
-from vineyard.contrib.kedro.runs import ROOT
+from vineyard.contrib.kedro.runs import RUNS, project_prefix
 from vineyard.errors import ObjectNotExistsException, VineyardException
 
 
@@ -71,13 +71,14 @@ def reach() -> Client:
 def names_of(client: Client, package: str) -> Iterator[Stored]:
     """Return all names of a project."""
     quoted = quote(package, safe="")
-    for name in sorted(client.list_names(ROOT, prefix=True)):
-        first, _, rest = name.removeprefix(ROOT).partition("/")
-        second, _, dataset = rest.partition("/")
-        if second == quoted and dataset:
-            yield Stored(name, unquote(first), dataset)
-        elif first == package and rest:
-            yield Stored(name, None, rest)
+    for name in sorted(client.list_names(RUNS, prefix=True)):
+        run, _, rest = name.removeprefix(RUNS).partition("/")
+        owner, _, dataset = rest.partition("/")
+        if owner == quoted and dataset:
+            yield Stored(name, unquote(run), dataset)
+    kept = project_prefix(package)
+    for name in sorted(client.list_names(kept, prefix=True)):
+        yield Stored(name, None, name.removeprefix(kept))
 
 
 def describe(client: Client, stored: Stored) -> dict[str, Any] | None:
