@@ -3,6 +3,8 @@
 """Fixtures: real Kedro projects, real instances, and Kedro's own command in processes of its own."""
 
 import itertools
+import json
+import logging
 import os
 import shutil
 import subprocess
@@ -45,6 +47,17 @@ def own_environment(monkeypatch, tmp_path):
     assert not sharing.running
     sharing.running.clear()
     VineyardDataset.outside_of_runs = Place()
+
+
+@pytest.fixture
+def log():
+    """What the plugin says. A filter, since Kedro takes away the handlers that it finds."""
+    lines = []
+    logger = logging.getLogger("kedro.vineyard")
+    listen = lambda record: lines.append(record.getMessage()) or True  # noqa: E731
+    logger.addFilter(listen)
+    yield lines
+    logger.removeFilter(listen)
 
 
 @pytest.fixture(scope="session")
@@ -182,6 +195,16 @@ KEPT = """
       type: json.JSONDataset
       filepath: data/result.json
 """
+
+
+def result(project):
+    return json.loads((project.path / "data/result.json").read_text())
+
+
+def seen(log):
+    """What the log says went through vineyard, run by run."""
+    lines = [line for line in log if line.startswith("Through vineyard")]
+    return [line.partition("): ")[2].split(", ") for line in lines]
 
 
 @pytest.fixture

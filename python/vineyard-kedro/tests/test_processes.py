@@ -11,7 +11,7 @@ import pytest
 import vineyard
 from vineyard.launching import Instance
 
-from conftest import PATIENCE, RESULT, SHOP
+from conftest import PATIENCE, RESULT, SHOP, result
 
 #: A node that tells that it runs, and then waits to be killed or told to go on.
 WAITING = SHOP.replace(
@@ -31,10 +31,6 @@ def until(ask):
         assert time.monotonic() < end, "what was waited for did not come"
         time.sleep(0.01)
     return answer
-
-
-def result(project):
-    return json.loads((project.path / "data/result.json").read_text())
 
 
 def names(client):
