@@ -46,9 +46,12 @@ class Times:
     load, save : dict
         Of each node: inside the datasets' load and save, of tables that are handed over.
     connect : float
-        Before all nodes' first load: having each store say whether the tables are there.
+        Before all nodes' first load: having each store say whether the tables are there, and importing what it is
+        known to import later.
     processes : float
         Of all five processes: from being started to having ended.
+    imported : set of str
+        Modules that were imported while something was loaded or saved.
     """
 
     nodes: dict[str, float] = field(default_factory=dict)
@@ -56,6 +59,7 @@ class Times:
     save: dict[str, float] = field(default_factory=dict)
     connect: float = 0.0
     processes: float = 0.0
+    imported: set[str] = field(default_factory=set)
 
     @property
     def sum(self) -> float:
@@ -127,8 +131,8 @@ def add(times: Times, node: str, lines: Iterable[dict[str, Any]]) -> None:
     Examples
     --------
     >>> times = Times()
-    >>> add(times, "a", [{"what": "load", "node": "a", "dataset": "y_train", "seconds": 1.5},
-    ...                  {"what": "load", "node": "a", "dataset": "house_prices", "seconds": 8.0},
+    >>> add(times, "a", [{"what": "load", "node": "a", "dataset": "y_train", "seconds": 1.5, "imported": []},
+    ...                  {"what": "load", "node": "a", "dataset": "house_prices", "seconds": 8.0, "imported": []},
     ...                  {"what": "node", "node": "a", "seconds": 12.0}])
     >>> times.handing_over, times.sum
     (1.5, 12.0)
@@ -142,6 +146,7 @@ def add(times: Times, node: str, lines: Iterable[dict[str, Any]]) -> None:
             times.nodes[node] = seconds
         elif line["dataset"] in TABLES:
             (times.load if what == "load" else times.save)[node] += seconds
+            times.imported.update(line["imported"])
     if node not in times.nodes:
         raise Failed(f"{node} noted no time")
 

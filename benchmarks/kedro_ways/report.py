@@ -76,7 +76,7 @@ def apart(told: dict[str, Any]) -> Iterator[str]:
     yield f"| at scale {scale} | {' | '.join(way['title'] for way in told['ways'].values())} |"
     yield "|---|" + "--:|" * len(told["ways"])
     for measure, title in (
-        ("connect", "connecting"),
+        ("connect", "connecting, and imports that wait for it"),
         ("start", "starting Python, imports, Kedro's own"),
     ):
         cells = [cell_text(found[way][measure], "s") for way in told["ways"]]

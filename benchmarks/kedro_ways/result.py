@@ -12,7 +12,8 @@ scales      scale -> way -> measure -> {"median", "q1", "q3", "min", "max", "rou
   sum           of the five nodes' times, each from its first load to the end of its last save
   handing_over  inside load and save of the tables that are handed over
   load, save    its two parts
-  connect       of the five processes: having the store say whether the tables are there, before the first load
+  connect       of the five processes: before the first load, having the store say whether the tables
+                    are there, and importing what it is known to import later
   start         of the five processes: all the rest; the interpreter, imports, and Kedro's own
 nodes       scale -> way -> node -> {"node", "load", "save"}, medians of seconds
 digests     scale -> way -> table -> digest of its content

@@ -31,10 +31,15 @@ class Found:
 
 
 def warm_up(project: Project, ways: list[Way], say: Callable[[str], None]) -> None:
-    """Run the nodes once in each way, and count nothing: Python compiles what it then keeps."""
+    """Run the nodes once in each way, and count nothing.
+
+    Python compiles what it then keeps; and what a way imports only when it meets a table is told to the later runs, which
+    import it before anything is timed.
+    """
     for way in ways:
         say(f"{way.title}: once to begin with")
-        _run(project, way, 1, "begin")
+        times, _ = _run(project, way, 1, "begin")
+        way.variables["MLOPS_IMPORTS"] = ",".join(sorted(times.imported))
 
 
 def measure(

@@ -171,12 +171,13 @@ def test_what_is_handed_over_is_told_from_what_is_read():
     one = Times()
     lines = [
         {"what": "connect", "seconds": 0.25},
-        {"what": "load", "node": "a", "dataset": "house_prices", "seconds": 4.0},
-        {"what": "save", "node": "a", "dataset": TABLES[0], "seconds": 2.0},
+        {"what": "load", "node": "a", "dataset": "house_prices", "seconds": 4.0, "imported": ["x"]},
+        {"what": "save", "node": "a", "dataset": TABLES[0], "seconds": 2.0, "imported": ["y"]},
         {"what": "node", "node": "a", "seconds": 9.0},
     ]
     add(one, "a", lines)
     assert (one.sum, one.handing_over, one.connect) == (9.0, 2.0, 0.25)
+    assert one.imported == {"y"}
     with pytest.raises(Failed, match="noted no time"):
         add(one, "b", lines[:1])
 

@@ -4,19 +4,24 @@
 
 A line of JSON for each of these, appended to the file::
 
-    {"what": "connect", "seconds": …}                                  asking each table's store whether it is there
-    {"what": "load", "node": …, "dataset": …, "seconds": …}            inside the dataset's load
-    {"what": "save", "node": …, "dataset": …, "seconds": …}            inside its save
-    {"what": "node", "node": …, "seconds": …}                          from the first load to the end of the last save
+    {"what": "connect", "seconds": …}                   asking each table's store whether it is there
+    {"what": "load", "node": …, "dataset": …, "seconds": …, "imported": […]}     inside the dataset's load
+    {"what": "save", "node": …, "dataset": …, "seconds": …, "imported": […]}     inside its save
+    {"what": "node", "node": …, "seconds": …}           from the first load to the end of the last save
 
-Whether a table is there is asked before the first load: so that connections are made, and what only then is imported
-is, before any load is timed, in the same way whatever the store.
+Whether a table is there is asked before the first load: so that connections are made before any load is timed, in the
+same way whatever the store. Modules that were imported while something was loaded or saved are noted; those that
+``MLOPS_IMPORTS`` lists, with commas between, are imported before as well. So a first run tells what to import before the
+next ones, and these have neither connecting nor importing in what is timed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
+import sys
 import time
 from typing import Any
 
@@ -31,6 +36,7 @@ class TimingHook:
 
     def __init__(self) -> None:
         self._begun = 0.0  # of the load or save
+        self._modules: set[str] = set()  # that were imported when it began
         self._node: str | None = None
         self._first = 0.0  # when that node began to load
         self._last = 0.0  # when it had saved
@@ -40,6 +46,9 @@ class TimingHook:
         if not _file():
             return
         begun = time.perf_counter()
+        for module in filter(None, os.environ.get("MLOPS_IMPORTS", "").split(",")):
+            with contextlib.suppress(ImportError):  # it has another name in sys.modules
+                importlib.import_module(module)
         for name in sorted(pipeline.datasets()):
             if not name.startswith("params:"):
                 catalog.exists(name)
@@ -72,6 +81,7 @@ class TimingHook:
         if node.name != self._node:
             self._end_node()
             self._node, self._first = node.name, begun
+        self._modules = set(sys.modules)
         self._begun = time.perf_counter()
 
     def _end(self, what: str, node: Node, dataset: str) -> None:
@@ -79,7 +89,13 @@ class TimingHook:
             return
         self._last = time.perf_counter()
         if not dataset.startswith("params:"):
-            _write(what=what, node=node.name, dataset=dataset, seconds=self._last - self._begun)
+            _write(
+                what=what,
+                node=node.name,
+                dataset=dataset,
+                seconds=self._last - self._begun,
+                imported=sorted(set(sys.modules) - self._modules),
+            )
 
     def _end_node(self) -> None:
         if self._node is not None:
