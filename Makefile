@@ -64,6 +64,7 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make soak-spill   8 clients on four times the memory, and what fio does on the same disk meanwhile
                 [SECONDS=1800] [SOAK_ARGS="--size 1Gi --working-set 4Gi --spill-path DIR"]
   make test-monitoring  metrics, alerts and dashboard, with Prometheus' own tool
+  make test-kedro   the Kedro plugin with the newest and the oldest Kedro that it supports, and with an older one
   make test-torch   what needs torch, which the first run installs below build/ (gigabytes)
   make test-web     the page in a browser, which the first run installs (Chromium)
 
@@ -117,6 +118,11 @@ test: build-tests
 	  || { scripts/failed_tests.py $(RELEASE)/$(REPORT); exit 1; }
 	@tests/install/check.sh $(RELEASE)
 	@$(VENV)/python -m pytest python/tests tests $(PYTEST_ARGS)
+	@scripts/test_kedro.sh newest $(PYTEST_ARGS)
+
+.PHONY: test-kedro
+test-kedro: build
+	@scripts/test_kedro.sh all $(PYTEST_ARGS)
 
 .PHONY: test-long
 test-long: build-tests

@@ -50,6 +50,7 @@ run "format C++" format_cpp
 run "format Python" "$python" -m ruff format --check .
 run "lint Python" "$python" -m ruff check .
 run "types Python" "$python" -m mypy
+run "types Kedro" scripts/test_kedro.sh types
 run "thread safety" thread_safety
 run "clang-tidy" tidy
 

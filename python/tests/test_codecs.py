@@ -4,6 +4,9 @@
 
 import json
 import struct
+import subprocess
+import sys
+import textwrap
 import types
 
 import numpy as np
@@ -264,3 +267,24 @@ def test_integers_beyond_64_bits_are_no_json_numbers(value):
     assert str(value) not in json.dumps(node)
     inside = json.loads(encode(slice(value - 1 if value > 0 else value + 1, None))[1])
     assert str(value - 1 if value > 0 else value + 1) in json.dumps(inside)
+
+
+def test_codecs_of_imported_libraries_may_be_imported_ahead():
+    """And no library that the process has not imported."""
+    source = """
+        import sys
+        import vineyard.codecs
+        vineyard.codecs.import_codecs()
+        assert "vineyard.codecs.numpy_classes" in sys.modules
+        assert not {"pandas", "pyarrow", "polars"} & sys.modules.keys()
+        import pandas
+        vineyard.codecs.import_codecs()
+        assert "vineyard.codecs.pandas_values" in sys.modules
+        before = {name for name in sys.modules if name.startswith("vineyard.")}
+        vineyard.codecs.encode(pandas.DataFrame({"a": [1.5], "b": ["x"]}))
+        print(sorted({name for name in sys.modules if name.startswith("vineyard.")} - before))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -23,6 +23,7 @@ dtype, is refused. Where to look:
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ from vineyard.codecs import arrays, containers, pickled, scalars
 from vineyard.codecs.nesting import encode_root
 from vineyard.codecs.scalars import Encoded
 from vineyard.codecs.tree import (
+    LAZY,
     VERSION,
     CycleError,
     Decoder,
@@ -44,7 +46,7 @@ from vineyard.codecs.tree import (
 )
 from vineyard.errors import TypeErrorException, UnknownLayoutException
 
-__all__ = ["Encoded", "NotEncoded", "containers", "decode", "encode"]
+__all__ = ["Encoded", "NotEncoded", "containers", "decode", "encode", "import_codecs"]
 
 #: A tree whose text is longer than this is stored as a buffer; the metadata only names it.
 MAX_METADATA = 16 * 1024
@@ -262,3 +264,9 @@ def _checked_root(node: Any) -> dict[str, Any]:
             "a newer release of vineyard is needed"
         )
     return node
+
+
+def import_codecs() -> None:
+    """Imports the codecs of libraries that this process has imported, which else the first value of each does."""
+    for package in LAZY.keys() & sys.modules.keys():
+        importlib.import_module(LAZY[package])

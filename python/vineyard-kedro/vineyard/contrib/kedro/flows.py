@@ -81,27 +81,40 @@ class Flows:
         }
 
 
-def whole_of(part: Pipeline, names: Iterable[str]) -> Flows:
+def whole_of(
+    part: Flows, pipeline: Pipeline, registered: Mapping[str, Pipeline], names: Iterable[str]
+) -> Flows:
     """Return the flows of the pipeline that a run runs a part of.
 
     That is the default pipeline where it has all nodes of the part, and else the pipelines that the run named.
 
     Parameters
     ----------
-    part : Pipeline
+    part : Flows
+        Of what is run.
+    pipeline : Pipeline
         What is run.
+    registered : dict
+        All pipelines of the project.
     names : iterable of str
-        The pipelines that the run names; none: the default one.
+        Those that the run names; none: the default one.
     """
-    registered = registered_pipelines()
-    everything = Flows.of(registered.get(DEFAULT, part).nodes)
-    own = {node.name for node in part.nodes}
-    if own.issubset(everything.nodes):
+    everything = Flows.of(registered.get(DEFAULT, pipeline).nodes)
+    if set(part.nodes) <= set(everything.nodes):
         return everything
-    nodes = {
-        node.name: node for name in names if name in registered for node in registered[name].nodes
-    }
-    return Flows.of(nodes.values()) if own.issubset(nodes) else Flows.of(part.nodes)
+    named = Flows.of(
+        node for name in names if name in registered for node in registered[name].nodes
+    )
+    return named if set(part.nodes) <= set(named.nodes) else part
+
+
+def readers(pipelines: Iterable[Pipeline]) -> dict[str, set[str]]:
+    """Return who reads each dataset, in any of the pipelines."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for pipeline in pipelines:
+        for name, nodes in Flows.of(pipeline.nodes).read_by.items():
+            found[name].update(nodes)
+    return dict(found)
 
 
 def registered_pipelines() -> dict[str, Pipeline]:

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
+from kedro.framework import project
+
 ROOT = "kedro/"
 
 #: Says, if set, which run a process is part of.
@@ -79,27 +81,32 @@ def whole_run(kedro_run_id: str, package: str) -> Run:
     return Run(f"{kedro_run_id}-{os.getpid()}-{secrets.token_hex(4)}", package, "whole")
 
 
-def partial_run(package: str, project: str, env: str | None) -> Run:
+def partial_run(package: str, directory: str, env: str | None) -> Run:
     """The run that a process is a part of, which has only some of the nodes.
 
     Parameters
     ----------
     package : str
-    project : str
-        The project's directory.
+    directory : str
+        The project's.
     env : str, optional
-        The Kedro environment.
+        The Kedro environment; None: the default one.
     """
     if (workflow := workflow_id()) is not None:
         return Run(workflow, package, "workflow")
-    return by_hand(package, project, env)
+    return by_hand(package, directory, env)
 
 
-def by_hand(package: str, project: str, env: str | None) -> Run:
+def by_hand(package: str, directory: str, env: str | None) -> Run:
     """What a project's processes share about which nothing else is known."""
-    place = f"{os.path.realpath(project)}\0{env or ''}\0{os.getuid()}"
+    place = f"{os.path.realpath(directory)}\0{environment(env)}\0{os.getuid()}"
     digest = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()
     return Run(f"by-hand-{digest[:12]}", package, "by hand")
+
+
+def environment(env: str | None) -> str:
+    """Return the Kedro environment that a run has which names this one, or none."""
+    return env or project.settings.CONFIG_LOADER_ARGS.get("default_run_env") or "local"
 
 
 def workflow_id() -> str | None:

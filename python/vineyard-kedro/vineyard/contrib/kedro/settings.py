@@ -35,6 +35,8 @@ class Use(Enum):
 
     #: Where an instance runs: those that would be lost between processes.
     AUTO = "auto"
+    #: In every run, those that the catalog doesn't keep elsewhere.
+    MEMORY = "memory"
     #: All, whatever the catalog says of them.
     ALWAYS = "always"
     #: None.

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
-import os
-import socket as sockets
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,19 +17,29 @@ from vineyard.connecting import find_socket
 from vineyard.contrib.kedro.flows import Flows, bare
 from vineyard.contrib.kedro.io.dataset import VineyardDataset
 from vineyard.contrib.kedro.io.place import START, Place, connect
+from vineyard.contrib.kedro.progress import Progress
 from vineyard.contrib.kedro.runs import ROOT, Run
 from vineyard.contrib.kedro.settings import Settings, Use
-from vineyard.errors import ConflictException
+from vineyard.errors import VineyardException
 
 logger = logging.getLogger("kedro.vineyard")
 
 #: Seconds that what a whole run shares outlives a process of it that was killed.
 _LINGER = 60.0
-#: What the names begin with that say which nodes of a run are being run; no dataset's begins so.
-CLAIM = "#running/"
+
+#: Who shares now, by the id of the catalog: the hook, or a runner that was started without one.
+running: dict[int, Sharing] = {}
 
 
-@dataclass(frozen=True)
+@atexit.register
+def _end_all() -> None:
+    """Ctrl-C ends a run of which Kedro tells no hook."""
+    for sharing in list(running.values()):
+        with contextlib.suppress(DatasetError, VineyardException):  # the instance has gone first
+            sharing.end(finished=False)
+
+
+@dataclass
 class Sharing:
     """One run's use of vineyard.
 
@@ -42,13 +51,17 @@ class Sharing:
     part : Flows
         Of what this process runs.
     settings : Settings
+    readers : dict, optional
+        Of each dataset's bare name the nodes of any pipeline of the project that read it; by default those of `flows`.
     """
 
     run: Run
     flows: Flows
     part: Flows
     settings: Settings
-    _claims: list[tuple[Client, str]] = field(default_factory=list)
+    readers: dict[str, set[str]] | None = None
+    _catalog: Any = None
+    _progress: list[Progress] = field(default_factory=list)
 
     def begin(self, pipeline: Pipeline, catalog: Any) -> None:
         """Have the catalog's datasets go through vineyard, as the settings say.
@@ -60,30 +73,42 @@ class Sharing:
         """
         wanted = self._wanted(pipeline, catalog)
         bound = self._bound(pipeline, catalog)
-        socket = find_socket()
-        if socket is None and self._embeds(wanted, bound):
-            socket = connect(None, embedded=True).ipc_socket
-        if socket is None and wanted:
-            self._tell_what_is_lost(wanted, pipeline)
+        socket, absence = self._instance(wanted, bound)
+        if wanted and socket is None:
+            self._tell_what_is_lost(wanted, pipeline, absence)
             wanted = []
         for name in wanted:
             catalog[name] = bound[name] = VineyardDataset(bare(name))
         for name, dataset in bound.items():
             dataset.bind(self._place(name, socket))
         if bound and not self.run.whole:
-            self._claim(connect(socket, embedded=False))
+            at = next((dataset.socket for dataset in bound.values() if dataset.socket), socket)
+            progress = Progress(connect(at, embedded=False), self.run, self.part.nodes)
+            progress.claim()
+            self._progress.append(progress)
         if wanted:
-            logger.info(
-                "Through vineyard (%s): %s", socket, ", ".join(sorted(set(map(bare, wanted))))
-            )
+            named = ", ".join(sorted(set(map(bare, wanted))))
+            logger.info("Through vineyard (%s): %s", socket, named)
+        self._catalog = catalog
+        running[id(catalog)] = self
 
-    def end(self) -> None:
-        """Remove what belongs to this run alone."""
-        for client, name in self._claims:
-            client.drop_name(name)
-        self._claims.clear()
+    def end(self, *, finished: bool) -> None:
+        """Remove what nobody wants any more: what belongs to this run alone, and what all have read.
+
+        Parameters
+        ----------
+        finished : bool
+            Whether all nodes of this process have been run.
+        """
+        catalog = self._catalog
+        running.pop(id(catalog), None)
+        for progress in self._progress:
+            progress.give_up()
+            if finished and self.run.kind == "workflow":
+                self._free_what_was_read(catalog, progress.finish(self.settings.ttl))
+        self._progress.clear()
         socket = find_socket()
-        if self.run.whole and socket is not None:
+        if self.run.whole and socket is not None and self._shares(catalog):
             remove(connect(socket, embedded=False), self.run.prefix)
 
     # ---- which
@@ -112,28 +137,44 @@ class Sharing:
         for name in sorted(pipeline.datasets()):
             kept = kept_as(catalog, name)
             if kept is not None and issubclass(kept, VineyardDataset):
-                dataset = catalog.get(name)
-                assert isinstance(dataset, VineyardDataset)
-                found[name] = dataset
+                found[name] = catalog.get(name)
         return found
+
+    def _shares(self, catalog: Any) -> bool:
+        names = self.part.made_by.keys() | self.part.read_by.keys()
+        kept = (kept_as(catalog, name) for name in names)
+        return any(kind is not None and issubclass(kind, VineyardDataset) for kind in kept)
 
     # ---- where
 
-    def _embeds(self, wanted: list[str], bound: dict[str, VineyardDataset]) -> bool:
-        """Whether to start a private instance: all nodes run in this process' tree, and somebody asked for vineyard."""
-        asked = self.settings.use is Use.ALWAYS and wanted
-        return self.run.whole and bool(asked or bound)
+    def _instance(
+        self, wanted: list[str], bound: dict[str, VineyardDataset]
+    ) -> tuple[str | None, str]:
+        """Return the instance's socket, or None and why there is none."""
+        socket, asked = find_socket(), self.settings.use is not Use.AUTO
+        if socket is None:
+            # A private one serves where all nodes run in this process' tree, and somebody asked for vineyard.
+            if self.run.whole and ((asked and wanted) or bound):
+                return connect(None, embedded=True).ipc_socket, ""
+            return None, "No vineyard instance runs on this machine."
+        if (
+            wanted and not asked
+        ):  # whoever asked for it hears from the first dataset that it isn't there
+            try:
+                connect(socket, embedded=False)
+            except DatasetError as error:
+                return None, str(error).removesuffix(START)
+        return socket, ""
 
     def _place(self, name: str, socket: str | None) -> Place:
-        between = bare(name) in self.flows.intermediate
         story = self._story(bare(name))
-        if not between:
+        if bare(name) not in self.flows.intermediate:
             # An input or an output of the whole pipeline: the project's, and nothing that a run takes away.
             prefix = f"{ROOT}{self.run.package}/"
             return Place(prefix, socket, frees=False, embedded=self.run.whole, story=story)
+        # Kedro lets go of "x@pandas" also when "x@spark" is still to be read.
+        frees = bare(name) == name
         if self.run.whole:
-            # "x@pandas" may be let go by Kedro when only "x@spark" is still to be read.
-            frees = bare(name) == name
             return Place(
                 self.run.prefix, socket, linger=_LINGER, frees=frees, ephemeral=True, story=story
             )
@@ -141,10 +182,20 @@ class Sharing:
             self.run.prefix,
             socket,
             ttl=self.settings.ttl,
-            frees=bare(name) == name and name not in self.flows.border(self.part),
+            frees=frees and name not in self.flows.border(self.part),
             embedded=False,
             story=story,
         )
+
+    def _free_what_was_read(self, catalog: Any, done: set[str]) -> None:
+        """Remove each dataset between nodes that all who read it have read."""
+        readers = self.readers or {name: set(read) for name, read in self.flows.read_by.items()}
+        for name in self.part.read_by.keys() & self.flows.intermediate:
+            dataset = catalog.get(name) if name in catalog else None
+            if isinstance(dataset, VineyardDataset) and readers[name] <= done:
+                dataset.free()
+
+    # ---- what is said
 
     def _story(self, name: str) -> str:
         makers = self.flows.made_by.get(name, ())
@@ -153,51 +204,26 @@ class Sharing:
         made = " and ".join(f"'{maker}'" for maker in makers)
         if set(makers) <= set(self.part.nodes):
             return f"It is made by the node {made}, which has not saved it in {self.run}."
+        ends = [f"goes {_duration(self.settings.ttl)}"]
+        if self.run.kind == "workflow":
+            ends.append("and once all nodes that read it have been run")
         return (
             f"It is made by the node {made}: run that first (kedro run --nodes={','.join(makers)}), in the same run: "
-            f"this is {self.run}. What parts of a run share goes {_duration(self.settings.ttl)}."
+            f"this is {self.run}. What parts of a run share {' '.join(ends)}."
         )
 
-    def _tell_what_is_lost(self, wanted: list[str], pipeline: Pipeline) -> None:
-        """There is no instance: say what that means for what a part of the pipeline needs from the rest, or makes for it."""
+    def _tell_what_is_lost(self, wanted: list[str], pipeline: Pipeline, absence: str) -> None:
+        """There is no instance: say what that means for what a part needs from the rest, or makes for it."""
         missing = sorted(name for name in wanted if name in pipeline.inputs())
         if missing:
-            name = missing[0]
+            makers = self.flows.made_by[bare(missing[0])]
             raise DatasetError(
-                f"'{name}' is made by the node '{self.flows.made_by[bare(name)][0]}', which is not part of this run. The "
-                f"catalog doesn't say where it is kept, and there is no vineyard instance to hand it over. {START}"
+                f"'{missing[0]}' is made by the node '{makers[0]}', which is not part of this run, and the catalog "
+                f"doesn't say where it is kept. Vineyard could hand it over. {absence} {START}"
             )
-        if self.run.whole:
-            return
-        logger.warning(
-            "No vineyard instance runs: other processes won't get %s. %s", ", ".join(wanted), START
-        )
-
-    # ---- one process for each node
-
-    def _claim(self, client: Client) -> None:
-        """Say that this process runs its nodes; the instance forgets it when this process ends, in whatever way."""
-        here = {"process": os.getpid(), "host": sockets.gethostname()}
-        for node in self.part.nodes:
-            name = f"{self.run.prefix}{CLAIM}{node}"
-            try:
-                client.put(here, name=name, if_version=0, linger=0)
-            except ConflictException as error:
-                self.end()
-                raise DatasetError(
-                    f"The node '{node}' of {self.run} is being run already, by {_who(client, name)}. Two runs at once "
-                    "need ids of their own: set VINEYARD_RUN_ID to something else for each, the same for all steps of "
-                    "one run."
-                ) from error
-            self._claims.append((client, name))
-
-
-def _who(client: Client, name: str) -> str:
-    try:
-        who = client.get(name=name)
-        return f"process {who['process']} on {who['host']}"
-    except (LookupError, TypeError):
-        return "another process"
+        if not self.run.whole:
+            named = ", ".join(sorted(set(map(bare, wanted))))
+            logger.warning("Other processes won't get %s. %s %s", named, absence, START)
 
 
 def _duration(ttl: float | None) -> str:
@@ -216,10 +242,5 @@ def kept_as(catalog: Any, name: str) -> type[AbstractDataset[Any, Any]] | None:
 
 
 def remove(client: Client, prefix: str) -> list[str]:
-    """Remove all names that begin so, and with them what nothing else refers to; returns those that were there."""
+    """Remove all names that begin so, with what nothing else refers to; returns those that were there."""
     return [name for name in client.list_names(prefix, prefix=True) if client.drop_name(name)]
-
-
-def names_of_datasets(names: Iterable[str]) -> list[str]:
-    """Leave out those names that are of no dataset."""
-    return [name for name in names if f"/{CLAIM}" not in name]

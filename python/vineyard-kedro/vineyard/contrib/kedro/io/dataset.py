@@ -140,9 +140,8 @@ class VineyardDataset(AbstractDataset[Any, Any]):
         return True
 
     def _release(self) -> None:
-        place = self._where()
-        if self._version is None and place.frees:
-            self._connect().drop_name(self.vineyard_name)
+        if self._version is None and self._where().frees:
+            self.free()
 
     def _describe(self) -> dict[str, Any]:
         told: dict[str, Any] = {"name": self._name}
@@ -193,12 +192,9 @@ class VineyardDataset(AbstractDataset[Any, Any]):
         return self._where().prefix + self._name
 
     @property
-    def scope(self) -> str:
-        return self._scope
-
-    @property
-    def versioned(self) -> bool:
-        return self._version is not None
+    def socket(self) -> str | None:
+        """The instance's, where this dataset names one."""
+        return self._socket
 
     def bind(self, place: Place) -> None:
         """Have the values go to a place; a dataset with ``scope="none"`` stays where it is."""
@@ -208,6 +204,10 @@ class VineyardDataset(AbstractDataset[Any, Any]):
             )
         self._place = place
         self._EPHEMERAL = place.ephemeral and self._version is None
+
+    def free(self) -> None:
+        """Remove the value, whoever may want it."""
+        self._connect().drop_name(self.vineyard_name)
 
     def _where(self) -> Place:
         if self._place is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kedro.io import DatasetError
 from vineyard import Client
+from vineyard.codecs import import_codecs
 from vineyard.connecting import find_socket, shared_client
 from vineyard.errors import ConnectionFailedException
 
@@ -68,6 +69,7 @@ def connect(socket: str | None, *, embedded: bool) -> Client:
             from vineyard import embedded as private
 
             found = private.ensure_started()
+        import_codecs()
         return shared_client(found)
     except ConnectionFailedException as error:
         raise DatasetError(f"No vineyard instance answers: {error}. {START}") from error

@@ -5,17 +5,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from kedro.framework import project
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.pipeline import Pipeline
-from vineyard.contrib.kedro import runs, settings
-from vineyard.contrib.kedro.flows import Flows, named_in, named_run, whole_of
+from vineyard.contrib.kedro import flows, runner, runs, settings, sharing
 from vineyard.contrib.kedro.io.dataset import VineyardDataset
 from vineyard.contrib.kedro.io.place import Place
-from vineyard.contrib.kedro.sharing import Sharing
+from vineyard.contrib.kedro.settings import Use
 
 
 class VineyardHook:
@@ -24,9 +23,6 @@ class VineyardHook:
     A project has it by installing the plugin. One that names it among the ``HOOKS`` of its settings.py, as was needed
     with Kedro 0.18, has it once all the same.
     """
-
-    #: Of each catalog that runs now. Shared by all hooks, so that a second one finds that it has nothing to do.
-    _running: ClassVar[dict[int, Sharing]] = {}
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -41,34 +37,37 @@ class VineyardHook:
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: Any
     ) -> None:
         """Put datasets in vineyard into the catalog, before the runner looks for what is missing there."""
-        if id(catalog) in self._running:
+        if id(catalog) in sharing.running:  # by another hook of this kind
             return
         path, env = run_params["project_path"], run_params["env"]
         said = settings.read(project.settings.get("VINEYARD"), env)
-        part = Flows.of(pipeline.nodes)
-        flows = whole_of(pipeline, named_in(run_params))
-        if set(flows.nodes) <= set(part.nodes):
-            run = runs.whole_run(named_run(run_params), _package(path))
+        if said.use is Use.AUTO and runner.__name__ in str(run_params["runner"]):
+            said = settings.Settings(Use.MEMORY, said.ttl)
+        registered = flows.registered_pipelines()
+        part = flows.Flows.of(pipeline.nodes)
+        whole = flows.whole_of(part, pipeline, registered, flows.named_in(run_params))
+        if set(whole.nodes) <= set(part.nodes):
+            run = runs.whole_run(flows.named_run(run_params), _package(path))
         else:
             run = runs.partial_run(_package(path), path, env)
-        sharing = Sharing(run, flows, part, said)
-        sharing.begin(pipeline, catalog)
-        self._running[id(catalog)] = sharing
+        readers = flows.readers(registered.values())
+        sharing.Sharing(run, whole, part, said, readers).begin(pipeline, catalog)
 
     @hook_impl
     def after_pipeline_run(self, catalog: Any) -> None:
         """Remove what the run leaves and nobody else wants."""
-        self._end(catalog)
+        _end(catalog, finished=True)
 
     @hook_impl
     def on_pipeline_error(self, catalog: Any) -> None:
-        """The same."""
-        self._end(catalog)
+        """The same, but a node that did not come to its end is still to be run."""
+        _end(catalog, finished=False)
 
-    def _end(self, catalog: Any) -> None:
-        sharing = self._running.pop(id(catalog), None)
-        if sharing is not None:
-            sharing.end()
+
+def _end(catalog: Any, *, finished: bool) -> None:
+    here = sharing.running.get(id(catalog))
+    if here is not None:
+        here.end(finished=finished)
 
 
 def _package(path: str | Path) -> str:
