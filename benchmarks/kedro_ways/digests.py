@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Vineyard Authors.
-"""Says what is in tables, in a line of JSON: a digest of each.
+"""Says what is in a table: a digest of it, in the last line.
 
-Usage, in the project's folder and with its Python: digests.py ENVIRONMENT TABLE…
+Usage, in the project's folder and with its Python: digests.py ENVIRONMENT TABLE
 
 Two tables have the same digest if they have the same class, columns, types, index, and values to the bit: of numbers
 every byte counts, of text its bytes and what is missing, not how Arrow has cut it into chunks.
@@ -11,7 +11,6 @@ every byte counts, of text its bytes and what is missing, not how Arrow has cut 
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -70,28 +69,24 @@ def text_parts(values: Any) -> list[Any]:
     return [missing.data, np.ascontiguousarray(lengths).data, np.ascontiguousarray(text).data]
 
 
-def load(environment: str, tables: list[str]) -> dict[str, str]:
-    """Return the digests of the tables that the project has in an environment."""
+def load(environment: str, table: str) -> pd.DataFrame | pd.Series:
+    """Return a table that the project has in an environment."""
     if environment == "vineyard":
-        # By its name in the store: after the run that it belongs to, before a version.
+        # By its name in the store: whatever run it belongs to.
         import vineyard
 
         with vineyard.connect() as client:
             names = client.list_names("", prefix=True)
-            found = {}
-            for table in tables:
-                (name,) = [n for n in names if n.rpartition("/")[2].partition("@")[0] == table]
-                found[table] = digest(client.get(name=name))
-            return found
+            (name,) = [name for name in names if name.rpartition("/")[2] == table]
+            return client.get(name=name)
 
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
     bootstrap_project(Path.cwd())
     with KedroSession.create(env=environment) as session:
-        catalog = session.load_context().catalog
-        return {table: digest(catalog.load(table)) for table in tables}
+        return session.load_context().catalog.load(table)
 
 
 if __name__ == "__main__":
-    print(json.dumps(load(sys.argv[1], sys.argv[2:])))
+    print(digest(load(*sys.argv[1:])))

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,16 @@ from side_by_side.peers.peer import ROOT
 
 SOURCE = ROOT / "examples/kedro/mlops"
 PYTHON = ROOT / "build/peers/kedro/bin/python"
-NODES = ("outliers_node", "create_target_node", "drop_cols_node", "fill_na_node", "total_sf_node")
-# The tables that nodes hand over or leave; what the first node reads is the same file in every way.
-TABLES = (
-    "house_prices_no_outliers",
-    "y_train",
-    "house_prices_drop",
-    "house_prices_no_na",
-    "house_prices_clean",
-)
+# Nodes, in an order that they can be run in, and the table that each hands over or leaves. What the first one reads is
+# the same file in every way.
+NODES = {
+    "outliers_node": "house_prices_no_outliers",
+    "create_target_node": "y_train",
+    "drop_cols_node": "house_prices_drop",
+    "fill_na_node": "house_prices_no_na",
+    "total_sf_node": "house_prices_clean",
+}
+TABLES = tuple(NODES.values())
 _DIGESTS = Path(__file__).with_name("digests.py")
 
 
@@ -91,8 +92,24 @@ class Project:
         generate = [sys.executable, "src/mlops/generate.py", "data/01_raw/train.csv"]
         _run(generate, folder, {})
 
-    def run(self, environment: str, multiplier: int, variables: dict[str, str]) -> Times:
+    def run(
+        self,
+        environment: str,
+        multiplier: int,
+        variables: dict[str, str],
+        look: Callable[[str], None] = lambda table: None,
+    ) -> Times:
         """Run all nodes in an environment, each in a process of its own.
+
+        Parameters
+        ----------
+        environment : str
+        multiplier : int
+        variables : dict
+            Environment variables of the processes.
+        look : callable, optional
+            Is called after each node with the name of the table that it made: later the table may have gone, because
+            all have read it.
 
         Raises
         ------
@@ -111,18 +128,18 @@ class Project:
             _run(command, self.folder, variables)
             times.processes += time.perf_counter() - begun
             add(times, node, map(json.loads, log.read_text().splitlines()))
+            look(NODES[node])
         return times
 
-    def digests(self, environment: str, variables: dict[str, str]) -> dict[str, str]:
-        """Return a digest of each table as a process that reads it now gets it.
+    def digest(self, environment: str, table: str, variables: dict[str, str]) -> str:
+        """Return a digest of a table as a process that reads it now gets it.
 
         Raises
         ------
         Failed
         """
-        command = [PYTHON, "-P", _DIGESTS, environment, *TABLES]
-        found: dict[str, str] = json.loads(_run(command, self.folder, variables).splitlines()[-1])
-        return found
+        command = [PYTHON, "-P", _DIGESTS, environment, table]
+        return _run(command, self.folder, variables).splitlines()[-1]
 
 
 def add(times: Times, node: str, lines: Iterable[dict[str, Any]]) -> None:

@@ -113,7 +113,7 @@ def equality(told: dict[str, Any]) -> str:
     """Say whether all ways had the same tables."""
     if told["unequal"]:
         return "**Results differ**: " + "; ".join(told["unequal"]) + "."
-    return "The tables that each way had in the end are equal, to the bit."
+    return "The tables are equal in all ways, to the bit."
 
 
 def seconds(number: float) -> str:

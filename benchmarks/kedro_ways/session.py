@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from kedro_ways.project import Project, Times
@@ -22,7 +22,7 @@ class Found:
     digests : dict
         Of each scale, way and table: what the table's content comes to.
     unequal : list of str
-        What two ways, or two rounds, do not have in common.
+        Where a way has another table than another way.
     """
 
     times: dict[int, dict[str, list[Times]]] = field(default_factory=dict)
@@ -38,25 +38,28 @@ def warm_up(project: Project, ways: list[Way], say: Callable[[str], None]) -> No
     """
     for way in ways:
         say(f"{way.title}: once to begin with")
-        times, _ = _run(project, way, 1, "begin")
+        times = _run(project, way, 1, "begin")
         way.variables["MLOPS_IMPORTS"] = ",".join(sorted(times.imported))
 
 
 def measure(
     project: Project, ways: list[Way], scales: list[int], rounds: int, say: Callable[[str], None]
 ) -> Found:
-    """Run the nodes so often, in each way and at each scale."""
+    """Run the nodes so often, in each way and at each scale; in the first round, see what tables they make."""
     found = Found({scale: {way.name: [] for way in ways} for scale in scales})
     for number in range(rounds):
         for scale in scales:
             for way in turns(ways, number):
-                times, digests = _run(project, way, scale, f"{number}-{scale}")
+                digests = found.digests.setdefault(scale, {}).setdefault(way.name, {})
+                times = _run(
+                    project, way, scale, f"{number}-{scale}", digests if number == 0 else None
+                )
                 found.times[scale][way.name].append(times)
-                _compare(found, scale, way.name, digests)
                 say(
                     f"round {number + 1}, scale {scale}, {way.title}: {times.sum:.2f} s, "
                     f"{times.handing_over:.3f} s of it handing over"
                 )
+    found.unequal = list(differences(found.digests))
     return found
 
 
@@ -66,22 +69,33 @@ def turns(ways: list[Way], number: int) -> list[Way]:
     return ways[first:] + ways[:first]
 
 
-def _run(project: Project, way: Way, scale: int, run: str) -> tuple[Times, dict[str, str]]:
+def differences(digests: dict[int, dict[str, dict[str, str]]]) -> Iterator[str]:
+    """Say of each scale and table which way has another one than the first way.
+
+    Examples
+    --------
+    >>> list(differences({1: {"a": {"y_train": "0f"}, "b": {"y_train": "0f"}, "c": {"y_train": "1c"}}}))
+    ['y_train at scale 1 is another by c than by a']
+    """
+    for scale, ways in digests.items():
+        (first, right), *others = ways.items()
+        for way, tables in others:
+            for table in right:
+                if tables.get(table) != right[table]:
+                    yield f"{table} at scale {scale} is another by {way} than by {first}"
+
+
+def _run(
+    project: Project, way: Way, scale: int, run: str, digests: dict[str, str] | None = None
+) -> Times:
+    """Run all nodes, and have the way forget what they left; with the digest of each table where these are asked for."""
     variables = way.variables | {"VINEYARD_RUN_ID": f"bench-{run}"}
+
+    def look(table: str) -> None:
+        if digests is not None:
+            digests[table] = project.digest(way.name, table, variables)
+
     try:
-        times = project.run(way.name, scale, variables)
-        return times, project.digests(way.name, variables)
+        return project.run(way.name, scale, variables, look)
     finally:
         way.forget()
-
-
-def _compare(found: Found, scale: int, way: str, digests: dict[str, str]) -> None:
-    """Note where a table is not what it was in the run that came first at this scale."""
-    seen = found.digests.setdefault(scale, {})
-    first_way, first = next(iter(seen.items()), (way, digests))
-    for table, digest in digests.items():
-        if first[table] != digest:
-            found.unequal.append(
-                f"{table} at scale {scale} is another by {way} than it was by {first_way}"
-            )
-    seen.setdefault(way, digests)

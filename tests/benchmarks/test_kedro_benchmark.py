@@ -205,13 +205,14 @@ def test_goals_are_told_from_the_ratios_of_rounds():
 
 
 def test_tables_that_differ_are_found():
-    found = session.Found()
-    session._compare(found, 1, "vineyard", {"y_train": "a"})
-    session._compare(found, 1, "minio-s3", {"y_train": "a"})
-    assert found.unequal == []
-    session._compare(found, 1, "cloudpickle", {"y_train": "b"})
-    assert len(found.unequal) == 1 and "y_train at scale 1" in found.unequal[0]
-    assert "Results differ" in report.equality({"unequal": found.unequal})
+    right = {"vineyard": {"y_train": "a", "house": "h"}, "minio-s3": {"y_train": "a", "house": "h"}}
+    assert list(session.differences({1: right, 10: right})) == []
+    wrong = right | {"cloudpickle": {"y_train": "b", "house": "h"}}
+    (line,) = session.differences({1: right, 10: wrong})
+    assert line == "y_train at scale 10 is another by cloudpickle than by vineyard"
+    (line,) = session.differences({1: right | {"cloudpickle": {"house": "h"}}})
+    assert "y_train" in line
+    assert "Results differ" in report.equality({"unequal": [line]})
 
 
 def test_each_way_is_first_as_often_as_the_others():
@@ -223,7 +224,7 @@ def test_each_way_is_first_as_often_as_the_others():
     ]
 
 
-@pytest.mark.parametrize("module", [project, report, digests])
+@pytest.mark.parametrize("module", [project, report, digests, session])
 def test_examples_are_right(module):
     assert doctest.testmod(module).failed == 0
 
@@ -253,7 +254,7 @@ def run(tmp_path_factory):
 @prepared
 def test_all_ways_are_measured_and_leave_equal_tables(run):
     said, found, folder = run
-    assert "quick run" in said and "equal, to the bit" in said
+    assert "quick run" in said and "equal in all ways, to the bit" in said
     assert (folder / "kedro.md").read_text() == said
     assert found["unequal"] == []
     assert set(found["digests"]["2"]) == {"vineyard", "minio-s3", "cloudpickle"}
