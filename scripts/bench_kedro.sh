@@ -57,9 +57,12 @@ build_server() {
   export GOFLAGS=-modcacherw GO111MODULE=on GOTOOLCHAIN=local CGO_ENABLED=0
   go="$(find_go)"
   printf 'setup: building   %-26s %s\n' versitygw "the S3 server of the benchmark, a few minutes"
-  (cd "$place" && env -u GOROOT "$go" install "$server") ||
-    { echo "error: $server could not be built" >&2; return 1; }
-  rm -rf "$place/go"
+  (cd "$place" && env -u GOROOT "$go" install "$server") >"$place/build.log" 2>&1 || {
+    tail -n 20 "$place/build.log" >&2
+    echo "error: $server could not be built (whole output: $place/build.log)" >&2
+    return 1
+  }
+  rm -rf "$place/go" "$place/build.log"
   echo "$server" >"$place/.server"
 }
 
