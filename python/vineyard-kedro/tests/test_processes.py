@@ -104,6 +104,13 @@ def test_the_runners_of_old_by_their_path(shop, client, runner):
     assert client.list_names() == {}
 
 
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_processes_of_a_run_however_they_are_started(shop, client, start):
+    shop.kedro("run", "--runner=ParallelRunner", KEDRO_MP_CONTEXT=start)
+    assert result(shop) == RESULT
+    assert client.list_names() == {}
+
+
 def test_two_runs_at_once_do_not_meet(make_project, client):
     project = make_project(
         WAITING.replace(

@@ -108,14 +108,15 @@ def test_never_means_never(make_project, client, log):
     assert seen(log) == []
 
 
-def test_the_datasets_of_a_catalog_belong_to_the_run(make_project, client):
+@pytest.mark.parametrize("runner", [SequentialRunner, ThreadRunner, ParallelRunner])
+def test_the_datasets_of_a_catalog_belong_to_the_run(make_project, client, runner):
     project = make_project(
         catalog="""
             "{default}": {type: vineyard.contrib.kedro.VineyardDataset, name: "{default}"}
         """,
         settings=NEVER,
     )
-    project.run()
+    project.run(runner=runner())
     names = client.list_names()
     assert list(names) == [f"kedro/{project.package}/result"]  # the output: it stays
     assert client.get(name=f"kedro/{project.package}/result") == RESULT
@@ -201,6 +202,40 @@ def test_a_workflow_frees_what_all_have_read(shop, client, monkeypatch):
     assert result(shop) == RESULT
     with pytest.raises(DatasetError, match="once all nodes that read it have been run"):
         shop.run(node_names=["double"])
+
+
+def test_nodes_with_endless_names(make_project, client, monkeypatch):
+    monkeypatch.setenv("VINEYARD_RUN_ID", "w")
+    names = {node: node * 1500 for node in ("make", "double", "total")}
+    project = make_project(
+        SHOP.replace('name="make"', 'name="make" * 1500')
+        .replace('name="double"', 'name="double" * 1500')
+        .replace('name="total"', 'name="total" * 1500')
+    )
+    for node in names.values():
+        project.run(node_names=[node])
+    assert result(project) == RESULT
+    assert not [name for name in client.list_names() if "#" not in name]
+
+
+def test_a_socket_in_the_catalog_counts_more(make_project, instance, client, monkeypatch, capfd):
+    monkeypatch.delenv("VINEYARD_IPC_SOCKET")
+    project = make_project(
+        catalog="""
+            result: {type: json.JSONDataset, filepath: data/result.json}
+            "{name}":
+              type: vineyard.contrib.kedro.VineyardDataset
+              name: "{name}"
+              socket: SOCKET
+        """.replace("SOCKET", instance.socket)
+    )
+    project.run()
+    assert result(project) == RESULT
+    assert client.list_names() == {}
+    for node in ("make", "double", "total"):
+        project.run(node_names=[node])
+    assert len(client.list_names()) == 3
+    assert "private instance" not in capfd.readouterr().err
 
 
 def test_what_a_node_outside_of_the_pipeline_reads_too_is_not_freed(

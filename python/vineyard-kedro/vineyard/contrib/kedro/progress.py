@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from collections.abc import Iterable
@@ -15,6 +16,15 @@ from vineyard.errors import ConflictException
 
 #: After a run's prefix, what the names begin with that stand for nodes. No dataset's name begins so.
 RUNNING, DONE = "#running/", "#done/"
+
+
+_LONGEST = 1000  # bytes of a node's name that stand in a name in vineyard, which has 4,096 at most
+
+
+def _mark(node: str) -> str:
+    """What stands for a node in a name: Kedro makes up long names for nodes that have none."""
+    whole = node.encode()
+    return node if len(whole) <= _LONGEST else hashlib.sha256(whole).hexdigest()
 
 
 class Progress:
@@ -44,7 +54,7 @@ class Progress:
         """
         here = {"process": os.getpid(), "host": socket.gethostname()}
         for node in self._nodes:
-            name = f"{self._run.prefix}{RUNNING}{node}"
+            name = self._run.prefix + RUNNING + _mark(node)
             try:
                 self._client.put(here, name=name, if_version=0, linger=0)
             except ConflictException as error:
@@ -62,12 +72,16 @@ class Progress:
             self._client.drop_name(name)
         self._claimed.clear()
 
-    def finish(self, ttl: float | None) -> set[str]:
-        """Say that the nodes have been run, for so many seconds; returns all those of the run that have been."""
+    def finish(self, ttl: float | None) -> None:
+        """Say, for so many seconds, that the nodes have been run."""
         for node in self._nodes:
-            self._client.put(True, name=f"{self._run.prefix}{DONE}{node}", ttl=ttl)
+            self._client.put(True, name=self._run.prefix + DONE + _mark(node), ttl=ttl)
+
+    def have_run(self, nodes: Iterable[str]) -> bool:
+        """Whether some process of the run has said so of each of these."""
         prefix = self._run.prefix + DONE
-        return {name.removeprefix(prefix) for name in self._client.list_names(prefix, prefix=True)}
+        done = {name.removeprefix(prefix) for name in self._client.list_names(prefix, prefix=True)}
+        return {_mark(node) for node in nodes} <= done
 
     def _who(self, name: str) -> str:
         try:

@@ -61,6 +61,7 @@ class Sharing:
     settings: Settings
     readers: dict[str, set[str]] | None = None
     _catalog: Any = None
+    _sockets: set[str] = field(default_factory=set)
     _progress: list[Progress] = field(default_factory=list)
 
     def begin(self, pipeline: Pipeline, catalog: Any) -> None:
@@ -81,11 +82,9 @@ class Sharing:
             catalog[name] = bound[name] = VineyardDataset(bare(name))
         for name, dataset in bound.items():
             dataset.bind(self._place(name, socket))
-        if bound and not self.run.whole:
-            at = next((dataset.socket for dataset in bound.values() if dataset.socket), socket)
-            progress = Progress(connect(at, embedded=False), self.run, self.part.nodes)
-            progress.claim()
-            self._progress.append(progress)
+            self._sockets.add(dataset.socket or socket or "")
+        if not self.run.whole:
+            self._claim_nodes()
         if wanted:
             named = ", ".join(sorted(set(map(bare, wanted))))
             logger.info("Through vineyard (%s): %s", socket, named)
@@ -100,16 +99,23 @@ class Sharing:
         finished : bool
             Whether all nodes of this process have been run.
         """
-        catalog = self._catalog
-        running.pop(id(catalog), None)
+        running.pop(id(self._catalog), None)
         for progress in self._progress:
             progress.give_up()
             if finished and self.run.kind == "workflow":
-                self._free_what_was_read(catalog, progress.finish(self.settings.ttl))
+                progress.finish(self.settings.ttl)
+                self._free_what_was_read(progress)
         self._progress.clear()
-        socket = find_socket()
-        if self.run.whole and socket is not None and self._shares(catalog):
-            remove(connect(socket, embedded=False), self.run.prefix)
+        if self.run.whole:
+            for socket in self._sockets:
+                remove(connect(socket or None, embedded=False), self.run.prefix)
+
+    def _claim_nodes(self) -> None:
+        """At one instance, the same for all processes of the run that run the same nodes."""
+        for socket in sorted(self._sockets)[:1]:
+            progress = Progress(connect(socket or None, embedded=False), self.run, self.part.nodes)
+            progress.claim()
+            self._progress.append(progress)
 
     # ---- which
 
@@ -140,11 +146,6 @@ class Sharing:
                 found[name] = catalog.get(name)
         return found
 
-    def _shares(self, catalog: Any) -> bool:
-        names = self.part.made_by.keys() | self.part.read_by.keys()
-        kept = (kept_as(catalog, name) for name in names)
-        return any(kind is not None and issubclass(kind, VineyardDataset) for kind in kept)
-
     # ---- where
 
     def _instance(
@@ -154,7 +155,8 @@ class Sharing:
         socket, asked = find_socket(), self.settings.use is not Use.AUTO
         if socket is None:
             # A private one serves where all nodes run in this process' tree, and somebody asked for vineyard.
-            if self.run.whole and ((asked and wanted) or bound):
+            needed = any(not dataset.socket for dataset in bound.values())
+            if self.run.whole and ((asked and wanted) or needed):
                 return connect(None, embedded=True).ipc_socket, ""
             return None, "No vineyard instance runs on this machine."
         if (
@@ -187,12 +189,12 @@ class Sharing:
             story=story,
         )
 
-    def _free_what_was_read(self, catalog: Any, done: set[str]) -> None:
+    def _free_what_was_read(self, progress: Progress) -> None:
         """Remove each dataset between nodes that all who read it have read."""
         readers = self.readers or {name: set(read) for name, read in self.flows.read_by.items()}
         for name in self.part.read_by.keys() & self.flows.intermediate:
-            dataset = catalog.get(name) if name in catalog else None
-            if isinstance(dataset, VineyardDataset) and readers[name] <= done:
+            dataset = self._catalog.get(name) if name in self._catalog else None
+            if isinstance(dataset, VineyardDataset) and progress.have_run(readers[name]):
                 dataset.free()
 
     # ---- what is said
