@@ -21,8 +21,9 @@ ROWS_OF ?=
 SYSTEMS ?=
 ROUNDS ?=
 QUICK ?=
-# More arguments for bench-seeing.
+# More arguments for bench-seeing, and for bench-kedro.
 SEEING ?=
+KEDRO ?=
 # How long the soak is, how many engines and clients it kills, and more arguments for it.
 OPERATIONS ?=
 KILLS ?= 1000
@@ -51,6 +52,8 @@ Vineyard: immutable data in shared memory, handed over without a copy.
   make bench-compare BASE=<commit>  this tree and a commit, in turn; BASE=x.json: an older result
   make bench-seeing  what it costs to look at an instance, and how long its answers take with 100,000
                 objects: ten minutes                     [SEEING="--part answers --rounds 3"]
+  make bench-kedro  the Kedro project examples/kedro/mlops through vineyard, an S3 server and files, at four
+                scales: half an hour                     [KEDRO="--scales 1 10 --rounds 3"] [QUICK=1]
   make test-long    the Python tests with 2,000 examples of each property instead of 100
   make test-oldest  the Python tests with the oldest supported numpy, pandas and pyarrow
   make test-mutants breaks each codec on purpose, and sees that its tests notice
@@ -196,6 +199,11 @@ bench-compare: bench-build
 bench-seeing: build
 	@scripts/setup.sh test
 	@PYTHONPATH=benchmarks $(VENV)/python -m seeing $(if $(QUICK),--quick) $(SEEING)
+
+.PHONY: bench-kedro
+bench-kedro: build
+	@scripts/setup.sh s3
+	@scripts/bench_kedro.sh $(if $(QUICK),--quick) $(KEDRO)
 
 # ---- what a change must also pass
 

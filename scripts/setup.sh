@@ -13,6 +13,7 @@
 #   web     Chromium and what drives it, for the tests of the page
 #   disk    fio, which says what the disk itself can do
 #   web     promtool, which tries metrics and alerts
+#   s3      Go, which builds the S3 server of the Kedro benchmark
 #   wheel   debootstrap, for the bare system that the wheel is tried in
 # Needs Debian 12 or Ubuntu 24.04, a Python of 3.11 or later (PYTHON=… names one), and root or sudo
 # if a package is missing. Fast when nothing is. SETUP_NO_APT=1 leaves the system's packages alone.
@@ -60,8 +61,8 @@ die() {
 profiles=("${@:-build}")
 for profile in "${profiles[@]}"; do
   case "$profile" in
-    build | bench | demo | disk | test | check | fuzz | clang | web | wheel) ;;
-    *) die "unknown profile '$profile'; there are: build bench demo disk test check fuzz clang web wheel" ;;
+    build | bench | demo | disk | s3 | test | check | fuzz | clang | web | wheel) ;;
+    *) die "unknown profile '$profile'; there are: build bench demo disk s3 test check fuzz clang web wheel" ;;
   esac
 done
 
@@ -86,6 +87,10 @@ missing_packages() {
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
       echo "$package|$why"
   done <<<"$PACKAGES"
+  # A Go from elsewhere will do; of which release, scripts/bench_kedro.sh sees to.
+  if wants s3 && ! command -v go >/dev/null; then
+    echo "golang-go|builds the S3 server of the Kedro benchmark"
+  fi
   # The Python that was chosen may lack the parts that Debian packs apart.
   local version
   version="$("$python" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
@@ -104,6 +109,7 @@ wanted_packages() {
   while IFS='|' read -r profile package why; do
     [[ -n $profile ]] && wants "$profile" && echo "$package"
   done <<<"$PACKAGES"
+  if wants s3; then echo golang-go; fi
   echo python3-venv
   echo python3-dev
 }

@@ -66,12 +66,13 @@ def _name(pid: int) -> str:
 
 
 @contextlib.contextmanager
-def running(size: str, *, http: bool) -> Iterator[Instance]:
-    """Start an instance; nothing of it is left afterwards."""
+def running(size: str, *, http: bool, options: Iterable[str] = ()) -> Iterator[Instance]:
+    """Start an instance, with more options of vineyardd if any are given; nothing of it is left afterwards."""
     with tempfile.TemporaryDirectory(prefix="vybench-seeing-") as folder:
         socket, log = Path(folder) / "vineyard.sock", Path(folder) / "log"
         command = [find_program("vineyardd"), f"--socket={socket}", f"--size={size}"]
         command.append(f"--exit_with_parent={os.getpid()}")
+        command += options
         if http:
             command.append("--http=127.0.0.1:0")
         with log.open("wb") as out, subprocess.Popen(command, stderr=out) as process:
