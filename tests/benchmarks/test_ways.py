@@ -226,7 +226,15 @@ def test_a_program_that_dies_has_failed(program):
         pipeline.run_program(program("import os; os.kill(os.getpid(), 9)"))
 
 
-def test_an_interrupt_ends_the_program_in_order(program, tmp_path):
+@pytest.fixture
+def own_interrupts():
+    """Python's handler of Ctrl-C: after that of polars, which comes with its import, calls that wait go on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_ends_the_program_in_order(program, tmp_path, own_interrupts):
     command = program(
         f"signal.signal(signal.SIGTERM, lambda *_: sys.exit(pathlib.Path({str(tmp_path)!r}, 'ended')"
         f".write_text(str(out))))\npathlib.Path({str(tmp_path)!r}, 'up').touch()\ntime.sleep(1000)"
