@@ -81,6 +81,21 @@ def test_never_means_never(make_project, client, log):
     assert seen(log) == []
 
 
+def test_kedros_own_switch_turns_the_hook_off(make_project, client, log):
+    project = make_project(settings='DISABLE_HOOKS_FOR_PLUGINS = ("vineyard-kedro",)')
+    project.run(runner=ParallelRunner())
+    assert seen(log) == []
+    assert result(project) == RESULT
+
+
+def test_loads_and_saves_may_be_done_in_threads(make_project, client, log):
+    make = make_project(settings=ALWAYS)
+    make.run(runner=SequentialRunner(is_async=True))
+    assert seen(log) == [["prices", "raw", "twice"]]
+    assert result(make) == RESULT
+    assert client.list_names() == {}
+
+
 @pytest.mark.parametrize("runner", [SequentialRunner, ThreadRunner, ParallelRunner])
 def test_the_datasets_of_a_catalog_belong_to_the_run(make_project, client, runner):
     project = make_project(
