@@ -97,6 +97,7 @@ class Project:
     def __init__(self, path, package):
         self.path = Path(path)
         self.package = package
+        self._started = []
 
     def write(self, name, text):
         """Writes a file of the project."""
@@ -116,23 +117,15 @@ class Project:
 
     def kedro(self, *arguments, check=True, **environment):
         """Runs kedro in a process of its own; returns what it did and said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "kedro", *arguments],
-            cwd=self.path,
-            env=os.environ | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        process = self.start(*arguments, **environment)
+        said, _ = process.communicate(timeout=PATIENCE)
         if check:
-            assert done.returncode == 0, done.stdout
-        return done
+            assert process.returncode == 0, said
+        return subprocess.CompletedProcess(process.args, process.returncode, said)
 
     def start(self, *arguments, **environment):
         """Starts kedro, and does not wait for it."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "kedro", *arguments],
             cwd=self.path,
             env=os.environ | environment,
@@ -140,6 +133,14 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._started.append(process)
+        return process
+
+    def end(self):
+        """Ends what a test that failed has left running."""
+        for process in self._started:
+            with process:
+                process.kill()
 
     def session(self, env=None, **options):
         """A session of Kedro in this process."""
@@ -240,6 +241,7 @@ def make_project(tmp_path):
     yield make
     sys.path[:] = path
     for project in made:
+        project.end()
         for name in [n for n in sys.modules if n.partition(".")[0] == project.package]:
             del sys.modules[name]
 
@@ -270,4 +272,6 @@ def starter(tmp_path_factory):
 @pytest.fixture
 def new_project(starter, tmp_path):
     """A copy of it."""
-    return Project(shutil.copytree(starter, tmp_path / "bare"), "bare")
+    project = Project(shutil.copytree(starter, tmp_path / "bare"), "bare")
+    yield project
+    project.end()
